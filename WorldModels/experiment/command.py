@@ -1,0 +1,71 @@
+"""The command line of every verb: name and scale choose a preset, every other flag states one difference."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+import tyro
+
+from WorldModels.experiment.presets import EXPERIMENTS, preset
+from WorldModels.experiment.results import Run
+from WorldModels.experiment.settings import Experiment
+
+
+def parse(verb: str, argv: list[str], description: str = "") -> Experiment:
+    """Settings from a command line.
+
+    Parses twice: first for the name and the scale, then with that preset as the default.
+
+    Raises:
+        ValueError: no such experiment or scale, or a value out of its range.
+        SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--scale", default="laptop")
+    known, rest = first.parse_known_args(argv)
+    name = next((word for word in rest[:1] if not word.startswith("-")), None)
+    if name is None and not {"-h", "--help"} & set(argv):
+        raise ValueError(f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}.")
+    return tyro.cli(Experiment, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
+                    default=preset(name or "carracing", known.scale), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
+
+
+def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = None, description: str = "") -> None:
+    """Parse the command line, open the run's folder, do the work; a user's mistake becomes one line and status 2.
+
+    Args:
+        verb: the verb's name.
+        work: what it does with the open run.
+        argv: arguments; default those of the process.
+        description: for --help.
+
+    Raises:
+        SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on how it was built
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    run = None
+    try:
+        run = Run(parse(verb, sys.argv[1:] if argv is None else argv, description), verb)
+        work(run)
+    except (ValueError, FileNotFoundError, ImportError, OSError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        if os.environ.get("WORLDMODELS_TRACEBACK"):
+            raise
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print(f"\nstopped. The same command continues from here; everything written so far is in {run.folder if run else '.'}.")
+        raise SystemExit(130) from None
+    finally:
+        if run:
+            run.close()
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line; for an error of the operating system, the file's name and the system's words."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'file'}: {error.strerror}; expected a place that can be written: name another with --results FOLDER."
+    return " ".join(str(error).split())
+
+

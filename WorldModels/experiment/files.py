@@ -1,0 +1,116 @@
+"""Files that are complete or absent: write-then-rename, rows appended whole, hashes. Knows nothing of experiments."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+TEMPORARY = ".tmp-"  # prefix of files and folders that are still being written
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `path` (a file or a folder), which takes its name only once it is whole and on disk.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; then nothing of the new file is left.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        for file in temporary.rglob("*") if temporary.is_dir() else [temporary]:
+            if file.is_file():
+                _sync(file)
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)  # os.replace refuses a folder that is not empty
+        os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        remove(temporary)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write a value as indented JSON, complete or not at all; NaN and infinity become null and "inf"."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """What `write_json` wrote; None where there is no file."""
+    path = Path(path)
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
+    """Append one row of progress to a CSV, whole; a half row that a crash left behind is cut off first."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _cut_half_row(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+    if not path.exists() or path.stat().st_size == 0:
+        writer.writeheader()
+    writer.writerow(row)
+    with open(path, "ab", buffering=0) as file:
+        file.write(text.getvalue().encode())
+        os.fsync(file.fileno())
+
+
+def _cut_half_row(path: Path) -> None:
+    if path.exists():
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
+    """The whole rows of a CSV, as text; none where there is no file."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    text = path.read_text()
+    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+
+
+def hash_files(paths: list[Path]) -> str:
+    """One SHA-256 over the names and contents of some files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode())
+        with open(path, "rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
