@@ -214,7 +214,6 @@ class Experiment:
     reuse: str = free("")  # folder of another run, whose episodes, vision and series are taken where settings agree
     workers: int = free(0)  # worker processes; 0: one per core
     iteration: int = free(-1)  # which iteration's folder; -1: the latest
-    iterations: int = free(1)  # iterations that the launch script runs
     env: EnvSettings = EnvSettings()
     record: RecordSettings = RecordSettings()
     vision: VisionSettings = VisionSettings()
@@ -226,7 +225,6 @@ class Experiment:
         _within(self, "seed", 0, 2**31 - 1)
         _within(self, "workers", 0, 4096)
         _within(self, "iteration", -1, 10**6)
-        _positive(self, "iterations")
 
 
 def split(settings: Any) -> tuple[dict, dict]:

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Sets up .venv if need be, lints, and runs the tests. Arguments go to pytest:
+#   bash launch_scripts/test.bash                    # everything
+#   bash launch_scripts/test.bash -m "not slow"      # the quick ones
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash launch_scripts/setup.bash
+.venv/bin/ruff check .
+.venv/bin/python -m pytest "$@"
