@@ -92,3 +92,36 @@ def set_aside(path: Path) -> Path:
     target = path.with_name(path.name + ".damaged")
     os.replace(path, target)
     return target
+
+
+def check_episode(path: str | os.PathLike) -> int:
+    """Length of a stored episode in steps, found without reading its frames.
+
+    Raises:
+        ValueError: the file is truncated, not an episode, or its lengths disagree; the message names it.
+    """
+    fields = load_npz(path, {"actions", "rewards", "terminated", "truncated", "seed", "policy"}, "an episode")
+    with zipfile.ZipFile(path) as file:
+        if "observations.npy" not in file.namelist():
+            raise ValueError(f"{path}: expected an episode (.npz), received a file without observations.")
+        with file.open("observations.npy") as member:
+            np.lib.format.read_magic(member)
+            shape = np.lib.format.read_array_header_1_0(member)[0]
+    if shape[0] != len(fields["actions"]) + 1 or len(fields["rewards"]) != len(fields["actions"]):
+        raise ValueError(f"{path}: expected T+1 observations for {len(fields['actions'])} actions, received {shape[0]}.")
+    return len(fields["actions"])
+
+
+def sound_episodes(folder: str | os.PathLike, say=print) -> list[Path]:
+    """The episodes of a folder in the order of their names; damaged files are set aside by name and counted, never read again."""
+    sound, damaged = [], []
+    for path in list_episodes(folder):
+        try:
+            check_episode(path)
+            sound.append(path)
+        except ValueError as error:
+            damaged.append(set_aside(path))
+            say(f"set aside as {damaged[-1].name}: {error}")
+    if damaged:
+        say(f"{len(damaged)} damaged file{'s' * (len(damaged) > 1)} set aside, {len(sound)} episodes are sound.")
+    return sound

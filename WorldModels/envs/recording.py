@@ -1,0 +1,33 @@
+"""Wrappers that decide when a recorded episode ends. They know nothing of files or policies."""
+
+import gymnasium
+
+
+class IgnoreTermination(gymnasium.Wrapper):
+    """Goes on after the game has ended, so that every episode has the same length (hardmaru/WorldModelsExperiments, `full_episode`)."""
+
+    def step(self, action):
+        observation, reward, _, truncated, info = self.env.step(action)
+        return observation, reward, False, truncated, info
+
+
+class OffRoadLimit(gymnasium.Wrapper):
+    """Truncates an episode after a number of steps in a row with no wheel on the road: grass teaches little.
+
+    Args:
+        env: an environment whose info has "on_road" (a world without roads is left alone).
+        limit: steps.
+    """
+
+    def __init__(self, env: gymnasium.Env, limit: int):
+        super().__init__(env)
+        self.limit, self.off_road = limit, 0
+
+    def reset(self, **kwargs):
+        self.off_road = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.off_road = 0 if info.get("on_road", True) else self.off_road + 1
+        return observation, reward, terminated, truncated or self.off_road >= self.limit, info

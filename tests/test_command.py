@@ -1,0 +1,107 @@
+"""The command line: presets, flags, and what a user's mistake looks like."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from WorldModels.__main__ import VERBS
+from WorldModels.experiment.command import parse, run_verb
+from WorldModels.experiment.presets import EXPERIMENTS, SCALES, preset
+from WorldModels.experiment.settings import plain
+
+ROOT = Path(__file__).parent.parent
+SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
+
+
+def refused(capsys, argv, work=lambda run: None):
+    with pytest.raises(SystemExit) as stop:
+        run_verb("record", work, argv)
+    assert stop.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_preset_is_built_and_round_trips_through_the_command_line(name, scale):
+    assert parse("record", [name, "--scale", scale]) == preset(name, scale)
+
+
+def test_a_flag_states_one_difference():
+    settings = parse("train_memory", ["carracing", "--scale", "smoke", "--memory.epochs", "2", "--seed", "3"])
+    expected = preset("carracing", "smoke")
+    assert settings == dataclasses.replace(expected, seed=3, memory=dataclasses.replace(expected.memory, epochs=2))
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["nosuchgame"], ["carracing", "nosuchgame"]),
+        ([], ["carracing"]),
+        (["carracing", "--scale", "huge"], ["smoke", "laptop", "paper", "huge"]),
+        (["carracing", "--vision.latent", "3"], ["--vision.latent-size"]),
+        (["carracing", "--memory.epochs", "two"], ["two"]),
+        (["carracing", "--env.renderer", "vulkan"], ["official", "vulkan"]),
+        (["carracing", "--record.episodes", "0"], ["--record.episodes", "0"]),
+        (["carracing", "--record.episodes", "-5"], ["--record.episodes", "-5"]),
+        (["carracing", "--vision.learning-rate", "nan"], ["--vision.learning-rate", "nan"]),
+        (["carracing", "--record.min-frames", "2000"], ["--record.min-frames", "2000"]),
+        (["carracing", "--controller.steps", "0", "--controller.generations", "0"], ["--controller.steps"]),
+    ],
+)
+def test_a_mistake_is_refused_with_what_was_expected_and_what_came(capsys, tmp_path, argv, words):
+    message = refused(capsys, [*argv, *(["--results", str(tmp_path / "run")] if argv else [])])
+    assert all(word in message for word in words), message
+    assert "Traceback" not in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_verb_is_refused_with_the_list_of_verbs():
+    done = subprocess.run([sys.executable, "-m", "WorldModels", "nosuchverb"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2 and "nosuchverb" in done.stderr and "train_vision" in done.stderr
+
+
+def test_the_package_lists_its_verbs():
+    done = subprocess.run([sys.executable, "-m", "WorldModels"], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", SIX[1:])
+def test_a_verb_before_its_input_names_the_command_that_makes_it(verb, tmp_path):
+    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and "python -m WorldModels." in errors[0] and str(tmp_path) in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    message = refused(capsys, ["carracing", "--results", str(tmp_path / "file" / "run")])
+    assert str(tmp_path / "file") in message and "--results" in message
+
+
+def test_the_second_run_in_a_folder_is_refused(capsys, tmp_path):
+    argv = ["carracing", "--scale", "smoke", "--results", str(tmp_path)]
+    run_verb("record", lambda run: None, argv)
+    messages = []
+    run_verb("record", lambda run: messages.append(refused(capsys, argv)), argv)
+    assert "in use by record" in messages[0] and f"process {os.getpid()}" in messages[0]
+
+
+def test_the_run_keeps_its_settings_and_its_log(tmp_path):
+    argv = ["carracing", "--scale", "smoke", "--seed", "7", "--results", str(tmp_path)]
+    run_verb("record", lambda run: run.say("a line"), argv)
+    assert '"seed": 7' in (tmp_path / "config.json").read_text()
+    assert "record: a line" in (tmp_path / "log.txt").read_text()
+
+
+def test_settings_are_frozen():
+    settings = preset("carracing", "paper")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.seed = 1
+    assert plain(settings)["vision"]["encoder_filters"] == [32, 64, 128, 256]
