@@ -127,6 +127,7 @@ def test_random_draws_depend_on_their_purpose_alone():
     draw = rng(0, "record", "episode", 0, 5).random(4)
     rng(0, "record", "episode", 0, 4).random(100)
     assert (rng(0, "record", "episode", 0, 5).random(4) == draw).all()
-    seed, stage, purpose, index = (1, "record", "episode", 5), (0, "encode", "episode", 5), (0, "record", "policy", 5), (0, "record", "episode", 6)
+    seed, stage = (1, "record", "episode", 5), (0, "encode", "episode", 5)
+    purpose, index = (0, "record", "policy", 5), (0, "record", "episode", 6)
     for other in (seed, stage, purpose, index):
         assert (rng(*other[:3], 0, other[3]).random(4) != draw).any()
