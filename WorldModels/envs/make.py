@@ -1,0 +1,49 @@
+"""Makes an environment by its id that shows the frame V sees and takes actions in -1..1; knows nothing of V, M and C."""
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
+
+from WorldModels.envs.wrappers import CheckReward, CropFrame, DriveAction, ObserveRender, RescaleAction, ResizeFrame
+
+ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
+CARRACING = "CarRacing-v3"
+
+
+def make_env(id=CARRACING, *, renderer="fast", lap_complete=0.95, frame_size=64, random_start=False, max_steps=1000):
+    """An environment whose observation is V's frame: uint8 (frame_size, frame_size, 3); actions float32 (A,) in -1..1.
+
+    CarRacing-v3: `renderer` fast | official | exact, `lap_complete` 0.95 | 1.0, `frame_size` 64 (the 84 rows above the
+    status bar, area-resized) or 96 (the whole official frame; fast means exact there), `random_start` as in CarRacing.
+    Any other id of Gymnasium with a bounded Box of actions and rgb_array pictures: the picture, area-resized.
+    Truncates after `max_steps` steps. Raises ValueError for an unknown id or value, or for a kind of action it lacks.
+    """
+    if id == CARRACING:
+        env = _make_carracing(renderer, lap_complete, frame_size, random_start)
+    else:
+        env = _make_rendered(id, frame_size)
+    return TimeLimit(CheckReward(env), max_steps)
+
+
+def _make_carracing(renderer, lap_complete, frame_size, random_start):
+    from WorldModels.envs.carracing import CarRacing
+
+    if frame_size not in (64, 96):
+        raise ValueError(f"frame_size: expected 64 (cropped) or 96 (whole) for {CARRACING}, received {frame_size!r}.")
+    if frame_size == 96 and renderer == "fast":
+        renderer = "exact"
+    env = CarRacing(renderer=renderer, lap_complete=lap_complete, random_start=random_start)
+    if frame_size == 64 and renderer != "fast":
+        env = ResizeFrame(CropFrame(env, ROAD_ROWS), frame_size)
+    return DriveAction(env)
+
+
+def _make_rendered(id, frame_size):
+    try:
+        env = gymnasium.make(id, render_mode="rgb_array")
+    except gymnasium.error.Error as error:
+        raise ValueError(f"environment: expected {CARRACING} or an id that Gymnasium knows, received {id!r}: {error}") from error
+    space = env.action_space
+    if not isinstance(space, spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
+        raise ValueError(f"{id}: expected actions in a bounded Box of one axis, received {space}.")
+    return RescaleAction(ResizeFrame(ObserveRender(env), frame_size))
