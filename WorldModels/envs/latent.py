@@ -1,0 +1,73 @@
+"""A real world seen through V and M. Knows a perception as a callable, not what runs it."""
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from WorldModels.interfaces import Perception
+
+FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}  # in the order of the controller's weights
+LATENTS = ("mean", "sampled")
+
+
+class LatentObservation(gymnasium.Wrapper):
+    """Turns frames into features: what V sees now, and what M remembers.
+
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself, uint8 (H, W, 3).
+
+    Args:
+        env: emits frames uint8 (H, W, 3), takes actions (A,) in -1..1.
+        perception: see interfaces.Perception; called at batch 1.
+        features: "z", "zh" or "zch".
+        latent: "mean", or "sampled" with noise from a generator that reset(seed=) seeds.
+
+    Raises:
+        ValueError: features or latent are none of these, M has no c, or frames or actions have another size than V and M know.
+    """
+
+    def __init__(self, env: gymnasium.Env, perception: Perception, features: str = "zh", latent: str = "mean"):
+        super().__init__(env)
+        _check(env, perception, features, latent)
+        self.perception, self.features, self.latent = perception, FEATURES[features], latent
+        self.observation_space = Box(-np.inf, np.inf, (sum(perception.sizes[name] for name in self.features),), np.float32)
+        self._noise = np.zeros((1, perception.sizes["z"]), np.float32)
+        self._generator = np.random.default_rng()
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        """Begin an episode with an empty memory; `seed` fixes the world and the noise."""
+        if seed is not None:
+            self._generator = np.random.default_rng(seed)
+        frame, info = self.env.reset(seed=seed, options=options)
+        self._state, self._reward = self.perception.initial(1), 0.0
+        return self._perceive(frame, np.zeros(self.action_space.shape, np.float32)), info | {"frame": frame}
+
+    def step(self, action):
+        """Act in the world, and remember the action that was applied."""
+        frame, reward, terminated, truncated, info = self.env.step(action)
+        features = self._perceive(frame, action)
+        self._reward = reward
+        return features, reward, terminated, truncated, info | {"frame": frame}
+
+    def _perceive(self, frame, action) -> np.ndarray:
+        if self.latent == "sampled":
+            self._noise = self._generator.standard_normal(self._noise.shape, np.float32)
+        last_reward = np.array([self._reward], np.float32)
+        z, h, c, self._state = self.perception(
+            frame[None], last_reward, np.asarray(action, np.float32)[None], self._noise, self._state
+        )
+        seen = {"z": z, "h": h, "c": c}
+        return np.concatenate([seen[name][0] for name in self.features])
+
+
+def _check(env: gymnasium.Env, perception: Perception, features: str, latent: str) -> None:
+    if features not in FEATURES:
+        raise ValueError(f"features: expected one of {', '.join(FEATURES)}, received {features!r}.")
+    if latent not in LATENTS:
+        raise ValueError(f"latent: expected one of {', '.join(LATENTS)}, received {latent!r}.")
+    missing = [name for name in FEATURES[features] if name not in perception.sizes]
+    if missing:
+        raise ValueError(f"features: {features!r} has {missing[0]}, which this kind of M lacks; take z or zh.")
+    for name, expected, received in (("frames", perception.observation_shape, env.observation_space.shape),
+                                     ("actions", (perception.action_size,), env.action_space.shape)):  # fmt: skip
+        if tuple(expected) != tuple(received):
+            raise ValueError(f"{name}: V and M were trained with shape {tuple(expected)}, the environment has {tuple(received)}.")

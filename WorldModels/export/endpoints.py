@@ -1,0 +1,87 @@
+"""What of V, M and Perception is exported: functions with named inputs and outputs. Knows no file format.
+
+An endpoint is called as the model's method is (a state is a dict there); flattened, an input of a state is called
+state_<name>, and a new state comes back as next_<name>, since an output may not carry an input's name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A function to export.
+
+    Args:
+        name: of the endpoint.
+        function: takes the arguments, gives a dict of named tensors.
+        arguments: for each argument a named InputSpec, or a dict of them.
+    """
+
+    name: str
+    function: Callable[..., dict[str, Any]]
+    arguments: tuple
+
+    def specs(self) -> dict[str, keras.InputSpec]:
+        """The named inputs, flat."""
+        return {spec.name: spec for spec in keras.tree.flatten(self.arguments)}
+
+    def arguments_of(self, inputs: dict[str, Any]) -> tuple:
+        """The function's arguments from flat named inputs."""
+        return keras.tree.map_structure(lambda spec: inputs[spec.name], self.arguments)
+
+    def example(self, batch: int = 3, time: int = 4) -> dict[str, np.ndarray]:
+        """Flat named inputs to compare with: uint8 in 0..255, float32 in 0..1, equal at each call."""
+        generator = np.random.default_rng(0)
+        shapes = {name: [batch, *(time if n is None else n for n in spec.shape[1:])] for name, spec in self.specs().items()}
+        return {name: generator.integers(0, 256, shape, np.uint8) if self.specs()[name].dtype == "uint8"
+                else generator.random(shape, np.float32) for name, shape in shapes.items()}  # fmt: skip
+
+
+def of_vision(vision) -> list[Endpoint]:
+    """encode: observations to mean, log_var. decode: z to observations."""
+
+    def encode(observations):
+        mean, log_var = vision.encode(observations)
+        return {"mean": mean, "log_var": log_var}
+
+    def decode(z):
+        return {"observations": vision.decode(z)}
+
+    return [Endpoint("encode", encode, (_spec("observations", *vision.observation_shape, dtype="uint8"),)),
+            Endpoint("decode", decode, (_spec("z", vision.latent_size),))]  # fmt: skip
+
+
+def of_memory(memory) -> list[Endpoint]:
+    """step(state, z, action, reward), sample(state, temperature, noise), sequence(z, actions, rewards, state)."""
+    state = {name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()}
+    z, a = memory.latent_size, memory.action_size
+
+    def step(state, z, action, reward):
+        following = memory.step(state, z, action, reward)
+        return memory.hidden(following) | _next(following)
+
+    def sequence(z, actions, rewards, state):
+        hidden, following = memory.sequence(z, actions, rewards, state)
+        return {"hidden": hidden} | _next(following)
+
+    sequences = _spec("z", None, z), _spec("actions", None, a), _spec("rewards", None)
+    return [Endpoint("step", step, (state, _spec("z", z), _spec("action", a), _spec("reward"))),
+            Endpoint("sequence", sequence, (*sequences, state))]  # fmt: skip
+
+
+def of_perception(perception) -> Endpoint:
+    """One step in the real world; see models.Perception."""
+    return Endpoint("perception", perception, (perception.input_specs(),))
+
+
+def _spec(name: str, *shape: int | None, dtype: str = "float32") -> keras.InputSpec:
+    return keras.InputSpec(dtype=dtype, shape=(None, *shape), name=name)
+
+
+def _next(state: dict[str, Any]) -> dict[str, Any]:
+    return {f"next_{name}": x for name, x in state.items()}

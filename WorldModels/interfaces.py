@@ -1,0 +1,100 @@
+"""What the nouns promise each other: Vision, Memory, Perception, Imagination and Policy, and the letters of their axes.
+
+    B batch   T time   H W frame   Z latent   A action   F feature   K mixtures   P population
+
+The batch axis is always first and always there. Arrays are NumPy arrays or a backend's tensors, float32 unless said.
+A class keeps a promise by having these methods; it inherits nothing from here. Knows no network and no environment.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+State = dict[str, Any]  # name -> (B, ...) float32; all zeros at the start of an episode
+
+# What the state of a Perception or an Imagination holds besides the state of M.
+LATENT = "z"  # (B, Z): the latent that M is stepped with next
+STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
+
+
+class Vision(Protocol):
+    """V, a keras.Model: pictures to latents and back."""
+
+    observation_shape: tuple[int, ...]  # (H, W, 3), or (D,) where the world has no picture
+    latent_size: int  # Z
+
+    def encode(self, observations: Any) -> tuple[Any, Any]:
+        """Mean and log-variance (B, Z) of observations (B, H, W, 3), uint8 0..255 or float 0..1."""
+
+    def decode(self, z: Any) -> Any:
+        """Observations (B, H, W, 3), 0..1, of latents (B, Z)."""
+
+
+class Memory(Protocol):
+    """M, a keras.Model: what came so far to what comes next."""
+
+    latent_size: int  # Z
+    action_size: int  # A
+
+    def initial_state(self, batch: int) -> State:
+        """The state before the first step: zeros."""
+
+    def step(self, state: State, z: Any, action: Any, reward: Any) -> State:
+        """The state after latent (B, Z), action (B, A) in -1..1 and the last step's reward (B,), the one before that action."""
+
+    def hidden(self, state: State) -> dict[str, Any]:
+        """What a controller may see of a state: "h" (B, .), and "c" (B, .) where the kind has one."""
+
+    def sample(self, state: State, temperature: Any, noise: Any) -> Any:
+        """The next latent (B, Z), reward (B,) and terminated (B,) at a temperature (B,), from noise that was drawn outside."""
+
+    def sequence(self, z: Any, actions: Any, rewards: Any, state: State) -> tuple[Any, State]:
+        """Hidden (B, T, .) and the last state, of latents (B, T, Z), actions (B, T, A) and rewards (B, T)."""
+
+
+class Perception(Protocol):
+    """V and M together in the real world: a frame, and the action that led to it, to z, h and c.
+
+    While `started` in the state is 0, M is not stepped and h is 0.
+    """
+
+    sizes: dict[str, int]  # numbers in "z", in "h", and in "c" where M has one
+    action_size: int  # A
+    observation_shape: tuple[int, ...]  # (H, W, 3)
+    state_spec: dict[str, tuple[int, ...]]  # name -> shape without the batch axis: M's state, "z" and "started"
+
+    def initial(self, batch: int) -> State:
+        """The state before the first frame: zeros."""
+
+    def __call__(
+        self, observation: np.ndarray, reward: np.ndarray, action: np.ndarray, noise: np.ndarray, state: State
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, State]:
+        """Step M with the z in the state, then look: z = mean + exp(log_var / 2) * noise.
+
+        Args:
+            observation: (B, H, W, 3) uint8.
+            reward: (B,), of the step before the action (0 before the first).
+            action: (B, A) in -1..1, the one that led to this observation (any before the first).
+            noise: (B, Z), standard normal, or zeros for the mean.
+            state: as `initial` or the last call gave it.
+
+        Returns:
+            z (B, Z), h (B, .), c (B, .) or None, and the next state.
+        """
+
+
+class Imagination(Protocol):
+    """M as the world: an action to the next latent, in a dream."""
+
+    def __call__(self, action: Any, temperature: Any, noise: Any, state: State) -> tuple[Any, Any, Any, Any, Any, State]:
+        """Step M with the z in the state and the action (B, A), then draw: z, h, c or None, reward, terminated, next state."""
+
+
+class Policy(Protocol):
+    """Whatever drives: a random policy sees the bare world, a controller with its parameters sees features."""
+
+    def reset(self, seed: int) -> None:
+        """Begin an episode; equal seeds give equal actions on equal observations."""
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """The action (A,), float32 in -1..1, on one observation."""

@@ -1,0 +1,99 @@
+"""V and M put together as keras.Models: Perception, which is exported for the workers, or run as it is.
+
+Composes any Vision and Memory. Knows neither settings nor environments nor files' formats other than .keras.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from WorldModels import interfaces
+from WorldModels.interfaces import LATENT, STARTED, State
+
+
+class Perception(keras.Model):
+    """One step in the real world: M with the last z and the action, then V on the frame; see interfaces.Perception.
+
+    `call` takes and gives flat dicts, so that the model can be exported and compiled:
+    observation (B, H, W, 3) uint8, reward (B,), action (B, A), noise (B, Z), and the state, state_<name> (B, ...),
+    to z (B, Z), h (B, .), c (B, .) where M has one, and next_<name>.
+
+    Args:
+        vision, memory: built models of equal latent size.
+
+    Raises:
+        ValueError: their latent sizes differ.
+    """
+
+    def __init__(self, vision: interfaces.Vision, memory: interfaces.Memory, **kwargs):
+        super().__init__(**kwargs)
+        if vision.latent_size != memory.latent_size:
+            raise ValueError(f"latent size: V has {vision.latent_size}, M has {memory.latent_size}; train M again on V's series.")
+        self.vision, self.memory = vision, memory
+        self.observation_shape, self.action_size = tuple(vision.observation_shape), memory.action_size
+        memory_state = memory.initial_state(1)
+        self.sizes = {"z": vision.latent_size} | {name: x.shape[-1] for name, x in memory.hidden(memory_state).items()}
+        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()}
+        self.state_spec |= {LATENT: (vision.latent_size,), STARTED: ()}
+        self.built = True
+
+    def input_specs(self) -> dict[str, keras.InputSpec]:
+        """Shape and dtype of each input of `call`, by name."""
+        shapes = {"observation": self.observation_shape, "reward": (), "action": (self.action_size,), "noise": (self.sizes["z"],)}
+        shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
+        return {name: keras.InputSpec(dtype="uint8" if name == "observation" else "float32", shape=(None, *shape), name=name)
+                for name, shape in shapes.items()}  # fmt: skip
+
+    def call(self, inputs):
+        state = {name: inputs[f"state_{name}"] for name in self.state_spec}
+        z, started = state.pop(LATENT), state.pop(STARTED)
+        state = self.memory.step(state, z, inputs["action"], inputs["reward"])
+        hidden = {name: _where_started(started, x) for name, x in self.memory.hidden(state).items()}
+        state = {name: _where_started(started, x) for name, x in state.items()}
+        mean, log_var = self.vision.encode(inputs["observation"])
+        z = mean + ops.exp(log_var / 2) * inputs["noise"]
+        state |= {LATENT: z, STARTED: ops.ones_like(started)}
+        return {"z": z, **hidden, **{f"next_{name}": x for name, x in state.items()}}
+
+
+def _where_started(started, x):
+    """x where started is 1, zeros where it is 0."""
+    return x * ops.reshape(started, (-1, *[1] * (len(x.shape) - 1)))
+
+
+class KerasPerception:
+    """Perception run by Keras itself, for NumPy arrays: what workers use where there is no ONNX file.
+
+    Args:
+        model: the Perception; compiled at the first call of each batch size.
+    """
+
+    def __init__(self, model: Perception):
+        self.model, self.sizes, self.state_spec = model, model.sizes, model.state_spec
+        self.action_size, self.observation_shape = model.action_size, model.observation_shape
+
+    def initial(self, batch: int) -> State:
+        """The state before the first frame: zeros."""
+        return {name: np.zeros((batch, *shape), np.float32) for name, shape in self.state_spec.items()}
+
+    def __call__(self, observation, reward, action, noise, state):
+        """See interfaces.Perception."""
+        inputs = {"observation": observation, "reward": reward, "action": action, "noise": noise}
+        inputs |= {f"state_{name}": x for name, x in state.items()}
+        outputs = self.model.predict_on_batch(inputs)
+        return outputs["z"], outputs["h"], outputs.get("c"), {name: outputs[f"next_{name}"] for name in self.state_spec}
+
+
+def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:
+    """Perception of the models in two .keras files.
+
+    Raises:
+        ValueError: their latent sizes differ, or a file is no model of ours.
+    """
+    import WorldModels.memory.mdn_rnn  # noqa: F401   registers the class with Keras
+    import WorldModels.vision.vae  # noqa: F401
+
+    vision, memory = (keras.models.load_model(path, compile=False) for path in (vision_file, memory_file))
+    return KerasPerception(Perception(vision, memory))

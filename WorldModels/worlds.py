@@ -1,0 +1,86 @@
+"""Builds worlds from an iteration's folder, and the picklable makers that worker processes get.
+
+A maker holds plain values only, and what it imports, it imports when it is called: a worker that opens perception.onnx
+never sees Keras. Knows which file holds which model; how a network or an environment works it does not know.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PERCEPTION = "perception.onnx"
+
+
+@dataclass(frozen=True)
+class WorldMaker:
+    """Makes a real world in whatever process calls it: `maker()` gives a Gymnasium environment.
+
+    Args:
+        folder: an iteration's folder with V and M; not read for a bare world.
+        features: "z", "zh", "zch"; empty: the bare world, which emits frames.
+        latent: "mean" or "sampled".
+        id, renderer, lap_complete, frame_size, random_start, max_steps: see envs/make.py.
+    """
+
+    folder: str = ""
+    features: str = ""
+    latent: str = "mean"
+    id: str = "CarRacing-v3"
+    renderer: str = "fast"
+    lap_complete: float = 0.95
+    frame_size: int = 64
+    random_start: bool = False
+    max_steps: int = 1000
+
+    def __call__(self):
+        """The environment.
+
+        Raises:
+            FileNotFoundError: V or M is missing.
+            ValueError: a setting is out of its range, or contradicts V and M.
+        """
+        from WorldModels.envs.make import make_env
+
+        env = make_env(self.id, renderer=self.renderer, lap_complete=self.lap_complete, frame_size=self.frame_size,
+                       random_start=self.random_start, max_steps=self.max_steps)  # fmt: skip
+        if not self.features:
+            return env
+        from WorldModels.envs.latent import LatentObservation
+
+        return LatentObservation(env, open_perception(self.folder), self.features, self.latent)
+
+
+def real_world(folder: str | Path, env: Any, *, features: str = "", latent: str = "mean", official: bool = False,
+               random_start: bool = False, max_steps: int = 0) -> WorldMaker:  # fmt: skip
+    """A maker of the real world of an experiment.
+
+    Args:
+        folder: the iteration's folder.
+        env: settings with id, renderer, lap_complete, frame_size, max_steps (settings.EnvSettings).
+        features, latent: what the controller sees; no features: the bare world.
+        official: draw with the official renderer, as scores demand.
+        random_start: begin on a random tile.
+        max_steps: 0: as `env` says.
+    """
+    return WorldMaker(str(folder), features, latent, env.id, "official" if official else env.renderer, float(env.lap_complete),
+                      env.frame_size, random_start, max_steps or env.max_steps)  # fmt: skip
+
+
+def open_perception(folder: str | Path):
+    """The perception of an iteration's folder: perception.onnx where it is, else vision.keras and memory.keras run by Keras.
+
+    Raises:
+        FileNotFoundError: V or M is missing.
+        ValueError: a file is damaged, or V and M do not fit.
+    """
+    folder = Path(folder)
+    if (folder / PERCEPTION).exists():
+        from WorldModels.envs.sessions import PerceptionSession
+
+        return PerceptionSession(folder / PERCEPTION)
+    for name, verb in (("vision.keras", "train_vision"), ("memory.keras", "train_memory")):
+        if not (folder / name).exists():
+            raise FileNotFoundError(f"{folder / name} is missing; make it first: python -m WorldModels.{verb}")
+    from WorldModels.models import load_perception
+
+    return load_perception(folder / "vision.keras", folder / "memory.keras")
