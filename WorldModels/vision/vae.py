@@ -1,0 +1,112 @@
+"""V as a variational autoencoder. Knows pictures and latents, not where they come from or what they are for."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from WorldModels.vision.networks import DECODER_FORMS, Decoder, Encoder, architecture, unit_range
+
+
+@keras.saving.register_keras_serializable("WorldModels")
+class VAE(keras.Model):
+    """The variational autoencoder of World Models, as published (paper A.1; hardmaru/WorldModelsExperiments, vae.py).
+
+    loss = mean over frames of the squared error summed over pixels and colours + max(KL, kl_tolerance * Z).
+    4,348,547 parameters at 64x64 and Z = 32. Train it by fit() on batches of frames (B, H, W, 3), uint8.
+
+    Args:
+        observation_shape: (64, 64, 3) or (96, 96, 3).
+        latent_size: Z.
+        encoder_filters, decoder_filters: channels of the convolutions (the decoder's last has 3); None as published.
+        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's dimensions.
+        decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the same weights.
+        seed: of the initial weights and of the noise in training.
+
+    Raises:
+        ValueError: a size, a number of filters or a form that there is no network for.
+    """
+
+    def __init__(self, observation_shape=(64, 64, 3), latent_size=32, encoder_filters=None, decoder_filters=None,
+                 kl_tolerance=0.5, decoder_form="transpose", seed=0, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        plan = _checked(tuple(observation_shape), encoder_filters, decoder_filters, decoder_form)
+        self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
+        self.encoder_filters = tuple(encoder_filters or plan.encoder_filters)
+        self.decoder_filters = tuple(decoder_filters or plan.decoder_filters)
+        self.kl_tolerance, self.decoder_form, self.seed = float(kl_tolerance), decoder_form, int(seed)
+        dtype = self.dtype_policy
+        self.encoder = Encoder(self.encoder_filters, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder")
+        self.encoder.build((None, *self.observation_shape))
+        self.decoder = Decoder(self.encoder.flat_size, self.decoder_filters, plan.decoder_kernels, plan.decoder_activation,
+                               decoder_form, seed, dtype=dtype, name="decoder")  # fmt: skip
+        self.decoder.build((None, self.latent_size))
+        self.noise = keras.random.SeedGenerator(seed)
+        self.reconstruction_metric = keras.metrics.Mean("reconstruction")
+        self.kl_metric = keras.metrics.Mean("kl")
+        self.built = True
+
+    def encode(self, observations):
+        """Mean and log-variance of z, each (B, Z) float32, of frames (B, H, W, 3), uint8 or float in 0..1."""
+        return self.encoder(observations)
+
+    def decode(self, z):
+        """Frames (B, H, W, 3), float32 in 0..1, of latents z (B, Z)."""
+        return self.decoder(z)
+
+    def call(self, observations, training=False):
+        """Encode, draw z, decode: a dict of reconstruction (B, H, W, 3), mean and log_var (B, Z)."""
+        mean, log_var = self.encoder(observations)
+        noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.noise)
+        z = mean + ops.exp(log_var / 2) * noise
+        return {"reconstruction": self.decoder(z), "mean": mean, "log_var": log_var}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The loss of a batch of frames x and what `call` made of them; also updates the metrics reconstruction and kl."""
+        squared_error, kl = frame_losses(unit_range(x), **y_pred)
+        self.reconstruction_metric.update_state(squared_error)
+        self.kl_metric.update_state(kl)
+        return ops.mean(squared_error) + ops.mean(ops.maximum(kl, self.kl_tolerance * self.latent_size))
+
+    def get_config(self):
+        return {**super().get_config(), "observation_shape": self.observation_shape, "latent_size": self.latent_size,
+                "encoder_filters": self.encoder_filters, "decoder_filters": self.decoder_filters,
+                "kl_tolerance": self.kl_tolerance, "decoder_form": self.decoder_form, "seed": self.seed}  # fmt: skip
+
+
+def frame_losses(observations, reconstruction, mean, log_var):
+    """The two parts of the loss, frame by frame.
+
+    Args:
+        observations, reconstruction: (B, H, W, 3) float32 in 0..1.
+        mean, log_var: (B, Z) of the posterior.
+
+    Returns:
+        The squared error summed over pixels and colours (B,), and the KL divergence from the standard normal in nats (B,):
+        -1/2 sum(1 + log_var - mean^2 - exp(log_var)) (Kingma and Welling 2013, appendix B).
+    """
+    squared_error = ops.sum(ops.square(observations - reconstruction), axis=(1, 2, 3))
+    kl = -0.5 * ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1)
+    return squared_error, kl
+
+
+def published_form(model: keras.Model) -> keras.Model:
+    """A float32 copy of V whose decoder is made of plain transposed convolutions: the form that is saved and exported."""
+    config = {**model.get_config(), "dtype": "float32", "decoder_form": "transpose"}
+    copy = type(model).from_config(config)
+    for variable, source in zip(copy.variables, model.variables, strict=True):
+        variable.assign(np.asarray(ops.convert_to_numpy(source)))
+    return copy
+
+
+def _checked(observation_shape, encoder_filters, decoder_filters, decoder_form):
+    if len(observation_shape) != 3 or observation_shape[0] != observation_shape[1] or observation_shape[2] != 3:
+        raise ValueError(f"observation_shape: expected (64, 64, 3) or (96, 96, 3), received {observation_shape}.")
+    plan = architecture(observation_shape[0])
+    for name, given in (("encoder_filters", encoder_filters), ("decoder_filters", decoder_filters)):
+        expected = len(getattr(plan, name))
+        if given and len(given) != expected:
+            raise ValueError(f"{name}: expected {expected} widths for {observation_shape[0]}x{observation_shape[0]} frames, "
+                             f"received {tuple(given)}.")  # fmt: skip
+    if decoder_form not in DECODER_FORMS:
+        raise ValueError(f"decoder_form: expected one of {', '.join(DECODER_FORMS)}, received {decoder_form!r}.")
+    return plan
