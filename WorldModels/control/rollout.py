@@ -1,0 +1,134 @@
+"""The one loop: a world and a policy, one episode. Does not know whether it is dreaming, recording or being scored."""
+
+import math
+from dataclasses import dataclass, field
+
+import gymnasium
+import numpy as np
+
+# A hopeless episode is charged what CarRacing takes for every step without a new tile.
+STEP_COST = 0.1
+
+
+@dataclass
+class Rollout:
+    """How one episode went.
+
+    Attributes:
+        return_: sum of rewards, with what a hopeless stop charges.
+        length: steps played.
+        terminated, truncated: how it ended; a hopeless stop truncates.
+        hopeless: it was stopped early for want of a positive reward.
+        lap: the world said that the lap was finished (info["lap_finished"]).
+        return_095: the return up to and with the step at which the rule "95 % of the tiles and over the line" ends the
+            episode (info["lap_095"]): the score under that rule of a drive under the rule "every tile".
+        lap_095: whether that rule ended it.
+        episode: the recorded Episode, where one was asked for.
+        frames: (T+1, H, W, 3) uint8, where they were asked for.
+    """
+
+    return_: float = 0.0
+    length: int = 0
+    terminated: bool = False
+    truncated: bool = False
+    hopeless: bool = False
+    lap: bool = False
+    return_095: float = 0.0
+    lap_095: bool = False
+    episode: object | None = None
+    frames: np.ndarray | None = None
+
+
+@dataclass
+class _Record:
+    """What is kept of an episode while it runs."""
+
+    frames: list = field(default_factory=list)
+    actions: list = field(default_factory=list)
+    rewards: list = field(default_factory=list)
+
+    def add(self, action, reward, frame) -> None:
+        self.actions.append(np.array(action, np.float32))
+        self.rewards.append(reward)
+        self.frames.append(np.array(frame))
+
+    def episode(self, result: Rollout, seed: int, policy):
+        from WorldModels.episodes.episode import Episode
+
+        name = getattr(policy, "name", type(policy).__name__)
+        return Episode(np.stack(self.frames), np.stack(self.actions), np.array(self.rewards, np.float32),
+                       result.terminated, result.truncated, int(seed), name)  # fmt: skip
+
+
+def rollout(
+    env: gymnasium.Env,
+    policy,
+    seed: int,
+    max_steps: int = 1000,
+    *,
+    keep: str | None = None,
+    hopeless_steps: int = 0,
+) -> Rollout:
+    """Play one episode of a world with a policy.
+
+    Args:
+        env: the world; `seed` fixes its track.
+        policy: reset(seed), act(observation) -> (A,) action; it sees what the world emits.
+        seed: of the world's reset and the policy's.
+        max_steps: steps after which the episode is truncated.
+        keep: "episode" to record what V would see (info["frame"], else the observation), "frames" for those alone.
+        hopeless_steps: for training only: stop after this many steps in a row without a positive reward, and charge 0.1
+            for each step that was not played; 0 never stops.
+
+    Raises:
+        ValueError: the world gave a reward or an observation that is NaN or infinite.
+    """
+    observation, info = env.reset(seed=int(seed))
+    policy.reset(int(seed))
+    record = _Record([np.array(info.get("frame", observation))]) if keep else None
+    step, act, floating = env.step, policy.act, observation.dtype.kind == "f"
+    result, total, length, barren = Rollout(), 0.0, 0, 0
+    _check(0.0, observation, floating, 0, seed)
+    terminated = truncated = False
+    while not (terminated or truncated):
+        action = act(observation)
+        observation, reward, terminated, truncated, info = step(action)
+        length += 1
+        reward = float(reward)
+        _check(reward, observation, floating, length, seed)
+        total += reward
+        if record is not None:
+            record.add(action, reward, info.get("frame", observation))
+        if not result.lap_095 and info.get("lap_095", False):
+            result.lap_095, result.return_095 = True, total
+        if length >= max_steps and not terminated:
+            truncated = True
+        if hopeless_steps:
+            barren = 0 if reward > 0 else barren + 1
+            if barren >= hopeless_steps and not (terminated or truncated):
+                result.hopeless = truncated = True
+                total -= STEP_COST * (max_steps - length)
+    result.return_, result.length, result.terminated, result.truncated = total, length, bool(terminated), bool(truncated)
+    result.lap = bool(info.get("lap_finished", False))
+    if not result.lap_095:
+        result.return_095 = total
+    return _with_record(result, record, keep, seed, policy)
+
+
+def _with_record(result: Rollout, record: _Record | None, keep: str | None, seed: int, policy) -> Rollout:
+    if keep == "episode":
+        result.episode = record.episode(result, seed, policy)
+    elif keep == "frames":
+        result.frames = np.stack(record.frames)
+    return result
+
+
+def _check(reward: float, observation: np.ndarray, floating: bool, step: int, seed: int) -> None:
+    if not math.isfinite(reward):
+        raise ValueError(f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; mend the environment.")
+    # A dot product is the cheapest way to see a NaN: under a microsecond for 288 features.
+    if floating and not math.isfinite(np.dot(observation.ravel(), observation.ravel())):
+        raise ValueError(
+            f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or infinity; "
+            "mend the environment, or train vision and memory anew."
+        )

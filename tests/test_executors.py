@@ -1,0 +1,177 @@
+"""Workers: results do not depend on them; the dead, the hanging and the failing are replaced or reported; none is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from WorldModels.control.executors import Executor, SerialExecutor
+
+ROOT = Path(__file__).resolve().parent.parent
+quiet = {"say": lambda text: None}
+
+
+def square():
+    return lambda task: (task**2, os.getpid())
+
+
+def sum_of():
+    return lambda array: float(np.asarray(array)[0])
+
+
+class Trouble:
+    """Builds a worker that misbehaves on task 3, always or only until a file exists."""
+
+    def __init__(self, what, marker=None):
+        self.what, self.marker = what, marker
+
+    def __call__(self):
+        return self.work
+
+    def work(self, task):
+        if task != 3 or (self.marker and Path(self.marker).exists()):
+            return task
+        if self.marker:
+            Path(self.marker).touch()
+        if self.what == "die":
+            os._exit(7)
+        if self.what == "signal":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.what == "hang":
+            time.sleep(600)
+        if self.what == "mistake":
+            raise ValueError("reward: expected a finite number, received nan.")
+        raise RuntimeError("the engine of task three exploded")
+
+
+def environment():
+    return lambda name: (os.environ.get(name), name in sys.modules)
+
+
+def unready():
+    raise RuntimeError("no world here")
+
+
+def tasks(count):
+    return [(f"task-{i}", i) for i in range(count)]
+
+
+def test_results_do_not_depend_on_the_number_of_workers():
+    expected = {task_id: task**2 for task_id, task in tasks(40)}
+    assert {i: r[0] for i, r in SerialExecutor(square).map_unordered(tasks(40))} == expected
+    for workers in (1, 3):
+        with Executor(square, workers) as executor:
+            found = dict(executor.map_unordered(tasks(40)))
+            assert {i: r[0] for i, r in found.items()} == expected
+            assert os.getpid() not in {pid for _, pid in found.values()}
+            assert dict(executor.map_unordered([])) == {}
+            assert len(dict(executor.map_unordered(tasks(5)))) == 5  # once more with the same workers
+
+
+def test_parameters_travel_exactly():
+    value = np.nextafter(0.1, 1.0)
+    with Executor(sum_of, 1) as executor:
+        big = [(i, np.full(100_000, value)) for i in range(6)]  # larger than a pipe holds
+        assert set(dict(executor.map_unordered(iter(big))).values()) == {value}
+
+
+@pytest.mark.parametrize("what", ["die", "signal", "hang", "error"])
+def test_a_worker_in_trouble_is_replaced_and_its_task_tried_again(what, tmp_path):
+    said = []
+    maker = Trouble(what, tmp_path / "marker")
+    with Executor(maker, 2, say=said.append, hang_seconds=0.3) as executor:
+        assert dict(executor.map_unordered(tasks(12))) == dict(tasks(12))
+    assert len(said) == 1 and "task-3" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [("die", "exit status 7"), ("signal", "signal 9"), ("hang", "hung"), ("error", "task three exploded")],
+)
+def test_after_three_failures_the_reason_is_told(what, words):
+    with Executor(Trouble(what), 2, hang_seconds=0.3, **quiet) as executor:
+        with pytest.raises(RuntimeError, match=f"3 times at task task-3.*(?s:.*){words}"):
+            list(executor.map_unordered(tasks(8)))
+        assert dict(executor.map_unordered([("a", 1), ("b", 2)])) == {"a": 1, "b": 2}  # still of use
+
+
+def test_a_mistake_of_the_user_comes_through_at_once_as_one_line():
+    said = []
+    with Executor(Trouble("mistake"), 2, say=said.append) as executor, pytest.raises(ValueError) as raised:
+        list(executor.map_unordered(tasks(8)))
+    assert str(raised.value) == "reward: expected a finite number, received nan." and said == []
+
+
+def test_a_worker_that_cannot_be_built_stops_everything():
+    with Executor(unready, 1, **quiet) as executor, pytest.raises(RuntimeError, match="(?s)starting.*no world here"):
+        list(executor.map_unordered(tasks(2)))
+
+
+def test_workers_have_one_thread_and_no_keras():
+    with Executor(environment, 1) as executor:
+        found = dict(executor.map_unordered([(name, name) for name in ("OMP_NUM_THREADS", "keras", "tensorflow", "torch")]))
+    assert found["OMP_NUM_THREADS"] == ("1", False) and not any(found[n][1] for n in ("keras", "tensorflow", "torch"))
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") != "-1"
+
+
+def test_at_least_one_worker():
+    with pytest.raises(ValueError, match="--workers"):
+        Executor(square, 0)
+
+
+def test_breaking_off_leaves_no_busy_worker():
+    with Executor(Trouble("hang"), 2, **quiet) as executor:
+        for _ in executor.map_unordered([(i, i) for i in (1, 3, 3.5, 4)]):
+            break
+        assert len(dict(executor.map_unordered(tasks(3)))) == 3
+
+
+PARENT = """
+    import sys, time
+    sys.path.insert(0, {tests!r})
+    from test_executors import slow
+    from WorldModels.control.executors import Executor
+    if __name__ == "__main__":
+        with Executor(slow, 2) as executor:
+            for _, pid in executor.map_unordered([(i, 0.05 if i < 4 else 600) for i in range(6)]):
+                print(pid, flush=True)
+"""
+
+
+def slow():
+    return lambda seconds: (time.sleep(seconds), os.getpid())[1]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_workers_end_with_their_parent(number, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(textwrap.dedent(PARENT.format(tests=str(ROOT / "tests"))))
+    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)  # fmt: skip
+    workers = {int(parent.stdout.readline()) for _ in range(4)}
+    assert all(alive(pid) for pid in workers)
+    if number == signal.SIGINT:
+        os.killpg(parent.pid, number)  # Ctrl-C in a terminal goes to the whole group
+    else:
+        parent.send_signal(number)
+    errors = parent.communicate(timeout=20)[1]
+    until = time.monotonic() + 10
+    while any(alive(pid) for pid in workers) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(alive(pid) for pid in workers)
+    if number == signal.SIGINT:
+        assert errors.count("Traceback") == 1  # the parent's own; the workers say nothing
