@@ -84,3 +84,53 @@ def open_perception(folder: str | Path):
     from WorldModels.models import load_perception
 
     return load_perception(folder / "vision.keras", folder / "memory.keras")
+
+
+def controller_file(run: Any, folder: Path | None = None) -> Path:
+    """The trained driver that a verb takes: the kept mean of --controller.generation, or the best by validation score.
+
+    Args:
+        run: the open results.Run.
+        folder: the iteration's folder; default the run's.
+
+    Raises:
+        FileNotFoundError: there is no driver yet, or that generation was not kept; the message names those that were.
+    """
+    folder = (folder or run.path) / "controller"
+    wanted = run.experiment.controller.generation
+    if wanted >= 0:
+        kept = sorted(int(path.stem) for path in folder.glob("generations/*.npz") if path.stem.isdigit())
+        if wanted not in kept:
+            there = ", ".join(map(str, kept)) if kept else f"none yet: {run.command('train_controller')}"
+            raise FileNotFoundError(f"--controller.generation: expected a kept generation ({there}), received {wanted}.")
+        return folder / "generations" / f"{wanted}.npz"
+    # A run that was stopped before its first validation has a mean, but no best yet.
+    for name in ("best.npz", "mean.npz"):
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller')}")
+
+
+def driven(env: Any, controller: str | Path, folder: str | Path):
+    """A world seen through V and M, and the driver for it: (Gymnasium environment of features, policy).
+
+    Args:
+        env: emits frames.
+        controller: the driver's file; what it sees, and whether z is mean or sampled, comes from there.
+        folder: the iteration's folder with V and M.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged, or V, M, C and the environment do not fit.
+    """
+    from WorldModels.control.controller import Controller, ControllerPolicy
+    from WorldModels.envs.latent import LatentObservation
+
+    shape, parameters, _ = Controller.load(controller)
+    world = LatentObservation(env, open_perception(folder), shape.features, shape.latent)
+    if world.observation_space.shape != (shape.feature_size,):
+        raise ValueError(
+            f"{controller}: expected a driver for {world.observation_space.shape[0]} features, as V and M give, received one for "
+            f"{shape.feature_size}; evolve it again: python -m WorldModels.train_controller"
+        )
+    return world, ControllerPolicy(shape, parameters)
