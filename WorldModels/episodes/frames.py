@@ -1,0 +1,126 @@
+"""The frames of stored episodes: read in order and in pieces, held out, sampled evenly. Knows no network."""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+MEMBER = "observations.npy"
+
+
+def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
+    """Episodes to train on and episodes to validate on.
+
+    Which are held out follows from the files' names alone (the lowest hashes), so it has no period and hardly changes
+    when episodes are added.
+
+    Args:
+        paths: the episode files.
+        share: of the episodes to hold out, 0..1; above 0 it is at least one, where there are two.
+
+    Returns:
+        (training, validation), each in the order given.
+    """
+    count = min(max(round(share * len(paths)), int(share > 0)), len(paths) - 1) if len(paths) > 1 else 0
+    ranked = sorted(range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest())
+    out = set(ranked[:count])
+    return [p for i, p in enumerate(paths) if i not in out], [paths[i] for i in sorted(out)]
+
+
+class FrameFile:
+    """The frames of one stored episode, read in order and in pieces.
+
+    Args:
+        path: an episode's .npz.
+
+    Attributes:
+        shape: (T+1, H, W, 3), or (T+1, D).
+        dtype: uint8, or float32 where the world has no picture.
+
+    Raises:
+        ValueError: the file has no frames that can be read, or they are pickled.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        with self._errors(), zipfile.ZipFile(self.path) as archive, archive.open(MEMBER) as member:
+            self.shape, self.dtype = _header(member)
+
+    def pieces(self, size: int) -> Iterator[np.ndarray]:
+        """All frames from the first to the last, at most `size` at a time.
+
+        Raises:
+            ValueError: the frames are damaged.
+        """
+        frame_bytes = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        with self._errors(), zipfile.ZipFile(self.path) as archive, archive.open(MEMBER) as member:
+            _header(member)
+            for start in range(0, self.shape[0], size):
+                count = min(size, self.shape[0] - start)
+                content = member.read(count * frame_bytes)
+                yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+
+    def _errors(self):
+        return _Named(self.path)
+
+
+class _Named:
+    """Turns what can go wrong in reading a file into a ValueError that names it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, ValueError | KeyError | EOFError | zipfile.BadZipFile | zipfile.LargeZipFile | NotImplementedError):
+            raise ValueError(
+                f"{self.path}: expected the frames of an episode, received a damaged file ({error}); remove it and record again."
+            ) from None
+
+
+def _header(member) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(member)
+    if dtype.hasobject or fortran or len(shape) < 2:
+        raise ValueError(f"frames of shape {shape} and type {dtype}")
+    return shape, dtype
+
+
+def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of one frame, the same in all files.
+
+    Raises:
+        ValueError: no files, or one whose frames differ; the message names it.
+    """
+    if not files:
+        raise ValueError("episodes: expected at least one file, received none; record some first.")
+    first = files[0]
+    for file in files:
+        if (file.shape[1:], file.dtype) != (first.shape[1:], first.dtype):
+            raise ValueError(f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in {first.path.name}, received "
+                             f"{file.shape[1:]} {file.dtype}; keep episodes of one kind in a folder.")  # fmt: skip
+    return first.shape[1:], first.dtype
+
+
+def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
+    """At most `most` frames (n, H, W, 3), spread evenly over all frames of some episodes.
+
+    Raises:
+        ValueError: no files, files of different frames, or a damaged file.
+    """
+    files = [FrameFile(path) for path in paths]
+    shape, dtype = common_frame(files)
+    total = sum(file.shape[0] for file in files)
+    chosen = np.linspace(0, total - 1, min(most, total)).round().astype(int)
+    frames, seen = np.empty((len(chosen), *shape), dtype), 0
+    for file in files:
+        for piece in file.pieces(1000):
+            here = np.flatnonzero((chosen >= seen) & (chosen < seen + len(piece)))
+            frames[here] = piece[chosen[here] - seen]
+            seen += len(piece)
+    return frames

@@ -1,0 +1,43 @@
+"""Many frames as one picture. Knows frames, not where they come from."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from WorldModels.experiment.files import atomic
+from WorldModels.figures.videos import as_uint8, enlarge
+
+
+def grid(frames: Sequence[np.ndarray], columns: int, scale: int = 1, gap: int = 2) -> np.ndarray:
+    """Frames in rows of `columns`, on white.
+
+    Args:
+        frames: (H, W, 3) each, all of one size; uint8, or float in 0..1.
+        columns: frames in a row.
+        scale: each pixel becomes scale x scale.
+        gap: white pixels between frames.
+
+    Returns:
+        (rows * ..., columns * ..., 3) uint8.
+
+    Raises:
+        ValueError: there are no frames.
+    """
+    if len(frames) == 0:
+        raise ValueError("frames: expected at least one, received none.")
+    frames = np.stack([enlarge(as_uint8(np.asarray(frame)), scale) for frame in frames])
+    _, height, width, _ = frames.shape
+    rows = -(-len(frames) // columns)
+    picture = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for i, frame in enumerate(frames):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        picture[top : top + height, left : left + width] = frame
+    return picture
+
+
+def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Write a picture (H, W, 3) uint8, complete or not at all."""
+    with atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")

@@ -1,0 +1,66 @@
+"""Batches for fit() out of a sampler that it is handed. Knows no files and no settings."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import keras
+import numpy as np
+
+
+class Sampler(Protocol):
+    """What FrameBatches draws from; episodes/stream.py has one."""
+
+    num_batches: int
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
+        """An epoch's batches (B, H, W, 3), from number `start` on; closing the iterator ends it early."""
+
+
+class FrameBatches(keras.utils.PyDataset):
+    """A sampler's batches as Keras asks for them: by number, in order.
+
+    Give it to fit() with shuffle=False (Keras would shuffle the numbers with Python's global generator). Epochs count on
+    by themselves; `begin_epoch` names one.
+
+    Args:
+        sampler: see Sampler.
+        epoch: the first epoch's number.
+    """
+
+    def __init__(self, sampler: Sampler, epoch: int = 0):
+        super().__init__()
+        self.sampler, self.epoch = sampler, epoch
+        self._batches: Iterator[np.ndarray] | None = None
+        self._next = 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self._stop()
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.sampler.num_batches
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Batch `index` of the epoch, (B, H, W, 3).
+
+        Raises:
+            ValueError: it is not the next one, nor a start.
+        """
+        if self._batches is not None and index not in (0, self._next):
+            raise ValueError(f"batch: expected number {self._next}, received {index}; call fit() with shuffle=False.")
+        if self._batches is None or index != self._next:
+            self._stop()
+            self._batches, self._next = self.sampler.batches(self.epoch, index), index
+        self._next += 1
+        return next(self._batches)
+
+    def on_epoch_end(self) -> None:
+        # Keras also ends epochs that it has only looked at.
+        if self._next == len(self):
+            self.begin_epoch(self.epoch + 1)
+
+    def _stop(self) -> None:
+        if self._batches is not None:
+            self._batches.close()
+        self._batches, self._next = None, 0
