@@ -4,6 +4,7 @@ A worker that dies or hangs is replaced and its task tried again; results are na
 on how many workers there are. Knows nothing of worlds or policies, only of `make_worker() -> callable(task) -> result`.
 """
 
+import os
 import pickle
 import statistics
 import time
@@ -13,6 +14,11 @@ from multiprocessing import connection
 from typing import Any
 
 from WorldModels.control.worker import Worker
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class SerialExecutor:

@@ -1,0 +1,55 @@
+"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable makers for workers."""
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+
+from WorldModels.control.controller import Controller
+
+CONTROLLER = Controller("z", latent_size=4, action_size=2)
+
+
+class Line(gymnasium.Env):
+    """Reward is 1 minus the distance between the action and a direction that wanders; 20 to 39 steps an episode."""
+
+    observation_space = Box(-np.inf, np.inf, (4,), np.float32)
+    action_space = Box(-1, 1, (2,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = int(self.np_random.integers(20, 40))
+        return self._see(), {}
+
+    def step(self, action):
+        reward = 1 - float(np.abs(action - self.features[:2]).sum())
+        self.left -= 1
+        return self._see(), reward, self.left == 0, False, {}
+
+    def _see(self):
+        self.features = self.np_random.uniform(-1, 1, 4).astype(np.float32)
+        return self.features
+
+
+class Script(gymnasium.Env):
+    """Gives the rewards, observations and infos that it is told; a frame goes with every step."""
+
+    action_space = Box(-1, 1, (2,), np.float32)
+    observation_space = Box(-np.inf, np.inf, (4,), np.float32)
+
+    def __init__(self, rewards, infos=None, terminated=True, bad_observation_at=None):
+        self.rewards, self.infos, self.terminated, self.bad = rewards, infos or {}, terminated, bad_observation_at
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.zeros(4, np.float32), {"frame": np.full((8, 8, 3), 0, np.uint8)}
+
+    def step(self, action):
+        self.t += 1
+        last = self.t == len(self.rewards)
+        observation = np.full(4, np.nan if self.t == self.bad else self.t, np.float32)
+        info = {"frame": np.full((8, 8, 3), self.t, np.uint8)} | self.infos.get(self.t, {})
+        return observation, self.rewards[self.t - 1], last and self.terminated, last and not self.terminated, info
+
+
+def nan_world():
+    return Script([1.0, float("nan"), 1.0])

@@ -1,0 +1,84 @@
+"""The random drivers: equal seeds, equal actions; what each is known for; mixtures by share."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from WorldModels.control.policies import POLICIES, parse_mixture, policy_of_episode
+
+
+def actions(name, seed, steps=300, **settings):
+    policy = POLICIES[name](**settings)
+    policy.reset(seed)
+    return np.array([policy.act(None) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_equal_seeds_give_equal_actions(name):
+    one, two, other = actions(name, 3), actions(name, 3), actions(name, 4)
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert one.dtype == np.float32 and one.shape == (300, 3) and np.abs(one).max() <= 1
+    policy = POLICIES[name](2)
+    policy.reset(0)
+    assert policy.act().shape == (2,)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_driver_has_other_numbers_than_the_world_of_its_seed(name):
+    policy = POLICIES[name]()
+    policy.reset(11)
+    assert policy.rng.random() != np.random.default_rng(11).random()
+
+
+def test_uniform_and_held_fill_the_range_and_held_holds():
+    flat = np.concatenate([actions("uniform", s) for s in range(10)])
+    assert abs(flat.mean()) < 0.02 and flat.std() == pytest.approx(1 / np.sqrt(3), abs=0.01)
+    held = actions("held", 0, 5000)
+    starts = np.flatnonzero(np.abs(np.diff(held[:, 0])) > 0)
+    lengths = np.diff(starts)
+    assert lengths.min() == 4 and lengths.max() == 24 and lengths.mean() == pytest.approx(14, abs=1)
+
+
+def test_cauchy_is_heavy_tailed_with_gas_near_a_half():
+    episodes = np.array([actions("cauchy", s, 50) for s in range(400)])
+    assert abs(np.median(episodes)) < 0.02  # gas = (a1 + 1) / 2 is a half, the brake 0
+    spread = np.abs(episodes).mean(axis=(1, 2))
+    assert np.median(spread) < 0.3 and (np.abs(episodes).max(axis=(1, 2)) > 0.999).mean() > 0.2
+    assert not np.allclose(episodes[0].std(0), episodes[1].std(0))  # a scale of its own for each episode
+
+
+def test_brownian_walks_in_the_units_of_the_environment():
+    episodes = np.array([actions("brownian", s) for s in range(60)])
+    steps = np.diff(episodes, axis=1)
+    inside = np.abs(episodes[:, 1:, :2]).max(2) < 0.99
+    assert steps[..., 0][inside].std() == pytest.approx(np.sqrt(1 / 50), rel=0.1)
+    assert steps[..., 1][inside].std() == pytest.approx(2 * np.sqrt(1 / 50), rel=0.1)  # gas = (a1 + 1) / 2
+    assert episodes[..., 2].min() >= 0 and episodes[:, 0, 2].mean() == pytest.approx(0.5, abs=0.12)
+    free = np.array([actions("brownian", s, pedals=False) for s in range(20)])
+    assert free[..., 2].min() < -0.9
+    gas = np.array([actions("brownian_gas", s) for s in range(20)])
+    assert gas[..., 1].min() >= -0.5 and gas[..., 2].max() <= 0.1 + 1e-6
+
+
+def test_shares_hold_for_any_number_of_episodes():
+    shares = parse_mixture("held:0.41,cauchy:0.32,brownian:0.18,brownian_gas:0.09")
+    counts = Counter()
+    for index in range(3000):
+        counts[policy_of_episode(shares, index)] += 1
+        assert all(abs(counts[name] - share * (index + 1)) < 3 for name, share in shares.items())
+    every_eighth = Counter(policy_of_episode(shares, index) for index in range(0, 3000, 8))
+    assert all(abs(every_eighth[name] - share * 375) < 8 for name, share in shares.items())
+
+
+@pytest.mark.parametrize("text", ["", "nobody", "held:0.5", "held:0.5,cauchy:0.6", "held:-1,cauchy:2", "held:x,cauchy:0.5",
+                                  "held:0.5,held:0.5", "held,cauchy", "held:nan,cauchy:0.5", "held:0.5;cauchy:0.5"])  # fmt: skip
+def test_a_bad_mixture_is_one_clear_line(text):
+    with pytest.raises(ValueError, match="^--record.policies: expected"):
+        parse_mixture(text)
+
+
+def test_good_mixtures():
+    assert parse_mixture("cauchy") == {"cauchy": 1.0}
+    assert parse_mixture(" held:0.25, controller:0.75 ") == {"held": 0.25, "controller": 0.75}
