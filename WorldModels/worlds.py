@@ -4,11 +4,15 @@ A maker holds plain values only, and what it imports, it imports when it is call
 never sees Keras. Knows which file holds which model; how a network or an environment works it does not know.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PERCEPTION = "perception.onnx"
+BATCH = 100  # frames that V looks at at a time
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,37 @@ def open_perception(folder: str | Path):
     from WorldModels.models import load_perception
 
     return load_perception(folder / "vision.keras", folder / "memory.keras")
+
+
+def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in 0..1.
+
+    Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by Keras.
+
+    Raises:
+        FileNotFoundError: there is no V.
+        ValueError: a file is damaged.
+    """
+    folder = Path(folder)
+    if (folder / "encode.onnx").exists() and (folder / "decode.onnx").exists():
+        from WorldModels.envs.sessions import open_session
+
+        encoder, decoder = (open_session(folder / name, threads=0) for name in ("encode.onnx", "decode.onnx"))
+
+        def reconstruct(frames: np.ndarray) -> np.ndarray:
+            (mean,) = encoder.run(["mean"], {"observations": frames})
+            return decoder.run(["observations"], {"z": mean})[0]
+    else:
+        import keras
+
+        import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
+
+        vision = keras.models.load_model(folder / "vision.keras", compile=False)
+
+        def reconstruct(frames: np.ndarray) -> np.ndarray:
+            return keras.ops.convert_to_numpy(vision.decode(vision.encode(frames)[0]))
+
+    return lambda frames: np.concatenate([reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)])
 
 
 def controller_file(run: Any, folder: Path | None = None) -> Path:

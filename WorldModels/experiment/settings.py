@@ -196,7 +196,7 @@ class EvaluateSettings:
     tracks: int = budget(100)  # test tracks
     baseline_tracks: int = budget(20)  # test tracks for the random policy beside it
     frames: bool = budget(False)  # also write every frame of the filmed episode as PNG
-    video_tracks: int = 1  # test tracks that are filmed
+    video_tracks: int = budget(1)  # test tracks that are filmed
 
     def __post_init__(self):
         _positive(self, "tracks", "baseline_tracks", "video_tracks")

@@ -21,7 +21,7 @@ OUTPUTS = {
     "memory": ("memory.keras", "memory", "memory.csv", "memory_epochs", "perception.onnx", "memory_step.onnx",
                "memory_sample.onnx", "memory_sequence.onnx", "tensorboard/memory", "checkpoints/memory"),
     "controller": ("controller", "tensorboard/controller"),
-    "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif"),
+    "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif", "figures"),
 }  # fmt: skip
 NOUNS = {"episodes": ("env", "record"), "vision": ("vision",), "series": (), "memory": ("memory",),
          "controller": ("env", "controller"), "evaluation": ("evaluate",)}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Results as pictures: curves, tables, videos. Knows numbers and frames, no environment and no network."""

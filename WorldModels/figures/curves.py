@@ -1,0 +1,163 @@
+"""Rows of progress -> learning curves. Knows the columns of the CSVs that the verbs write, and nothing of what made them."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from WorldModels.experiment.files import atomic
+
+Rows = Sequence[Mapping[str, str]]
+SOLVED = 900  # mean return over 100 tracks at which CarRacing counts as solved
+TRAIN, HELD_OUT, BAND, SIGMA = "#3b6ea8", "#d1602f", "#b9cde3", "#7a7a7a"
+HELD_OUT_PREFIX = "val_"
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as a picture, complete or not at all; the file's name says which kind."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def column(rows: Rows, name: str) -> np.ndarray:
+    """One column of a CSV as (N,) float64, NaN where it is empty or absent."""
+    return np.array([float(row.get(name) or "nan") for row in rows], np.float64)
+
+
+def vision_curves(rows: Rows) -> Figure:
+    """V's two losses, on the frames it trains on and on held-out ones, by epoch.
+
+    Args:
+        rows: of vision.csv: epoch, reconstruction, kl, val_reconstruction, val_kl.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    _some(rows, "vision.csv")
+    figure, (left, right) = _figure(2)
+    _losses(left, rows, "reconstruction", "squared error (sum over a frame)")
+    _losses(right, rows, "kl", "KL divergence (nats a frame)")
+    for axes in (left, right):
+        axes.set(xlabel="epochs done", xlim=(0, len(rows) + 0.2), ylim=(0, 1.1 * axes.dataLim.ymax))
+    figure.suptitle("V: reconstruction and prior")
+    return figure
+
+
+def memory_curves(rows: Rows) -> Figure:
+    """M's negative log likelihood of the next z, beside what two Gaussians that learn no dynamics reach on the same data.
+
+    Args:
+        rows: of memory.csv: epoch, nll, val_nll, copy_previous, static.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    _some(rows, "memory.csv")
+    figure, (axes,) = _figure(1)
+    _losses(axes, rows, "nll", "negative log likelihood (nats a latent dimension)")
+    for name, label, style in (("copy_previous", "copy previous z", "--"), ("static", "static Gaussian", ":")):
+        level = column(rows, name)
+        if np.isfinite(level).any():
+            axes.axhline(level[np.isfinite(level)][-1], color="black", linewidth=1, linestyle=style, label=label)
+    axes.legend(frameon=False)
+    axes.set(xlabel="epochs done", xlim=(0, len(rows) + 0.2))
+    figure.suptitle("M: how well the next z is foreseen")
+    return figure
+
+
+def _losses(axes: Axes, rows: Rows, name: str, label: str) -> None:
+    done = np.arange(1, len(rows) + 1)
+    for prefix, colour, who in (("", TRAIN, "training"), (HELD_OUT_PREFIX, HELD_OUT, "held out")):
+        values = column(rows, prefix + name)
+        there = np.isfinite(values)
+        if there.any():
+            axes.plot(done[there], values[there], "o-", color=colour, markersize=3, label=who)
+    axes.set_ylabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+
+
+def generation_curves(rows: Rows, solved: float | None = SOLVED) -> Figure:
+    """The evolution of C: returns of the population, validation score of its mean, and sigma on an axis of its own.
+
+    Args:
+        rows: of generations.csv: generation, mean, min, max, validation, sigma, frames (environment steps so far).
+        solved: return at which a line is drawn.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    _some(rows, "generations.csv")
+    figure, (axes,) = _figure(1)
+    generation, scored = column(rows, "generation"), np.isfinite(column(rows, "validation"))
+    axes.fill_between(generation, column(rows, "min"), column(rows, "max"), color=BAND, linewidth=0, label="population, min to max")
+    axes.plot(generation, column(rows, "mean"), ".-", markersize=2, color=TRAIN, label="population, mean")
+    axes.plot(generation[scored], column(rows, "validation")[scored], "o-", markersize=4, color=HELD_OUT,
+              label="mean of the search, on validation tracks")  # fmt: skip
+    if solved is not None:
+        axes.axhline(solved, color="black", linewidth=1, linestyle="--", label=f"{solved:g}: counts as solved")
+    axes.set(xlabel="generation", ylabel="return of an episode")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right = axes.twinx()
+    right.plot(generation, column(rows, "sigma"), color=SIGMA, linewidth=1, label="sigma (right axis)")
+    right.set_ylabel("sigma (step size of the search)")
+    right.set_ylim(0, 1.1 * float(np.nanmax(column(rows, "sigma"))))
+    right.spines["right"].set_visible(True)
+    _steps_above(axes, generation, column(rows, "frames"))
+    lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
+    figure.suptitle("C: evolution of the driver")
+    return figure
+
+
+def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray) -> None:
+    """A second scale along the top: environment steps so far."""
+    there = np.isfinite(steps)
+    if not there.any():
+        return
+    generation, steps = np.append(generation[there][0] - 1, generation[there]), np.append(0.0, steps[there])
+    ticks = MaxNLocator(7).tick_values(0, steps[-1])
+    ticks = ticks[ticks <= steps[-1]]
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(np.interp(ticks, steps, generation), [EngFormatter(sep="")(tick) for tick in ticks])
+    top.set_xlabel("training steps of the environment so far")
+    axes.set_xlim(generation[0], generation[-1])
+
+
+def score_histogram(scores: Mapping[str, Sequence[float]]) -> Figure:
+    """How the returns of drivers spread over the test tracks.
+
+    Args:
+        scores: name of a driver to its returns (N,).
+
+    Raises:
+        ValueError: there are no scores.
+    """
+    _some([value for values in scores.values() for value in values], "scores")
+    figure, (axes,) = _figure(1)
+    everything = np.concatenate([np.asarray(values, float) for values in scores.values()])
+    edges = np.arange(np.floor(everything.min() / 50) * 50, everything.max() + 51, 50)
+    for colour, (name, values) in zip((HELD_OUT, TRAIN, SIGMA), scores.items(), strict=False):
+        axes.hist(values, edges, color=colour, alpha=0.75, label=f"{name}: mean {np.mean(values):.0f}, {len(values)} tracks")
+    axes.set(xlabel="return of an episode", ylabel="tracks")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+    figure.suptitle("Test tracks")
+    return figure
+
+
+def _figure(panels: int) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(9 if panels > 1 else 8, 4.5), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+        each.grid(alpha=0.25)
+    return figure, axes
+
+
+def _some(rows: Sequence, name: str) -> None:
+    if not len(rows):
+        raise ValueError(f"{name}: expected at least one row, received none.")
