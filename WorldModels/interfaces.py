@@ -40,16 +40,20 @@ class Memory(Protocol):
         """The state before the first step: zeros."""
 
     def step(self, state: State, z: Any, action: Any, reward: Any) -> State:
-        """The state after latent (B, Z), action (B, A) in -1..1 and the last step's reward (B,), the one before that action."""
+        """The state after latent (B, Z) and action (B, A) in -1..1; reward (B,) is the last step's, the one before that action."""
 
     def hidden(self, state: State) -> dict[str, Any]:
         """What a controller may see of a state: "h" (B, .), and "c" (B, .) where the kind has one."""
 
-    def sample(self, state: State, temperature: Any, noise: Any) -> Any:
-        """The next latent (B, Z), reward (B,) and terminated (B,) at a temperature (B,), from noise that was drawn outside."""
+    def sample(self, state: State, temperature: Any, noise: dict[str, Any]) -> dict[str, Any]:
+        """What comes next at a temperature (B,): "z" (B, Z), and where M has the heads "reward" (B,) and "terminated" (B,), 1 or 0.
+
+        The noise is drawn outside: "component" (B, Z), uniform, "normal" (B, Z), and for the terminated head "terminated" (B,),
+        which its probability must exceed: uniform for a draw, a constant for a threshold.
+        """
 
     def sequence(self, z: Any, actions: Any, rewards: Any, state: State) -> tuple[Any, State]:
-        """Hidden (B, T, .) and the last state, of latents (B, T, Z), actions (B, T, A) and rewards (B, T)."""
+        """h (B, T, .) after every step and the last state, of latents (B, T, Z), actions (B, T, A) and rewards (B, T)."""
 
 
 class Perception(Protocol):

@@ -52,9 +52,7 @@ class LatentObservation(gymnasium.Wrapper):
         if self.latent == "sampled":
             self._noise = self._generator.standard_normal(self._noise.shape, np.float32)
         last_reward = np.array([self._reward], np.float32)
-        z, h, c, self._state = self.perception(
-            frame[None], last_reward, np.asarray(action, np.float32)[None], self._noise, self._state
-        )
+        z, h, c, self._state = self.perception(frame[None], last_reward, np.asarray(action, np.float32)[None], self._noise, self._state)
         seen = {"z": z, "h": h, "c": c}
         return np.concatenate([seen[name][0] for name in self.features])
 

@@ -1,7 +1,8 @@
 """What of V, M and Perception is exported: functions with named inputs and outputs. Knows no file format.
 
 An endpoint is called as the model's method is (a state is a dict there); flattened, an input of a state is called
-state_<name>, and a new state comes back as next_<name>, since an output may not carry an input's name.
+state_<name> and a piece of noise noise_<name>; a new state comes back as next_<name>, since an output may not carry an
+input's name.
 """
 
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def of_vision(vision) -> list[Endpoint]:
 def of_memory(memory) -> list[Endpoint]:
     """step(state, z, action, reward), sample(state, temperature, noise), sequence(z, actions, rewards, state)."""
     state = {name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()}
+    noise = {name: _spec(f"noise_{name}", *shape) for name, shape in _noise(memory).items()}
     z, a = memory.latent_size, memory.action_size
 
     def step(state, z, action, reward):
@@ -71,7 +73,13 @@ def of_memory(memory) -> list[Endpoint]:
 
     sequences = _spec("z", None, z), _spec("actions", None, a), _spec("rewards", None)
     return [Endpoint("step", step, (state, _spec("z", z), _spec("action", a), _spec("reward"))),
+            Endpoint("sample", memory.sample, (state, _spec("temperature"), noise)),
             Endpoint("sequence", sequence, (*sequences, state))]  # fmt: skip
+
+
+def _noise(memory) -> dict[str, tuple[int, ...]]:
+    shapes = {"component": (memory.latent_size,), "normal": (memory.latent_size,)}
+    return shapes | ({"terminated": ()} if memory.terminated_head else {})
 
 
 def of_perception(perception) -> Endpoint:
