@@ -53,7 +53,7 @@ class Run:
         self.iteration = _iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
         write_json(self.folder / "config.json", {**plain(experiment), "controller": _finite(plain(experiment.controller)),
-                                                 "versions": _versions(), "machine": _machine()})  # fmt: skip
+                                                 "versions": versions(), "machine": machine()})  # fmt: skip
 
     def _take(self) -> None:
         try:
@@ -121,7 +121,7 @@ def _finite(settings: dict) -> dict:
     return {name: str(value) if isinstance(value, float) and not np.isfinite(value) else value for name, value in settings.items()}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in VERSIONS:
         try:
@@ -131,7 +131,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine() -> dict:
+def machine() -> dict:
     return {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
 
 
