@@ -12,6 +12,7 @@ import numpy as np
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 from gymnasium import spaces  # noqa: E402
 from gymnasium.envs.box2d import car_racing  # noqa: E402
+from gymnasium.utils import EzPickle  # noqa: E402
 
 from WorldModels.envs.carracing_exact import ExactRenderer  # noqa: E402
 from WorldModels.envs.carracing_fast import FRAME_SIZE, FastRenderer  # noqa: E402
@@ -43,6 +44,7 @@ class CarRacing(car_racing.CarRacing):
         self.lap_complete, self.random_start = lap_complete, random_start
         # gymnasium's contact listener always applies the 0.95 rule; new_lap below decides whether it counts.
         super().__init__(render_mode="rgb_array", lap_complete_percent=0.95)
+        EzPickle.__init__(self, renderer=renderer, lap_complete=lap_complete, random_start=random_start)
         self.renderer = RENDERERS[renderer]() if RENDERERS[renderer] else None
         if renderer == "fast":
             self.observation_space = spaces.Box(0, 255, (FRAME_SIZE, FRAME_SIZE, 3), np.uint8)

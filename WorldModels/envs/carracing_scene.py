@@ -1,0 +1,77 @@
+"""What both of our renderers of CarRacing share: a track's polygons as arrays, the zoom, and surfaces read as arrays."""
+
+import numpy as np
+import pygame
+from gymnasium.envs.box2d.car_racing import GRASS_DIM, SCALE, ZOOM
+
+FULL_ZOOM = ZOOM * SCALE  # official pixels a unit of length, after the zoom-in of the first second
+
+
+def grass_squares():
+    """Corners of the 400 lighter squares of grass, in units of length: a list of lists of 4 pairs (gymnasium's)."""
+    return [
+        [
+            (GRASS_DIM * x + GRASS_DIM, GRASS_DIM * y + 0),
+            (GRASS_DIM * x + 0, GRASS_DIM * y + 0),
+            (GRASS_DIM * x + 0, GRASS_DIM * y + GRASS_DIM),
+            (GRASS_DIM * x + GRASS_DIM, GRASS_DIM * y + GRASS_DIM),
+        ]
+        for x in range(-20, 20, 2)
+        for y in range(-20, 20, 2)
+    ]
+
+
+def zoom_at(t):
+    """Official pixels a unit of length at time t in s, as gymnasium has it."""
+    return 0.1 * SCALE * max(1 - t, 0) + FULL_ZOOM * min(t, 1)
+
+
+def new_surface(width, height):
+    """A black surface whose pixels lie in memory as red, green, blue and one byte that means nothing."""
+    return pygame.Surface((width, height), 0, 32, (0xFF, 0xFF00, 0xFF0000, 0))
+
+
+def packed_pixels(surface):
+    """Copy of a surface's pixels: uint32 (H, W), red in the lowest byte."""
+    return np.frombuffer(surface.get_buffer().raw, np.uint32).reshape(surface.get_height(), surface.get_width())
+
+
+def unpacked(pixels):
+    """Packed pixels, uint32 (H, W), as a frame of its own: uint8 (H, W, 3)."""
+    return np.ascontiguousarray(pixels.view(np.uint8).reshape(*pixels.shape, 4)[..., :3])
+
+
+class Scene:
+    """Grass, road tiles and borders of one track: N quadrilaterals.
+
+    vertices: (N, 4, 2) float64 in units of length; centres (N, 2) and radii (N,) of the circles around them.
+    colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the rows are always true.
+    is_border: (N,) bool, the red and white borders in bends; num_grass: the first rows, which are grass.
+    """
+
+    def __init__(self, env):
+        grass = grass_squares()
+        self.num_grass = len(grass)
+        self.vertices = np.array(grass + [polygon for polygon, _ in env.road_poly], np.float64)
+        self.centres = self.vertices.mean(axis=1)
+        self.radii = np.linalg.norm(self.vertices - self.centres[:, None], axis=-1).max(axis=1)
+        self.colors = np.empty((len(self.vertices), 3))
+        self.colors[: self.num_grass] = env.grass_color
+        self.is_border = np.zeros(len(self.vertices), bool)
+        tiles = iter(env.road)
+        for i, (polygon, color) in enumerate(env.road_poly):
+            row = self.num_grass + i
+            self.colors[row] = color
+            self.is_border[row] = isinstance(color, tuple)
+            if not self.is_border[row]:
+                next(tiles).color = self.colors[row]
+                env.road_poly[i] = (polygon, self.colors[row])
+
+    def near(self, x, y, half_sides, scale):
+        """Indices, in drawing order, of the polygons that may touch a rectangle.
+
+        x, y: (N,) pixels from its middle to the polygons' centres; half_sides: its half width and height in pixels;
+        scale: pixels a unit of length along x and y.
+        """
+        inside_x = np.abs(x) < half_sides[0] + self.radii * scale[0]
+        return np.flatnonzero(inside_x & (np.abs(y) < half_sides[1] + self.radii * scale[1]))
