@@ -99,18 +99,16 @@ def evaluate(run: Run) -> None:
 
 def _drive(run: Run, examiner: Examiner) -> list[dict]:
     """The rows of all tracks that the settings ask for; those that are not there yet are driven."""
-    import os
-
     from tqdm import tqdm
 
-    from WorldModels.control.executors import Executor
+    from WorldModels.control.executors import Executor, cores
 
     settings, file = run.experiment.evaluate, run.path / "evaluation" / "tracks.csv"
     wanted = [(DRIVER, i) for i in range(settings.tracks)] + [(BASELINE, i) for i in range(settings.baseline_tracks)]
     rows = {(row["driver"], int(row["track"])): row for row in read_rows(file)}
     missing = [task for task in wanted if task not in rows]
     if missing:
-        workers = min(run.experiment.workers or os.cpu_count() or 1, len(missing))
+        workers = min(run.experiment.workers or cores(), len(missing))
         bar = tqdm(total=len(wanted), initial=len(wanted) - len(missing), unit="track", desc="evaluate", smoothing=0.05)
         with Executor(examiner, workers, say=run.say) as executor, bar:
             for task, row in executor.map_unordered((task, task) for task in missing):
@@ -125,11 +123,13 @@ def _report(run: Run, controller: Path, rows: list[dict]) -> dict:
     from WorldModels.control.controller import Controller
 
     shape, _, facts = Controller.load(controller)
-    experiment, generation = run.experiment, int(facts.get("generation", -1))
+    experiment = run.experiment
     return {
-        "controller": {"file": str(controller.relative_to(run.path)), **facts, "generation": generation, "features": shape.features,
-                       "latent": shape.latent, "num_parameters": shape.num_parameters, "sha256": hash_files([controller]),
-                       "training_steps": _training_steps(run, generation)},
+        "controller": {"file": str(controller.relative_to(run.path)), "generation": _whole(facts.get("generation")),
+                       "training_steps": _whole(facts.get("frames")), "validation": facts.get("validation"),
+                       "validation_rollouts": _whole(facts.get("validation_rollouts")), "features": shape.features,
+                       "latent": shape.latent, "num_hidden": shape.num_hidden, "num_parameters": shape.num_parameters,
+                       "sha256": hash_files([controller])},
         "experiment": experiment.name, "scale": experiment.scale, "seed": experiment.seed, "iteration": run.iteration,
         "environment": {"id": experiment.env.id, "renderer": RENDERER, "max_steps": experiment.env.max_steps},
         "first_seed": FIRST_SEED,
@@ -149,11 +149,8 @@ def _scores(run: Run, rows: list[dict]) -> dict[str, dict]:
     return scores
 
 
-def _training_steps(run: Run, generation: int) -> int | None:
-    """Environment steps that the evolution had taken when it came to this generation's mean."""
-    rows = read_rows(run.path / HISTORY["generations"])
-    steps = [row["frames"] for row in rows if int(row["generation"]) == generation]
-    return int(float(steps[-1])) if steps else None
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
 
 
 def _film(run: Run, examiner: Examiner, report: dict) -> list[dict]:

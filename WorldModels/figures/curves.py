@@ -139,12 +139,12 @@ def score_histogram(scores: Mapping[str, Sequence[float]]) -> Figure:
     _some([value for values in scores.values() for value in values], "scores")
     figure, (axes,) = _figure(1)
     everything = np.concatenate([np.asarray(values, float) for values in scores.values()])
-    edges = np.arange(np.floor(everything.min() / 50) * 50, everything.max() + 51, 50)
+    edges = MaxNLocator(25).tick_values(everything.min() - 1, everything.max() + 1)
     for colour, (name, values) in zip((HELD_OUT, TRAIN, SIGMA), scores.items(), strict=False):
         axes.hist(values, edges, color=colour, alpha=0.75, label=f"{name}: mean {np.mean(values):.0f}, {len(values)} tracks")
     axes.set(xlabel="return of an episode", ylabel="tracks")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
     figure.suptitle("Test tracks")
     return figure
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import imageio.v3 as iio
+import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -28,12 +28,15 @@ def write_mp4(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float)
     Raises:
         ValueError: there are no frames.
     """
-    frames = _some(frames, path)
-    with atomic(path) as temporary, iio.imopen(temporary, "w", plugin="pyav") as video:
-        video.init_video_stream("libx264", fps=fps, pixel_format="yuv420p")
+    first, frames = _some(frames, path)
+    height, width = (n - n % 2 for n in first.shape[:2])
+    with atomic(path) as temporary, av.open(str(temporary), "w") as film:
+        # veryfast: half the time of the default, and no larger with pictures this flat
+        stream = film.add_stream("libx264", rate=round(fps), options={"preset": "veryfast", "crf": "20"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         for frame in frames:
-            height, width = (n - n % 2 for n in frame.shape[:2])
-            video.write_frame(np.ascontiguousarray(frame[:height, :width]))
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame[:height, :width]), format="rgb24")))
+        film.mux(stream.encode())
 
 
 def write_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float, every: int = 2, most: int = GIF_BYTES) -> None:
@@ -51,7 +54,7 @@ def write_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float,
     Raises:
         ValueError: there are no frames.
     """
-    frames, fps = list(itertools.islice(_some(frames, path), 0, None, every)), fps / every
+    frames, fps = list(itertools.islice(_some(frames, path)[1], 0, None, every)), fps / every
     palette, every = _palette(frames), 1
     with atomic(path) as temporary:
         while True:
@@ -84,7 +87,7 @@ def write_pngs(folder: str | os.PathLike, frames: Iterable[np.ndarray]) -> None:
     Raises:
         ValueError: there are no frames.
     """
-    frames = _some(frames, folder)
+    _, frames = _some(frames, folder)
     with atomic(folder) as temporary:
         temporary.mkdir()
         for number, frame in enumerate(frames):
@@ -135,14 +138,10 @@ def as_uint8(frame: np.ndarray) -> np.ndarray:
     return frame if frame.dtype == np.uint8 else np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
 
 
-def _some(frames: Iterable[np.ndarray], path: str | os.PathLike) -> Iterator[np.ndarray]:
+def _some(frames: Iterable[np.ndarray], path: str | os.PathLike) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """The first frame, and all of them."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise ValueError(f"{Path(path).name}: expected at least one frame, received none.")
-    return _chain(first, frames)
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    yield from rest
+    return first, itertools.chain([first], frames)
