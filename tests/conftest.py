@@ -1,0 +1,33 @@
+"""One smoke-scale run of the launch script, shared by all tests that need a run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
+
+
+def run_verb_process(verb, folder, *flags, env=None, **kwargs):
+    """A verb as a user types it, at smoke scale; gives the finished process."""
+    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder), *flags]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def smoke_script(tmp_path_factory):
+    """The folder and the output of `bash launch_scripts/carracing.bash --scale smoke`."""
+    folder = tmp_path_factory.mktemp("smoke") / "run"
+    command = ["bash", "launch_scripts/carracing.bash", "--scale", "smoke", "--results", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="session")
+def smoke_run(smoke_script):
+    """The folder of a finished smoke-scale run."""
+    return smoke_script[0]

@@ -1,0 +1,150 @@
+"""The user's commands at smoke scale, in the real environment: the launch script, then again, then with damage and kills."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import ROOT, SIX, run_verb_process
+
+from WorldModels.experiment.files import TEMPORARY, read_rows
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_launch_script_ends_with_a_driver_its_scores_its_video_and_the_place(smoke_script):
+    folder, printed = smoke_script
+    for name in ["config.json", "log.txt", "0/vision.keras", "0/vision/saved_model.pb", "0/vision.csv", "0/series", "0/first_latents.npz",
+                 "0/memory.keras", "0/memory/saved_model.pb", "0/memory.csv", "0/perception.onnx", "0/decode.onnx",
+                 "0/controller/generations.csv", "0/controller/mean.npz", "0/controller/best.npz", "0/controller/generations/1.npz",
+                 "0/evaluation.json", "0/real.mp4", "0/reconstructed.mp4", "0/reconstructed.gif"]:  # fmt: skip
+        assert (folder / name).exists(), name
+    assert "minutes" in printed and str(folder) in printed and "real.mp4" in printed
+    assert not list(folder.rglob(f"{TEMPORARY}*"))
+
+
+def test_the_evaluation_has_both_lap_rules_and_the_baseline(smoke_run):
+    evaluation = json.loads((smoke_run / "0/evaluation.json").read_text())
+    text = json.dumps(evaluation)
+    assert "0.95" in text and "1.0" in text
+    assert all(word in text for word in ("mean", "sd", "median", "iqm", "n", "scale", "seed")), text[:500]
+
+
+def test_run_again_it_says_that_all_is_done_and_changes_nothing(smoke_run):
+    volatile = {"log.txt", ".lock", "config.json"}
+    before = {path: path.stat().st_mtime_ns for path in smoke_run.rglob("*") if path.is_file() and path.name not in volatile}
+    for verb in SIX:
+        done = run_verb_process(verb, smoke_run)
+        assert done.returncode == 0, done.stderr
+        assert "there already" in done.stdout, f"{verb}: {done.stdout}"
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert after == before
+
+
+def test_a_latent_size_that_contradicts_the_weights_is_refused_with_both(smoke_run):
+    done = run_verb_process("encode", smoke_run, "--vision.latent-size", "16")
+    assert done.returncode == 2 and "--vision.latent-size" in done.stderr and "16" in done.stderr and "32" in done.stderr
+
+
+def test_a_generation_that_was_not_kept_is_refused(smoke_run):
+    done = run_verb_process("evaluate", smoke_run, "--controller.generation", "418")
+    assert done.returncode == 2 and "418" in done.stderr and "1" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "pickled"])
+def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path, damage):
+    (tmp_path / "run/0").mkdir(parents=True)
+    shutil.copytree(smoke_run / "0/episodes", tmp_path / "run/0/episodes")
+    shutil.copytree(smoke_run / "0/stages", tmp_path / "run/0/stages")
+    for stage in (tmp_path / "run/0/stages").iterdir():
+        if stage.name != "episodes.json":
+            stage.unlink()
+    path = tmp_path / "run/0/episodes/000003.npz"
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:10_000])
+    elif damage == "foreign":
+        path.write_bytes(b"this is no episode")
+    else:
+        np.savez(path, observations=np.array([{"a": 1}], dtype=object))
+    done = run_verb_process("train_vision", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "000003.npz" in done.stdout and "1 damaged file" in done.stdout
+    assert (tmp_path / "run/0/episodes/000003.npz.damaged").exists() and not path.exists()
+    again = run_verb_process("record", tmp_path / "run")
+    assert again.returncode == 0 and path.exists()
+    np.testing.assert_equal(np.load(path)["observations"], np.load(smoke_run / "0/episodes/000003.npz")["observations"])
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path):
+    # A limit on the size of files is what a full disk looks like to whoever writes one.
+    done = run_verb_process("record", tmp_path / "run", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)))
+    assert done.returncode == 2, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1 and "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").rglob("*.npz")) and not list((tmp_path / "run").rglob(f"{TEMPORARY}*"))
+
+
+def killed_at_random(verb, folder, kills, delays):
+    """Start a verb and kill -9 it with all its children, `kills` times at random moments; then let it finish."""
+    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder)]
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delays.uniform(0.3, 8.0))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    done = run_verb_process(verb, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def arrays(path):
+    if path.suffix == ".keras":
+        import keras
+
+        import WorldModels.memory.mdn_rnn
+        import WorldModels.vision.vae  # noqa: F401
+
+        return {str(i): np.asarray(w) for i, w in enumerate(keras.models.load_model(path, compile=False).get_weights())}
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_unbroken_run_gives(smoke_run, tmp_path):
+    delays = random.Random(0)
+    for verb in SIX:
+        killed_at_random(verb, tmp_path / "run", 2, delays)
+    for pattern in ["episodes/*.npz", "vision.keras", "series/*.npz", "memory.keras", "controller/mean.npz", "controller/best.npz"]:
+        for unbroken in sorted((smoke_run / "0").glob(pattern)):
+            one, other = arrays(unbroken), arrays(tmp_path / "run/0" / unbroken.relative_to(smoke_run / "0"))
+            assert one.keys() == other.keys()
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name], err_msg=f"{unbroken}: {name}")
+    timed = {"seconds", "elapsed_seconds", "wall_time", "images_per_second", "frames_per_second", "tokens_per_second"}
+    for name in ["vision.csv", "memory.csv", "controller/generations.csv", "evaluation/tracks.csv"]:
+        rows = [sorted([tuple((k, v) for k, v in row.items() if k not in timed) for row in read_rows(folder / "0" / name)])
+                for folder in (smoke_run, tmp_path / "run")]  # fmt: skip
+        assert rows[0] and rows[0] == rows[1], name
+
+
+def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
+    shutil.copytree(smoke_run, tmp_path / "run", ignore=shutil.ignore_patterns("controller*", "evaluation*", "*.mp4", "*.gif"))
+    command = [sys.executable, "-m", "WorldModels.train_controller", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run"),
+               "--controller.generations", "100000"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run/0/controller/mean.npz").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "same command continues" in printed
+    arrays(tmp_path / "run/0/controller/mean.npz")
+    time.sleep(1.0)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

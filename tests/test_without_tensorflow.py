@@ -1,0 +1,27 @@
+"""KERAS_BACKEND=jax where TensorFlow cannot be imported: the six verbs all the same."""
+
+import os
+
+import pytest
+from conftest import SIX, run_verb_process
+
+pytestmark = pytest.mark.slow
+BLOCKED = ("tensorflow", "tensorboard", "tf2onnx")
+
+
+def test_the_six_verbs_run_on_jax_without_tensorflow(tmp_path):
+    for name in BLOCKED:
+        (tmp_path / "blocked" / name).mkdir(parents=True)
+        (tmp_path / "blocked" / name / "__init__.py").write_text(f"raise ModuleNotFoundError('No module named {name!r}', name={name!r})")
+    # The blocked packages come first on the path, in this process' children and in theirs.
+    env = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(tmp_path / "blocked")}
+    printed = ""
+    for verb in SIX:
+        done = run_verb_process(verb, tmp_path / "run", env=env)
+        assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
+        printed += done.stdout
+    for name in ("vision.keras", "memory.keras", "controller/best.npz", "evaluation.json", "real.mp4"):
+        assert (tmp_path / "run/0" / name).exists(), name
+    assert not (tmp_path / "run/0/vision").exists() and not list((tmp_path / "run/0").glob("*.onnx"))
+    for word in ("SavedModel", "ONNX", "TensorBoard"):
+        assert word in printed and "skipped" in printed, word
