@@ -1,0 +1,66 @@
+"""One episode as V sees it, one .npz: what M is trained on. Knows no network."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
+from WorldModels.experiment.files import atomic
+
+FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
+
+
+@dataclass
+class Series:
+    """The latents of an episode's frames with what was done and received between them.
+
+    Attributes:
+        mean, log_var: (T+1, Z) float32, of V's posterior of every frame.
+        actions: (T, A) float32 in -1..1; actions[t] leads from frame t to frame t+1.
+        rewards: (T,) float32; rewards[t] is received for actions[t].
+        terminated: the last step ended the episode (it was not merely cut off).
+    """
+
+    mean: np.ndarray
+    log_var: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the series, complete or not at all."""
+        arrays = {name: np.asarray(getattr(self, name), np.float32) for name in FIELDS[:4]}
+        with atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **arrays, terminated=np.bool_(self.terminated))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Series":
+        """Read a series.
+
+        Raises:
+            ValueError: the file is truncated, not a series, pickled, or holds NaN; the message names it.
+        """
+        fields = load_npz(path, set(FIELDS), "a series")
+        series = cls(*(fields[name] for name in FIELDS[:4]), bool(fields["terminated"]))
+        steps = len(series.actions)
+        lengths = [len(series.mean), len(series.log_var), steps, len(series.rewards)]
+        if steps == 0 or lengths != [steps + 1, steps + 1, steps, steps] or series.mean.shape != series.log_var.shape:
+            raise ValueError(f"{path}: expected T+1 means and log-variances, T actions and T rewards, received {lengths}; encode it again.")
+        return series
+
+
+def read_series(folder: str | os.PathLike, say=print) -> tuple[list[Path], list[Series]]:
+    """Every series of a folder in the order of their names, and their files; a damaged file is set aside by name and said."""
+    paths, series = [], []
+    for path in list_episodes(folder):
+        try:
+            series.append(Series.load(path))
+            paths.append(path)
+        except ValueError as error:
+            say(f"set aside as {set_aside(path).name}: {error}")
+    return paths, series

@@ -1,0 +1,303 @@
+"""Laws of the memory: what its density, its steps, its batches and its training promise."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from WorldModels.episodes.series import Series
+from WorldModels.memory import density
+from WorldModels.memory.baselines import GaussianBaselines
+from WorldModels.memory.batches import SeriesBatches
+from WorldModels.memory.mdn_rnn import MDNRNN
+from WorldModels.memory.streams import StreamTraining
+
+Z, A, UNITS, K = 4, 2, 8, 3
+HEADS = [{}, {"reward_head": True, "terminated_head": True}, {"restart_input": True, "terminated_head": True}]
+
+
+def memory(**options):
+    return MDNRNN(**{"latent_size": Z, "action_size": A, "lstm_size": UNITS, "num_mixtures": K, **options})
+
+
+def array(x):
+    return np.asarray(ops.convert_to_numpy(x))
+
+
+def some_series(lengths, seed=0, terminated=True):
+    rng = np.random.default_rng(seed)
+    draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
+    return [Series(draw(n + 1, Z), draw(n + 1, Z) - 3, np.tanh(draw(n, A)), draw(n), terminated) for n in lengths]
+
+
+def some_inputs(batch, steps, seed=0):
+    rng = np.random.default_rng(seed)
+    z, actions = rng.standard_normal((batch, steps, Z)), rng.uniform(-1, 1, (batch, steps, A))
+    return z.astype(np.float32), actions.astype(np.float32), np.zeros((batch, steps), np.float32)
+
+
+def log_normal(z, mean, std):
+    return -0.5 * ((z - mean) / std) ** 2 - np.log(std) - 0.5 * np.log(2 * np.pi)
+
+
+def softmax(logits):
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({}, 422_368),  # paper, CarRacing
+        ({"latent_size": 64, "action_size": 1, "lstm_size": 512, "terminated_head": True, "restart_input": True}, 1_678_785),
+        ({"latent_size": 64, "action_size": 1, "lstm_size": 512, "terminated_head": True}, 1_676_737),
+    ],
+)
+def test_parameters_are_as_many_as_published(options, count):
+    model = MDNRNN(**options)
+    assert model.count_params() == count == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_density_equals_its_closed_form(scale):
+    rng = np.random.default_rng(1)
+    outputs, z = rng.standard_normal((6, 3, K, Z)), scale * rng.standard_normal((6, Z))
+    outputs[:, 0] *= scale
+    logits, mean, std = outputs[:, 0], outputs[:, 1], np.exp(outputs[:, 2])
+    joint = logits - logits.max(1, keepdims=True) - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+    expected = np.logaddexp.reduce(joint + log_normal(z[:, None], mean, std), axis=1)
+    outputs, z = outputs.reshape(6, -1).astype(np.float32), z.astype(np.float32)
+    np.testing.assert_allclose(array(density.log_density(outputs, z, K)), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_draws_have_the_mean_and_variance_of_the_mixture_at_their_temperature():
+    rng, n, temperature = np.random.default_rng(2), 100_000, 0.7
+    one = rng.standard_normal((1, 3, K, Z))
+    weights, mean, variance = softmax(one[:, 0] / temperature), one[:, 1], np.exp(2 * one[:, 2]) * temperature
+    outputs = np.repeat(one.reshape(1, -1).astype(np.float32), n, axis=0)
+    component, normal = rng.random((n, Z), np.float32), rng.standard_normal((n, Z), np.float32)
+    z = array(density.draw(outputs, np.full(n, temperature, np.float32), component, normal, K))
+    expected = (weights * mean).sum(1)[0]
+    spread = (weights * (variance + mean**2)).sum(1)[0] - expected**2
+    np.testing.assert_allclose(z.mean(0), expected, atol=5 * np.sqrt(spread.max() / n))
+    np.testing.assert_allclose(z.var(0), spread, rtol=0.05)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-9, 1e-4])
+@pytest.mark.parametrize("component", [0.0, 0.5, 0.9999999])
+def test_temperature_towards_zero_gives_the_mode(temperature, component):
+    rng = np.random.default_rng(3)
+    outputs = rng.standard_normal((5, 3, K, Z)).astype(np.float32)
+    mean, log_std = (np.take_along_axis(outputs[:, i], outputs[:, 0].argmax(1)[:, None], axis=1)[:, 0] for i in (1, 2))
+    noise = np.full((5, Z), component, np.float32), rng.standard_normal((5, Z), np.float32)
+    expected = mean + np.exp(log_std) * np.sqrt(temperature) * noise[1]
+    z = array(density.draw(outputs.reshape(5, -1), np.full(5, temperature, np.float32), *noise, K))
+    np.testing.assert_allclose(z, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_stepping_equals_the_sequence(options):
+    model, (z, actions, rewards) = memory(**options), some_inputs(3, 9)
+    hidden, last = model.sequence(z, actions, rewards, model.initial_state(3))
+    state = model.initial_state(3)
+    for t in range(9):
+        state = model.step(state, z[:, t], actions[:, t], rewards[:, t])
+        np.testing.assert_allclose(array(state["h"]), array(hidden)[:, t], atol=1e-5)
+    assert set(state) == set(last)
+    for name in state:
+        np.testing.assert_allclose(array(state[name]), array(last[name]), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_a_restart_within_a_sequence_equals_beginning_there(options):
+    model, (z, actions, rewards) = memory(**options), some_inputs(2, 9)
+    restarts = np.zeros((2, 9), np.float32)
+    restarts[:, 5] = 1
+    state = model.step(model.initial_state(2), z[:, 0], actions[:, 0])
+    hidden, last = model.sequence(z, actions, rewards, state, restarts)
+    fresh, fresh_last = model.sequence(z[:, 5:], actions[:, 5:], rewards[:, 5:], model.initial_state(2))
+    np.testing.assert_allclose(array(hidden)[:, 5:], array(fresh), atol=1e-6)
+    np.testing.assert_allclose(array(last["c"]), array(fresh_last["c"]), atol=1e-6)
+    before, _ = model.sequence(z[:, :5], actions[:, :5], rewards[:, :5], state)
+    np.testing.assert_allclose(array(hidden)[:, :5], array(before), atol=1e-6)
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_the_future_cannot_touch_the_past(options):
+    model, (z, actions, rewards) = memory(**options), some_inputs(2, 8)
+    before = array(model.sequence(z, actions, rewards, model.initial_state(2))[0])
+    z[:, 5:], actions[:, 5:] = 9.0, -1.0
+    after = array(model.sequence(z, actions, rewards, model.initial_state(2))[0])
+    np.testing.assert_array_equal(before[:, :5], after[:, :5])
+    assert np.abs(before[:, 5:] - after[:, 5:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("options", HEADS)
+def test_a_save_and_load_changes_nothing(options, tmp_path):
+    model, (z, actions, rewards) = memory(**options), some_inputs(2, 5)
+    model.save(tmp_path / "memory.keras")
+    loaded = keras.models.load_model(tmp_path / "memory.keras", compile=False)
+    assert loaded.get_config() == model.get_config()
+    for a, b in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(array(a), array(b))
+    state = model.sequence(z, actions, rewards, model.initial_state(2))[1]
+    rng = np.random.default_rng(0)
+    noise = {"component": rng.random((2, Z), np.float32), "normal": rng.standard_normal((2, Z), np.float32)}
+    noise["terminated"] = rng.random(2, np.float32)
+    drawn, again = (m.sample(state, np.ones(2, np.float32), noise) for m in (model, loaded))
+    assert set(drawn) == {"z", *["reward"] * model.reward_head, *["terminated"] * model.terminated_head}
+    for name in drawn:
+        np.testing.assert_array_equal(array(drawn[name]), array(again[name]))
+
+
+def test_terminated_is_drawn_against_the_noise_that_is_given():
+    model = memory(terminated_head=True)
+    model.terminated.bias.assign([2.0])  # probability 0.88
+    state = model.initial_state(2)
+    noise = {"component": np.zeros((2, Z), np.float32), "normal": np.zeros((2, Z), np.float32)}
+    drawn = model.sample(state, np.ones(2, np.float32), {**noise, "terminated": np.array([0.5, 0.9], np.float32)})
+    np.testing.assert_array_equal(array(drawn["terminated"]), [1.0, 0.0])
+
+
+def the_loss(model, batch):
+    return float(array(model.compute_loss(batch, y_pred=model(batch))))
+
+
+@pytest.mark.parametrize("options", HEADS[:2])
+def test_the_mask_masks(options):
+    model = memory(**options)
+    batch = SeriesBatches(some_series([9, 4], terminated=False), "episodes", 2)[0]
+    alone = {name: x[:, :4] for name, x in SeriesBatches(some_series([9, 4], terminated=False), "episodes", 2)[0].items()}
+    before = the_loss(model, batch)
+    for name in ("z", "next_z", "actions", "rewards", "terminated"):
+        batch[name][batch["mask"] == 0] = 1.0
+    assert the_loss(model, batch) == pytest.approx(before, rel=1e-6)
+    batch["mask"][:, 4:] = 0
+    assert the_loss(model, batch) == pytest.approx(the_loss(model, alone), rel=1e-6)
+
+
+def test_z_does_not_count_where_the_episode_ends_but_reward_and_end_do():
+    model = memory(reward_head=True, terminated_head=True)
+    batch = SeriesBatches(some_series([5]), "episodes", 1)[0]
+    np.testing.assert_array_equal(batch["terminated"][0], [0, 0, 0, 0, 1])
+    loss = the_loss(model, batch)
+    batch["next_z"][0, -1] += 5
+    assert the_loss(model, batch) == loss
+    batch["rewards"][0, -1] += 5
+    assert the_loss(model, batch) > loss
+
+
+def test_a_positive_terminated_target_weighs_as_set():
+    batch = SeriesBatches(some_series([5]), "episodes", 1)[0]
+    light, heavy = (memory(terminated_head=True, terminated_weight=w) for w in (1.0, 10.0))
+    assert [array(v).sum() for v in light.variables] == [array(v).sum() for v in heavy.variables]
+    probability = 1 / (1 + np.exp(-array(light.terminated(light(batch)))[0, :, 0]))
+    assert the_loss(heavy, batch) - the_loss(light, batch) == pytest.approx(-9 * np.log(probability[-1]) / 5, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["episodes", "streams", "segments"])
+def test_batches_follow_from_seed_and_epoch_alone(kind):
+    series = some_series([12, 5, 9, 30, 8])
+
+    def batch(seed, epoch, index):
+        batches = SeriesBatches(series, kind, 2, 6, seed)
+        batches.begin_epoch(epoch)
+        return batches[index]
+
+    used = SeriesBatches(series, kind, 2, 6, seed=1)
+    all_of_it = [used[i] for i in range(len(used))]
+    used.on_epoch_end()
+    for name, x in used[1].items():
+        np.testing.assert_array_equal(x, batch(1, 1, 1)[name])
+        np.testing.assert_array_equal(all_of_it[1][name], batch(1, 0, 1)[name])
+    assert np.abs(batch(1, 1, 1)["z"] - batch(1, 0, 1)["z"]).max() > 0
+    assert np.abs(batch(1, 1, 1)["z"] - batch(2, 1, 1)["z"]).max() > 0
+
+
+@pytest.mark.parametrize("kind", ["episodes", "streams", "segments"])
+def test_z_is_drawn_from_mean_and_variance_of_the_right_frames(kind):
+    series = some_series([12, 5, 9, 30])
+    for n, s in enumerate(series):
+        s.mean[:] = 100 * n + np.arange(len(s.mean))[:, None]
+        s.actions[:], s.rewards[:] = (s.mean[:-1, :A] / 1000), s.mean[1:, 0]
+        s.log_var[:] = -20
+    batches = SeriesBatches(series, kind, 2, 6)
+    for batch in (batches[i] for i in range(len(batches))):
+        steps = batch["mask"] == 1
+        np.testing.assert_allclose(batch["next_z"][steps], batch["z"][steps] + 1, atol=1e-2)
+        np.testing.assert_allclose(batch["actions"][steps] * 1000, batch["z"][steps][:, :A], atol=1e-2)
+        np.testing.assert_allclose(batch["rewards"][steps], batch["next_z"][steps][:, 0], atol=1e-2)
+        last = np.isin(np.round(batch["next_z"][steps][:, 0]), [12, 105, 209, 330])
+        np.testing.assert_array_equal(batch["terminated"][steps] == 1, last)
+        assert not batch["z"][~steps].any()
+    noisy = some_series([400])
+    noisy[0].mean[:], noisy[0].log_var[:] = 2.0, 2 * np.log(3.0)
+    z = SeriesBatches(noisy, kind, 1, 400)[0]["z"]
+    assert z.mean() == pytest.approx(2, abs=0.3) and z.std() == pytest.approx(3, abs=0.3)
+
+
+def test_streams_carry_every_step_once_and_flag_where_episodes_begin():
+    series = some_series([12, 5, 9, 30])
+    batches = SeriesBatches(series, "streams", 2, 7)
+    rows = [batches[i] for i in range(len(batches))]
+    assert len(rows) == 56 // 2 // 7
+    whole = {name: np.concatenate([row[name] for row in rows], axis=1) for name in ("z", "next_z", "restarts", "terminated", "mask")}
+    assert whole["mask"].all()
+    begins = whole["restarts"][:, 1:] == 1
+    np.testing.assert_array_equal(begins, whole["terminated"][:, :-1] == 1)
+    np.testing.assert_array_equal(whole["z"][:, 1:][~begins], whole["next_z"][:, :-1][~begins])
+    assert sorted(len(run) for run in "".join("".join(str(int(x)) for x in row) for row in whole["terminated"]).split("1"))[-1] == 29
+    assert [row["carry"].tolist() for row in rows] == [[0, 0], [1, 1], [1, 1], [1, 1]]
+
+
+def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch():
+    model, batches = memory(restart_input=True), SeriesBatches(some_series([12, 5, 9, 30]), "streams", 2, 7)
+    training = StreamTraining(model, 2)
+    rows = [batches[i] for i in range(len(batches))]
+    whole = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0] if name != "carry"}
+    in_one = array(model.sequence(whole["z"], whole["actions"], whole["rewards"], model.initial_state(2), whole["restarts"])[0])
+    for _ in range(2):
+        hidden = np.concatenate([array(training(row)) for row in rows], axis=1)
+        np.testing.assert_allclose(hidden, in_one, atol=1e-5)
+
+
+def train(batching, seed=0, **options):
+    model = memory(seed=seed, **options)
+    batches = SeriesBatches(some_series([12, 5, 9, 30]), batching, 2, 7, seed)
+    trained = StreamTraining(model, 2) if batching == "streams" else model
+    trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
+    history = trained.fit(batches, epochs=3, shuffle=False, verbose=0).history
+    return [array(v) for v in model.variables], history
+
+
+@pytest.mark.parametrize("batching", ["episodes", "streams", "segments"])
+def test_equal_seeds_give_equal_weights_and_training_learns(batching):
+    weights, history = train(batching, reward_head=True, terminated_head=True)
+    again, _ = train(batching, reward_head=True, terminated_head=True)
+    for a, b in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert history["loss"][-1] < history["loss"][0]
+    assert {"nll", "reward_loss", "terminated_loss"} <= set(history)
+
+
+def test_other_seeds_give_other_weights():
+    assert np.abs(array(memory(seed=0).variables[0]) - array(memory(seed=1).variables[0])).max() > 1e-3
+
+
+def test_training_in_bfloat16_stays_near_float32():
+    _, exact = train("segments")
+    _, rounded = train("segments", dtype="mixed_bfloat16")
+    assert rounded["nll"][-1] == pytest.approx(exact["nll"][-1], abs=0.05)
+
+
+def test_baselines_are_the_gaussians_that_they_say():
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(0.5 * rng.standard_normal((3001, Z)), axis=0).astype(np.float32)
+    series = [Series(walk, np.full_like(walk, -20), np.zeros((3000, A), np.float32), np.zeros(3000, np.float32), False)]
+    scores = GaussianBaselines(series).score([SeriesBatches(series, "episodes", 1, 3000)[0]])
+    assert scores["copy_previous_nll"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 0.25), abs=0.03)
+    assert scores["static_nll"] > scores["copy_previous_nll"] + 1
