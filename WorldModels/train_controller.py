@@ -52,8 +52,8 @@ def _controller(experiment, action_size: int):
     from WorldModels.control.controller import Controller
 
     s = experiment.controller
-    hidden = experiment.memory.lstm_size
-    return Controller(s.features, experiment.vision.latent_size, hidden, hidden, action_size, s.num_hidden, s.bias, s.latent)
+    return Controller(s.features, experiment.vision.latent_size, experiment.memory.lstm_size, action_size=action_size,
+                      num_hidden=s.num_hidden, bias=s.bias, latent=s.latent)  # fmt: skip
 
 
 def _action_size(experiment) -> int:

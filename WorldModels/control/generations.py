@@ -89,10 +89,9 @@ class Generations:
                   smoothing=0.05, mininterval=0.5, disable=not show) as bar:  # fmt: skip
             while not self.finished:
                 row = self._generation(lambda steps: bar.update(steps if unit == "step" else 0))
-                if unit == "generation":
-                    bar.update()
                 best = f"{self.progress.best:.0f}" if math.isfinite(self.progress.best) else "-"
                 bar.set_postfix_str(f"generation {row['generation']}, mean {row['mean']:.0f}, best {best}", refresh=False)
+                bar.update(unit == "generation")
         return self.progress
 
     def _generation(self, heard: Callable[[int], None]) -> dict:
