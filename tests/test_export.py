@@ -116,6 +116,30 @@ def test_what_was_there_is_replaced_whole_and_nothing_else_is_left(folder, model
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+def test_what_earlier_weights_left_is_removed_where_nothing_can_be_exported(tmp_path, monkeypatch):
+    (tmp_path / "perception.onnx").touch()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory.keras").touch()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(ImportError, match="SavedModel and ONNX skipped"):
+        export.export_memory(None, None, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["memory.keras"]
+
+
+def test_the_96_pixel_vision_and_a_memory_with_restarts_agree_too(tmp_path):
+    from WorldModels.export import endpoints, onnx
+    from WorldModels.memory.mdn_rnn import MDNRNN
+    from WorldModels.models import Perception
+    from WorldModels.vision.vae import VAE
+
+    vision = VAE((96, 96, 3), Z, encoder_filters=(4, 4, 8, 8), decoder_filters=(8, 8, 4))
+    memory = MDNRNN(latent_size=Z, action_size=1, lstm_size=8, restart_input=True)
+    for end in endpoints.of_vision(vision):
+        onnx.export_onnx(vision, tmp_path / f"{end.name}.onnx", end)
+    onnx.export_onnx(perception := Perception(vision, memory), tmp_path / "perception.onnx", endpoints.of_perception(perception))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_file_that_disagrees_gets_no_name(models, tmp_path, monkeypatch):
     from WorldModels.export import compared, endpoints, onnx, savedmodel
 

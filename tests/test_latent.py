@@ -86,6 +86,7 @@ def test_noise_follows_the_seed_alone():
     assert not np.array_equal(drive("mean")[0], first)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("latent", ["mean", "sampled"])
 def test_gymnasium_finds_nothing_wrong(latent):
     check_env(LatentObservation(Corridor(), Notes(), "zh", latent), skip_render_check=True)

@@ -7,6 +7,10 @@ import importlib.util
 import os
 from pathlib import Path
 
+from WorldModels.experiment.files import remove
+
+VISION_FILES = ("vision", "encode.onnx", "decode.onnx")
+MEMORY_FILES = ("memory", "memory_step.onnx", "memory_sample.onnx", "memory_sequence.onnx", "perception.onnx")
 NEEDED = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
 SKIPPED = "SavedModel and ONNX skipped: "
 
@@ -23,13 +27,14 @@ def unavailable() -> str:
 def export_vision(vision, folder: str | Path) -> None:
     """Write V's files into an iteration's folder: vision/ (SavedModel: encode, decode), encode.onnx and decode.onnx.
 
-    Each is opened and compared with the Keras model before it gets its name.
+    Those of earlier weights are removed first, also where nothing can be exported; each new one is opened and compared with
+    the Keras model before it gets its name.
 
     Raises:
         ImportError: TensorFlow or an ONNX package is missing; the message is `unavailable()`.
         ValueError: the model is not float32, or a file disagrees with it.
     """
-    _require()
+    _begin(folder, VISION_FILES)
     from WorldModels.export import endpoints, onnx, savedmodel
 
     ends = endpoints.of_vision(vision)
@@ -40,7 +45,7 @@ def export_vision(vision, folder: str | Path) -> None:
 
 def export_memory(memory, perception, folder: str | Path) -> None:
     """Write M's files into an iteration's folder: memory/ (SavedModel: step, sample, sequence), an ONNX file of each, and
-    perception.onnx, which the workers run.
+    perception.onnx, which the workers run; see `export_vision`.
 
     Args:
         memory: M.
@@ -51,7 +56,7 @@ def export_memory(memory, perception, folder: str | Path) -> None:
         ImportError: TensorFlow or an ONNX package is missing; the message is `unavailable()`.
         ValueError: a model is not float32, or a file disagrees with it.
     """
-    _require()
+    _begin(folder, MEMORY_FILES)
     from WorldModels.export import endpoints, onnx, savedmodel
 
     ends = endpoints.of_memory(memory)
@@ -61,6 +66,9 @@ def export_memory(memory, perception, folder: str | Path) -> None:
     onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
 
 
-def _require() -> None:
+def _begin(folder: str | Path, names: tuple[str, ...]) -> None:
+    # A perception.onnx of earlier weights would drive the workers unnoticed.
+    for name in names:
+        remove(Path(folder) / name)
     if unavailable():
         raise ImportError(unavailable())
