@@ -31,9 +31,8 @@ HULL = [
 ]
 WHEELS = [(x * car_dynamics.SIZE, y * car_dynamics.SIZE) for x, y in car_dynamics.WHEELPOS]
 WHEEL_HALF_WIDTH, WHEEL_RADIUS = car_dynamics.WHEEL_W * car_dynamics.SIZE, car_dynamics.WHEEL_R * car_dynamics.SIZE
-FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
+CORNERS = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
-
 
 # Rows of 84 whose mean is a row of 64 under PIL's BOX filter: one or two, those whose middle lies inside.
 FIRST_ROW = (2 * ROWS * np.arange(FRAME_SIZE) + FRAME_SIZE) // (2 * FRAME_SIZE)
@@ -73,7 +72,7 @@ class FastRenderer:
             canvas.fill(background)
         else:
             canvas.fill(0)
-            draw(canvas, background, (FIELD @ to_canvas + origin).tolist())
+            draw(canvas, background, ((PLAYFIELD - EXCESS / zoom) * CORNERS @ to_canvas + origin).tolist())
         x, y = (scene.centres @ to_canvas + (origin - (WIDTH / 2, HEIGHT / 2))).T
         seen = scene.near(x, y, (WIDTH / 2, HEIGHT / 2), (zoom * SCALE_X, zoom * SCALE_Y))
         vertices = self.vertices[seen] if env.t >= 1 else scene.vertices[seen] + self.inward[seen] * (ROAD_EXCESS / zoom)

@@ -18,6 +18,8 @@ def make_env(id=CARRACING, *, renderer="fast", lap_complete=0.95, frame_size=64,
     Any other id of Gymnasium with a bounded Box of actions and rgb_array pictures: the picture, area-resized.
     Truncates after `max_steps` steps. Raises ValueError for an unknown id or value, or for a kind of action it lacks.
     """
+    if max_steps < 1:
+        raise ValueError(f"max_steps: expected 1 step or more, received {max_steps!r}.")
     if id == CARRACING:
         env = _make_carracing(renderer, lap_complete, frame_size, random_start)
     else:
@@ -39,11 +41,14 @@ def _make_carracing(renderer, lap_complete, frame_size, random_start):
 
 
 def _make_rendered(id, frame_size):
+    if frame_size < 1:
+        raise ValueError(f"frame_size: expected 1 pixel or more, received {frame_size!r}.")
     try:
         env = gymnasium.make(id, render_mode="rgb_array")
-    except gymnasium.error.Error as error:
-        raise ValueError(f"environment: expected {CARRACING} or an id that Gymnasium knows, received {id!r}: {error}") from error
+    except (gymnasium.error.Error, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"environment: expected {CARRACING} or an id that Gymnasium can make, received {id!r}: {reason}") from error
     space = env.action_space
     if not isinstance(space, spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
-        raise ValueError(f"{id}: expected actions in a bounded Box of one axis, received {space}.")
+        raise ValueError(f"environment {id}: expected actions in a bounded Box with one axis, received {space}.")
     return RescaleAction(ResizeFrame(ObserveRender(env), frame_size))
