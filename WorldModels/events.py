@@ -6,14 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def event_writer(folder: str | Path, say: Callable[[str], None] = print) -> Callable[[dict], None]:
-    """A function that appends a row's numbers to an event file, at the step row["generation"], and flushes it.
+def event_writer(folder: str | Path, say: Callable[[str], None] = print, step: str = "generation") -> Callable[[dict], None]:
+    """A function that appends a row's numbers to an event file, at the step row[step], and flushes it.
 
     Without the tensorboard package one line is said, and rows go nowhere.
 
     Args:
         folder: of the event files; a new one for every call.
         say: prints a line.
+        step: the column that counts the steps.
     """
     try:
         from tensorboard.compat.proto.event_pb2 import Event
@@ -33,7 +34,7 @@ def event_writer(folder: str | Path, say: Callable[[str], None] = print) -> Call
     write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def write_row(row: dict) -> None:
-        values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in row.items() if name != "generation"]
-        write(Event(wall_time=time.time(), step=int(row["generation"]), summary=Summary(value=values)))
+        values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in row.items() if name != step]
+        write(Event(wall_time=time.time(), step=int(row[step]), summary=Summary(value=values)))
 
     return write_row

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from WorldModels.events import event_writer
 from WorldModels.experiment.files import atomic
 
 
@@ -49,7 +50,6 @@ def fit_with_checkpoints(
     validate: Callable[[int], dict[str, float]] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     tensorboard: str | Path | None = None,
-    origin: dict | None = None,
     say: Callable[[str], None] = print,
     label: str = "training",
     checkpoint_minutes: float = 5.0,
@@ -65,11 +65,10 @@ def fit_with_checkpoints(
         checkpoint: .npz file of the state so far.
         csv_file: a row an epoch: epoch (from 0), step, seconds, the model's metrics, what `validate` gave. Written whole
             from the rows in the checkpoint, so a kill neither loses nor doubles one.
-        epochs, steps: the budget; `steps` above 0 wins, and its last epoch may be a short one.
+        epochs, steps: the budget; where both are above 0, whichever ends first. The last epoch may be a short one.
         validate: called after each epoch with its number, gives scalars for the row; must depend on the weights only.
         callbacks: Keras callbacks; their on_epoch_end(epoch, logs) comes before `validate`.
         tensorboard: folder for event files; without the tensorboard package one line is said instead.
-        origin: JSON dict of what the weights depend on; kept in the checkpoint, see `checkpoint_origin`.
         say, label: prints a line; name on the progress bar.
         checkpoint_minutes: wall time between checkpoints within an epoch.
 
@@ -79,12 +78,12 @@ def fit_with_checkpoints(
     """
     if len(batches) == 0:
         raise ValueError(f"{label}: expected at least one batch an epoch, received none; record more episodes.")
-    total = steps if steps > 0 else epochs * len(batches)
-    run = _Run(model, Path(checkpoint), total, origin or {}, checkpoint_minutes * 60)
+    total = min((budget for budget in (steps, epochs * len(batches)) if budget > 0), default=0)
+    run = _Run(model, Path(checkpoint), total, checkpoint_minutes * 60)
     if run.restore():
         say(f"{label}: goes on after step {run.step} of {max(total, run.step)}.")
         _write_csv(Path(csv_file), run.rows)
-    write_event = _event_writer(tensorboard, say)
+    write_event = event_writer(tensorboard, say, "step") if tensorboard else lambda row: None
     with _held_interrupt() as run.interrupted, _bar(label, total, run.step) as run.bar:
         while run.step < total:
             row = run.one_epoch(batches, callbacks, validate)
@@ -93,22 +92,12 @@ def fit_with_checkpoints(
     return run.rows
 
 
-def checkpoint_origin(checkpoint: str | Path) -> dict | None:
-    """The `origin` that a checkpoint was written with, or None where there is no checkpoint.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = Path(checkpoint)
-    return _read(path)[0]["origin"] if path.exists() else None
-
-
 class _Run(keras.callbacks.Callback):
     """Where the training stands, and the callback that moves it on."""
 
-    def __init__(self, model: keras.Model, path: Path, total: int, origin: dict, period: float):
+    def __init__(self, model: keras.Model, path: Path, total: int, period: float):
         super().__init__()
-        self.network, self.path, self.total, self.origin, self.period = model, path, total, origin, period
+        self.network, self.path, self.total, self.period = model, path, total, period
         self.epoch = self.place = self.step = 0  # number of the epoch, steps done in it, steps done in all
         self.seconds, self.rows = 0.0, []
         self.metrics: list[np.ndarray] = []  # of an epoch that was broken off
@@ -162,7 +151,7 @@ class _Run(keras.callbacks.Callback):
         return [*self.network.variables, *self.network.optimizer.variables]
 
     def _save(self, metrics: list[np.ndarray]):
-        header = {key: getattr(self, key) for key in ("epoch", "place", "step", "seconds", "rows", "origin")}
+        header = {key: getattr(self, key) for key in ("epoch", "place", "step", "seconds", "rows")}
         arrays = {f"metric_{i:05}": value for i, value in enumerate(metrics)}
         arrays |= {f"variable_{i:05}": _array(variable) for i, variable in enumerate(self._variables())}
         with atomic(self.path) as temporary, open(temporary, "wb") as file:
@@ -211,26 +200,6 @@ def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _event_writer(folder: str | Path | None, say: Callable[[str], None]) -> Callable[[dict], None]:
-    """A function that writes a row's scalars for TensorBoard, flushed at once."""
-    if folder is None:
-        return lambda row: None
-    try:
-        from tensorboard.summary import Writer
-    except ImportError:
-        say("TensorBoard: not installed, its event files are skipped.")
-        return lambda row: None
-    writer = Writer(str(folder))
-
-    def write(row: dict) -> None:
-        for name, value in row.items():
-            if name not in ("epoch", "step"):
-                writer.add_scalar(name, value, row["step"])
-        writer.flush()
-
-    return write
 
 
 def _bar(label: str, total: int, done: int) -> tqdm:
