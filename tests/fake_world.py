@@ -1,4 +1,11 @@
-"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable makers for workers."""
+"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable makers for workers.
+
+`python fake_world.py FOLDER WORKERS` evolves a driver in it.
+"""
+
+import sys
+import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -7,6 +14,7 @@ from gymnasium.spaces import Box
 from WorldModels.control.controller import Controller
 
 CONTROLLER = Controller("z", latent_size=4, action_size=2)
+FIVE = dict(population_size=6, rollouts=3, generations=5, validation_every=2, validation_rollouts=4, keep_every=2)
 
 
 class Line(gymnasium.Env):
@@ -53,3 +61,30 @@ class Script(gymnasium.Env):
 
 def nan_world():
     return Script([1.0, float("nan"), 1.0])
+
+
+def main(folder, workers):
+    from WorldModels.control.evolution import CMAES
+    from WorldModels.control.executors import Executor
+    from WorldModels.control.generations import Generations
+    from WorldModels.control.scoring import DriverMaker, lengths_of, returns_of, score
+    from WorldModels.experiment.settings import ControllerSettings
+
+    settings = ControllerSettings(**{**FIVE, "generations": 12})
+    with Executor(DriverMaker(Line, CONTROLLER), int(workers)) as executor:
+
+        def drive(parameters, generation, rollouts, heard):
+            tracks = np.random.default_rng(generation).integers(10**6, size=rollouts)
+            results = score(executor, parameters, tracks, 100, heard=lambda result: heard(result.length))
+            time.sleep(0.05)
+            return returns_of(results), lengths_of(results)
+
+        def validate(mean):
+            return returns_of(score(executor, mean[None], range(4), 100))[0]
+
+        evolution = CMAES(CONTROLLER.num_parameters, 6, 0.1, np.random.default_rng(0))
+        Generations(Path(folder), CONTROLLER, evolution, settings, drive, validate).run(show=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
