@@ -17,7 +17,8 @@ class VAE(keras.Model):
     Args:
         observation_shape: (64, 64, 3) or (96, 96, 3).
         latent_size: Z.
-        encoder_filters, decoder_filters: channels of the convolutions (the decoder's last has 3); None as published.
+        encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 (the decoder's last has 3 channels). At 96x96
+            the encoder has one more layer, as wide as its last, and the decoder one more, twice as wide as its first.
         kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's dimensions.
         decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the same weights.
         seed: of the initial weights and of the noise in training.
@@ -26,19 +27,20 @@ class VAE(keras.Model):
         ValueError: a size, a number of filters or a form that there is no network for.
     """
 
-    def __init__(self, observation_shape=(64, 64, 3), latent_size=32, encoder_filters=None, decoder_filters=None,
-                 kl_tolerance=0.5, decoder_form="transpose", seed=0, **kwargs):  # fmt: skip
+    def __init__(self, observation_shape=(64, 64, 3), latent_size=32, encoder_filters=(32, 64, 128, 256),
+                 decoder_filters=(128, 64, 32), kl_tolerance=0.5, decoder_form="transpose", seed=0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         plan = _checked(tuple(observation_shape), encoder_filters, decoder_filters, decoder_form)
         self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
-        self.encoder_filters = tuple(encoder_filters or plan.encoder_filters)
-        self.decoder_filters = tuple(decoder_filters or plan.decoder_filters)
+        self.encoder_filters, self.decoder_filters = tuple(encoder_filters), tuple(decoder_filters)
         self.kl_tolerance, self.decoder_form, self.seed = float(kl_tolerance), decoder_form, int(seed)
-        dtype = self.dtype_policy
-        self.encoder = Encoder(self.encoder_filters, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder")
+        dtype, deeper = self.dtype_policy, len(plan.encoder_kernels) - len(encoder_filters)
+        down = self.encoder_filters + self.encoder_filters[-1:] * deeper
+        up = (2 * self.decoder_filters[0],) * deeper + self.decoder_filters
+        self.encoder = Encoder(down, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder")
         self.encoder.build((None, *self.observation_shape))
-        self.decoder = Decoder(self.encoder.flat_size, self.decoder_filters, plan.decoder_kernels, plan.decoder_activation,
-                               decoder_form, seed, dtype=dtype, name="decoder")  # fmt: skip
+        self.decoder = Decoder(self.encoder.flat_size, up, plan.decoder_kernels, plan.decoder_activation, decoder_form, seed,
+                               dtype=dtype, name="decoder")  # fmt: skip
         self.decoder.build((None, self.latent_size))
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
@@ -102,11 +104,9 @@ def _checked(observation_shape, encoder_filters, decoder_filters, decoder_form):
     if len(observation_shape) != 3 or observation_shape[0] != observation_shape[1] or observation_shape[2] != 3:
         raise ValueError(f"observation_shape: expected (64, 64, 3) or (96, 96, 3), received {observation_shape}.")
     plan = architecture(observation_shape[0])
-    for name, given in (("encoder_filters", encoder_filters), ("decoder_filters", decoder_filters)):
-        expected = len(getattr(plan, name))
-        if given and len(given) != expected:
-            raise ValueError(f"{name}: expected {expected} widths for {observation_shape[0]}x{observation_shape[0]} frames, "
-                             f"received {tuple(given)}.")  # fmt: skip
+    for name, given, expected in (("encoder_filters", encoder_filters, 4), ("decoder_filters", decoder_filters, 3)):
+        if len(given) != expected or min(given) < 1:
+            raise ValueError(f"{name}: expected {expected} widths above 0, received {tuple(given)}.")
     if decoder_form not in DECODER_FORMS:
         raise ValueError(f"decoder_form: expected one of {', '.join(DECODER_FORMS)}, received {decoder_form!r}.")
     return plan

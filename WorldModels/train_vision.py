@@ -1,0 +1,170 @@
+"""Train V, the variational autoencoder, on the recorded frames: 0/episodes/ -> 0/vision.keras
+
+    python -m WorldModels.train_vision carracing
+    python -m WorldModels.train_vision carracing --vision.epochs 6          # goes on from the epochs that are there
+
+Also writes vision.csv, tensorboard/vision, a picture an epoch (vision_epochs/), and V for others: a SavedModel and ONNX files.
+The order of the frames, the noise and the first weights follow from the seed, so an interrupted run ends with the same weights.
+"""
+
+from pathlib import Path
+
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.results import Run
+from WorldModels.experiment.settings import VisionSettings
+
+PICTURES = 16  # held-out frames in an epoch's picture, and prior samples
+
+
+def train_vision(run: Run) -> None:
+    """Have a vision.keras that has seen as many epochs as the settings ask for."""
+    stage = run.stage("vision")
+    folder = run.need("episodes", "record")
+    if stage.complete and (run.path / "vision.keras").exists():
+        return run.say(f"train_vision: {run.path / 'vision.keras'} is there already, after {stage.done['epochs']} epochs.")
+    from WorldModels.episodes.episode import sound_episodes
+    from WorldModels.episodes.frames import held_out, spread_frames
+    from WorldModels.episodes.stream import FrameStream
+
+    settings = run.experiment.vision
+    training, validation = held_out(sound_episodes(folder, run.say), settings.validation_share)
+    frames = FrameStream(training, settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch))
+    looked_at = spread_frames(validation or training[:8], settings.max_validation_frames)
+    stage.begin()
+    vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
+    run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; {vision.count_params():,} "
+            f"parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
+    rows = _fit(run, vision, frames, looked_at if validation else None, looked_at)
+    _write(run, vision)
+    stage.finish()
+    run.say(f"train_vision: {run.path / 'vision.keras'}, " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "step") + ".")
+
+
+def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], seed: int):
+    """V as the settings ask for it, in the number type and the form that this machine trains fastest.
+
+    Args:
+        settings: of V.
+        observation_shape: (H, W, 3).
+        seed: of the first weights and the noise.
+
+    Raises:
+        ValueError: there is no network for such pictures.
+    """
+    from WorldModels.experiment.machine import cpu_has_bfloat16
+    from WorldModels.vision.vae import VAE
+
+    fast = cpu_has_bfloat16()
+    dtype = {"auto": "mixed_bfloat16" if fast else "float32"}.get(settings.dtype, settings.dtype)
+    form = {"auto": "depth_to_space" if fast else "transpose"}.get(settings.decoder_form, settings.decoder_form)
+    return VAE(observation_shape, settings.latent_size, settings.encoder_filters, settings.decoder_filters,
+               settings.kl_tolerance, form, seed, dtype=dtype)  # fmt: skip
+
+
+def learning_rate(settings: VisionSettings, steps: int):
+    """The learning rate by step: constant or falling as a cosine over all steps, after a warm-up from 0 if there is one."""
+    import keras
+
+    if settings.schedule == "constant" and not settings.warmup_steps:
+        return settings.learning_rate
+    final = settings.final_learning_rate if settings.schedule == "cosine" else settings.learning_rate
+    warmup = min(settings.warmup_steps, steps - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else settings.learning_rate, steps - warmup, alpha=final / settings.learning_rate,
+        warmup_target=settings.learning_rate if warmup else None, warmup_steps=warmup)  # fmt: skip
+
+
+def _fit(run: Run, vision, frames, validation, looked_at) -> list[dict]:
+    import keras
+
+    from WorldModels.training import fit_with_checkpoints
+    from WorldModels.vision.batches import FrameBatches
+
+    settings = run.experiment.vision
+    vision.compile(keras.optimizers.Adam(learning_rate(settings, settings.epochs * frames.num_batches)))
+    pictures = looked_at[:: max(1, len(looked_at) // PICTURES)][:PICTURES]
+    noise = run.rng("prior").standard_normal((PICTURES, settings.latent_size), "float32")
+
+    def after_epoch(epoch: int) -> dict[str, float]:
+        write_picture(run.path / "vision_epochs" / f"{epoch:03}.png", vision, pictures, noise)
+        return {} if validation is None else validate(vision, validation, settings.batch_size)
+
+    return fit_with_checkpoints(
+        vision, FrameBatches(frames), checkpoint=run.path / "checkpoints" / "vision" / "state.npz", csv_file=run.path / "vision.csv",
+        epochs=settings.epochs, validate=after_epoch, callbacks=[_rate(settings.batch_size)],
+        tensorboard=run.path / "tensorboard" / "vision", say=run.say, label="train_vision")  # fmt: skip
+
+
+def validate(vision, frames, batch_size: int) -> dict[str, float]:
+    """The losses on held-out frames (n, H, W, 3) uint8, z drawn with the same noise whenever it is called, as val_<name>."""
+    import numpy as np
+
+    noise = np.array(vision.noise.state)
+    vision.noise.state.assign(np.zeros_like(noise))
+    losses = vision.evaluate(frames, batch_size=batch_size, verbose=0, return_dict=True)
+    vision.noise.state.assign(noise)
+    return {f"val_{name}": float(value) for name, value in losses.items()}
+
+
+def write_picture(path: Path, vision, frames, noise) -> None:
+    """Write a picture: rows of frames (n, H, W, 3) uint8, each over its reconstruction from the mean, then samples of the prior.
+
+    Args:
+        path: of the .png.
+        vision: V.
+        frames: (n, H, W, 3) uint8.
+        noise: (n, Z) standard normal, decoded as it is.
+    """
+    import numpy as np
+
+    from WorldModels.figures.frames import grid, write_png
+
+    seen = np.asarray(vision.decode(vision.encode(frames)[0]))
+    rows, columns = [], PICTURES // 2
+    for start in range(0, len(frames), columns):
+        blank = [np.ones_like(seen[0])] * (columns - len(frames[start : start + columns]))
+        rows += [*frames[start : start + columns], *blank, *seen[start : start + columns], *blank]
+    write_png(path, grid([*rows, *np.asarray(vision.decode(noise))], columns, scale=2))
+
+
+def _rate(batch_size: int):
+    """A callback that adds images_per_second to an epoch's log, from the end of its first step on (which compiles)."""
+    import time
+
+    import keras
+
+    class Rate(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.steps, self.first = 0, 0.0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps, self.last = self.steps + 1, time.monotonic()
+            self.first = self.first or self.last
+
+        def on_epoch_end(self, epoch, logs=None):
+            if self.steps > 1:
+                logs["images_per_second"] = (self.steps - 1) * batch_size / max(self.last - self.first, 1e-9)
+
+    return Rate()
+
+
+def _write(run: Run, vision) -> None:
+    """Write vision.keras in its published form, and from it the files for others."""
+    from WorldModels import export
+    from WorldModels.experiment.files import atomic
+    from WorldModels.vision.vae import published_form
+
+    published = published_form(vision)
+    with atomic(run.path / "vision.keras") as temporary:
+        published.save(temporary)
+    if export.unavailable():
+        return run.say(f"train_vision: {export.unavailable()}")
+    export.export_vision(published, run.path)
+
+
+def main(argv: list[str] | None = None) -> None:
+    run_verb("train_vision", train_vision, argv, __doc__)
+
+
+if __name__ == "__main__":
+    main()
