@@ -13,19 +13,22 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from WorldModels.experiment.command import one_line
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.measure import measured
+from WorldModels.experiment.results import machine, versions
 
 MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding")
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5}
 OFFICIAL = "environment, official"
+TIME, SHARE = "x its work's time", "% of limit"  # what a figure with a goal is
+SIZE = 2048  # of the matrices whose product is the limit
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,8 @@ class Row:
 
     Attributes:
         name: of what was measured.
-        values: one a repeat, in `unit`.
-        unit: of the values.
-        work: MFLOP an item, where there is a known number.
-        limit: GFLOP/s that the work is held against.
+        values: one a repeat, in `unit`; `value` is their median.
+        work: MFLOP an item, where there is a known number; `share` of the `limit` (a key of Benchmark.limits) that it is.
         compared: the figure that a goal is about, and `of`, what it is; with goals `must` and `aim`.
         lower: less is better.
     """
@@ -73,20 +74,19 @@ class Row:
     values: list[float]
     unit: str
     work: float | None = None
-    limit: float | None = None
+    limit: str = ""
+    share: float | None = None
     compared: float | None = None
     of: str = ""
     must: float | None = None
     aim: float | None = None
     lower: bool = False
     note: str = ""
-    value: float = field(init=False)
-    share: float | None = field(init=False, default=None)
 
-    def __post_init__(self):
-        self.value = statistics.median(self.values)
-        if self.work:
-            self.share = self.value * self.work / 1000 / self.limit
+    @property
+    def value(self) -> float:
+        """The median."""
+        return statistics.median(self.values)
 
 
 class Benchmark:
@@ -94,28 +94,27 @@ class Benchmark:
 
     Args:
         settings: flags.
-        folder: for the networks that the workers open.
+        folder: empty; for the networks that the workers open.
         cores: that this process may use.
+        measured: measure.measured.
     """
 
-    def __init__(self, settings: Settings, folder: str, cores: int):
-        self.settings, self.folder, self.workers = settings, folder, settings.workers or cores
+    def __init__(self, settings: Settings, folder: str, cores: int, measured: Callable[..., dict]):
+        self.settings, self.folder, self.measured = settings, Path(folder), measured
+        self.workers = settings.workers or cores
         self.steps = 40 if settings.quick else 1000  # of an episode
         self.timing = {"seconds": 0.05 if settings.quick else settings.seconds, "repeats": settings.repeats}
-        self.size = 256 if settings.quick else 2048
         self.rows: dict[str, Row] = {}
         self.skipped: dict[str, str] = {}
         self.limits: dict[str, float] = {}
 
-    def limit(self) -> None:
-        """GFLOP/s of the matrix product, with one thread and with all, by numpy (the limit) and by Keras (beside it)."""
-        timing = {**self.timing, "seconds": min(1.0, self.timing["seconds"]), "size": self.size}
-        for library in ("numpy", "keras"):
-            for threads in ("one", "all"):
-                found = measured("matrix_product", threads == "one", library=library, **timing)
-                name = f"{library}_{threads}"
-                rate = statistics.median(found["rates"]) * found["work"]
-                self.limits[name] = max(rate, self.limits.get(name, 0.0))
+    def limit(self, library: str) -> None:
+        """GFLOP/s of the matrix product, with one thread and with all; of several tries the fastest is the limit."""
+        timing = {"seconds": min(1.0, self.timing["seconds"]), "repeats": self.timing["repeats"]}
+        for threads in ("one", "all"):
+            found = self.measured("matrix_product", threads == "one", size=SIZE, library=library, **timing)
+            name, rate = f"{library}_{threads}", statistics.median(found["rates"]) * found["work"]
+            self.limits[name] = max(rate, self.limits.get(name, 0.0))
 
     def run(self, name: str) -> None:
         """Make the rows of one measure, or note why it cannot be made."""
@@ -124,66 +123,65 @@ class Benchmark:
         except RuntimeError as error:
             self.skipped[name] = str(error)
 
-    def _add(self, *args, **kwargs) -> None:
+    def _add(self, *args, **kwargs) -> Row:
         row = Row(*args, **kwargs)
         self.rows[row.name] = row
+        return row
 
-    def _official(self) -> float:
-        if OFFICIAL not in self.rows:
-            self._environment(("official",))
-        return self.rows[OFFICIAL].value
+    def _prepared(self) -> str:
+        """The folder with V and M, made when it is first asked for."""
+        if not any(self.folder.iterdir()):
+            self.engine = self.measured("prepare", folder=str(self.folder))["note"]
+        return str(self.folder)
 
     def _environment(self, renderers: tuple[str, ...] = ("official", "exact", "fast", "physics")) -> None:
-        rates = measured("environment", True, steps=self.steps, renderers=renderers, **self.timing)["rates"]
-        official = statistics.median(rates["official"])
-        goals = {"fast": {"must": 6, "aim": 10}}
+        rates = self.measured("environment", True, steps=self.steps, renderers=renderers, **self.timing)["rates"]
+        official = self._add(OFFICIAL, rates.pop("official"), "steps/s", note="one core")
         for name, own in rates.items():
-            ratio = {} if name == "official" else {"compared": statistics.median(own) / official, "of": "x official"}
-            self._add(f"environment, {name}", own, "steps/s", **ratio, **goals.get(name, {}), note="one core")
-
-    def prepared(self) -> str:
-        """The folder with V and M, made when it is first asked for."""
-        if not any(Path(self.folder).iterdir()):
-            self.engine = measured("prepare", folder=self.folder)["note"]
-        return self.folder
+            row = self._add(f"environment, {name}", own, "steps/s", of="x official", note="one core")
+            row.compared = row.value / official.value
+            row.must, row.aim = (6, 10) if name == "fast" else (None, None)
 
     def _perception(self) -> None:
-        rates = measured("perception", True, folder=self.prepared(), **self.timing)["rates"]
-        limit = self.limits["numpy_one"]
-        time_to_work = limit * 1000 / WORK["encoder"] / statistics.median(rates)
-        self._add("perception, batch 1", rates, "frames/s", WORK["encoder"], limit, time_to_work, "x its work's time", 1.6, 1.2,
+        found = self.measured("perception", True, folder=self._prepared(), **self.timing)
+        self._add("perception, batch 1", found["rates"], "frames/s", WORK["encoder"], "numpy_one", of=TIME, must=1.6, aim=1.2,
                   lower=True, note=f"one thread, {self.engine}")  # fmt: skip
 
     def _rollouts(self) -> None:
-        official = self._official()
-        found = measured("rollouts", folder=self.prepared(), steps=self.steps, workers=self.workers, **self.timing)
-        ratio = statistics.median(found["rates"]) / official
-        self._add("rollouts, controller", found["rates"], "steps/s", compared=ratio, of="x official", must=8, aim=12, note=found["note"])
+        if OFFICIAL not in self.rows:
+            self._environment(("official",))
+        found = self.measured("rollouts", folder=self._prepared(), steps=self.steps, workers=self.workers, **self.timing)
+        row = self._add("rollouts, controller", found["rates"], "steps/s", of="x official", must=8, aim=12, note=found["note"])
+        row.compared = row.value / self.rows[OFFICIAL].value
 
     def _worker(self) -> None:
-        found = measured("worker", folder=self.prepared(), steps=self.steps, repeats=self.settings.repeats)
+        found = self.measured("worker", folder=self._prepared(), steps=self.steps, repeats=self.settings.repeats)
         for name, unit, must, aim in (("ready", "s", 0.5, 0.3), ("memory", "MB", 120, 80)):
             if all(map(math.isfinite, found[name])):
-                middle = statistics.median(found[name])
-                self._add(f"worker, {name}", found[name], unit, compared=middle, of=unit, must=must, aim=aim, lower=True)
+                row = self._add(f"worker, {name}", found[name], unit, of=unit, must=must, aim=aim, lower=True)
+                row.compared = row.value
 
-    def _network(self, measure: str, name: str, unit: str, work: float, goals: dict) -> None:
-        found = measured(measure, quick=self.settings.quick, **self.timing)
-        limit = self.limits["numpy_all"]
-        share = statistics.median(found["rates"]) * work / 1000 / limit
-        goals = {"compared": share * 100, "of": "% of limit", **goals} if goals else {}
-        self._add(name, found["rates"], unit, work, limit, **goals, note=found["note"])
+    def _network(self, measure: str, name: str, unit: str, work: float, *goals: tuple[int, int]) -> None:
+        found = self.measured(measure, quick=self.settings.quick, **self.timing)
+        row = self._add(name, found["rates"], unit, work, "numpy_all", note=found["note"])
+        if goals:
+            row.of, (row.must, row.aim) = SHARE, goals[cpu_has_bfloat16()]
 
     def _vision(self) -> None:
-        must, aim = (110, 130) if cpu_has_bfloat16() else (40, 55)
-        self._network("vision", "vision training", "images/s", WORK["vision"], {"must": must, "aim": aim})
+        self._network("vision", "vision training", "images/s", WORK["vision"], (40, 55), (110, 130))
 
     def _memory(self) -> None:
-        must, aim = (85, 100) if cpu_has_bfloat16() else (40, 50)
-        self._network("memory", "memory training", "tokens/s", WORK["memory"], {"must": must, "aim": aim})
+        self._network("memory", "memory training", "tokens/s", WORK["memory"], (40, 50), (85, 100))
 
     def _encoding(self) -> None:
-        self._network("encoding", "encoding", "frames/s", WORK["encoder"], {})
+        self._network("encoding", "encoding", "frames/s", WORK["encoder"])
+
+    def settle(self) -> None:
+        """Hold the work against the limits, once all is measured."""
+        for row in self.rows.values():
+            if row.work:
+                row.share = row.value * row.work / 1000 / self.limits[row.limit]
+                row.compared = {TIME: 1 / row.share, SHARE: 100 * row.share}.get(row.of)
 
 
 def table(rows: list[Row]) -> str:
@@ -210,42 +208,42 @@ def _short(value: float) -> str:
 def benchmark(settings: Settings) -> dict:
     """Measure, print the table as it grows, and give all of it as plain values."""
     from WorldModels.control.executors import cores
+    from WorldModels.measure import measured
 
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        bench = Benchmark(settings, folder, cores())
-        bench.limit()
+        bench = Benchmark(settings, folder, cores(), measured)
+        bench.limit("numpy")
+        if not settings.quick:
+            bench.limit("keras")
         for name in settings.measures:
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             bench.run(name)
-        bench.limit()
-    print(f"limit: {_short(bench.limits['numpy_all'])} GFLOP/s with all {cores()} threads, {_short(bench.limits['numpy_one'])} with one "
-          f"({bench.size} x {bench.size} float32 matrix product by numpy; "
-          f"Keras' own: {_short(bench.limits['keras_all'])} and {_short(bench.limits['keras_one'])}).")  # fmt: skip
+        bench.limit("numpy")
+    bench.settle()
+    for library, what in (("numpy", "limit"), ("keras", "beside it")):
+        if f"{library}_all" in bench.limits:
+            print(f"{what}: {bench.limits[f'{library}_all']:.0f} GFLOP/s with all {cores()} threads, {bench.limits[f'{library}_one']:.0f} "
+                  f"with one, in a float32 matrix product ({SIZE} x {SIZE}) by {library}")  # fmt: skip
     print(table(list(bench.rows.values())))
     for name, reason in bench.skipped.items():
         print(f"{name} could not be measured: {reason}")
     if load > 0.25 * cores():
         print(f"Others were using this machine when this began (load {load:.1f}): trust the ratios more than the rates.")
-    return {"machine": _machine(load), "settings": vars(settings), "limits_gflops": bench.limits,
-            "rows": [vars(row) for row in bench.rows.values()], "skipped": bench.skipped}  # fmt: skip
-
-
-def _machine(load: float) -> dict:
-    from WorldModels.experiment.results import machine, versions
-
-    return {**machine(), "load": load, "bfloat16": cpu_has_bfloat16(), "versions": versions()}
+    facts = {**machine(), "load": load, "bfloat16": cpu_has_bfloat16(), "versions": versions()}
+    rows = [{**vars(row), "value": row.value} for row in bench.rows.values()]
+    return {"machine": facts, "settings": vars(settings), "limits_gflops": bench.limits, "rows": rows, "skipped": bench.skipped}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write; a user's mistake becomes one line and status 2."""
     import tyro
 
+    argv = list(sys.argv[1:] if argv is None else argv)
+    named = ["--name"] if argv and not argv[0].startswith("-") else []  # the name may stand first, as for every verb
     try:
-        settings = tyro.cli(Annotated[Settings, tyro.conf.arg(name="")], prog="python -m WorldModels.benchmark",
-                            description=__doc__, args=sys.argv[1:] if argv is None else argv)  # fmt: skip
-        found = benchmark(settings)
-        write_json(settings.output, found)
+        settings = tyro.cli(Settings, prog="python -m WorldModels.benchmark", description=__doc__, args=named + argv)
+        write_json(settings.output, benchmark(settings))
         print(f"written: {settings.output}")
     except (ValueError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

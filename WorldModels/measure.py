@@ -45,7 +45,7 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
     """
     environment = os.environ | (ONE_THREAD if one_thread else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-m", "WorldModels.measure", name, json.dumps(arguments)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
         raise RuntimeError(said[-1])

@@ -11,6 +11,7 @@ from WorldModels.experiment.machine import cpu_has_bfloat16
 
 WARM_UP = 3  # steps before the clock starts
 
+
 def prepare(folder: str) -> dict:
     """Write V and M of the paper's size, untrained, as the workers open them."""
     from WorldModels import export
@@ -26,8 +27,6 @@ def prepare(folder: str) -> dict:
     perception = Perception(vision, memory)
     onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
     return {"note": "ONNX Runtime"}
-
-
 
 
 def _fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.measure import blocks
-
 TRACK = 5_000_000  # seed of the first track driven
 RENDERERS = ("official", "exact", "fast", "physics")
 
@@ -99,6 +97,7 @@ def _replay(world, seed: int, actions: list[np.ndarray]) -> int:
 
 def perception(seconds: float, repeats: int, folder: str) -> dict:
     """Steps/s of V and M on one frame at a time."""
+    from WorldModels.measure import blocks
     from WorldModels.worlds import open_perception
 
     step = open_perception(folder)
@@ -165,6 +164,7 @@ def private_memory() -> float:
 def rollouts(seconds: float, repeats: int, folder: str, steps: int, workers: int) -> dict:
     """Steps/s of a controller in the fast environment, all worker processes together."""
     from WorldModels.control.executors import Executor
+    from WorldModels.measure import blocks
 
     tracks = itertools.count(TRACK)
     with Executor(Driver(folder), workers) as executor:

@@ -1,0 +1,133 @@
+"""How long an experiment will take on this machine: measures it for a few seconds, and counts the work that is left.
+
+    python -m WorldModels.estimate carracing                 # laptop scale
+    python -m WorldModels.estimate carracing --scale paper --controller.generations 300
+
+Says minutes a stage and in all. A stage that is complete at the present budget counts nothing, one that is under way only
+the rest. What it knows of the stages' speeds is in the constants below; all else is measured here and now.
+"""
+
+from pathlib import Path
+
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.machine import cpu_has_bfloat16
+from WorldModels.experiment.results import Run, stage_facts
+from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.stages import stage_settings
+
+# Steps/s of a stage with all its workers : the official environment's with as many processes (`benchmark`, environment
+# and rollouts; a driver is obeyed in "controller" and "evaluation", and "evaluation" draws the official frame).
+SPEED = {"episodes": 8.0, "controller": 6.5, "evaluation": 0.9}
+# Work done, as a share of numpy's matrix product with all threads (`benchmark`): with AVX512_BF16 and without.
+SHARE = {"vision": (1.2, 0.45), "series": (1.3, 0.9), "memory": (0.85, 0.4)}
+# MFLOP an image trained on, a frame encoded, a token trained on (`benchmark`).
+WORK = {"vision": 230.0, "series": 29.6, "memory": 2.5}
+# Seconds of a stage whatever its size, on a machine whose official environment gives 200 steps/s on one core: imports,
+# compiling, exporting, films.
+START = {"episodes": 2, "vision": 25, "series": 6, "memory": 25, "controller": 3, "evaluation": 15}
+REFERENCE = 200.0  # steps/s
+# Share of the longest possible episode that is driven: while recording with a limit off the road, in training where the
+# hopeless are stopped, and in training else and by a driver that is being scored.
+RECORDED, STOPPED, SCORED = 0.83, 0.6, 0.95
+
+
+def amounts(experiment: Experiment) -> dict[str, float]:
+    """How much each stage has to do: steps of the environment, images, frames, tokens."""
+    record, vision, memory, c = experiment.record, experiment.vision, experiment.memory, experiment.controller
+    length, max_steps = record.max_frames * (1.0 if record.full_episode else RECORDED), experiment.env.max_steps
+    frames = record.episodes * length
+    epoch = frames * (1 - vision.validation_share)
+    tokens = memory.steps * memory.batch_size * memory.sequence_length or memory.epochs * frames * (1 - memory.validation_share)
+    generation = c.population_size * c.rollouts * max_steps * (STOPPED if c.hopeless_steps else SCORED)
+    steps = c.steps or c.generations * generation
+    scores = steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
+    tracks = (experiment.evaluate.tracks + experiment.evaluate.baseline_tracks) * max_steps * SCORED
+    return {"episodes": frames, "vision": epoch * vision.epochs, "series": frames, "memory": tokens,
+            "controller": steps + scores, "evaluation": tracks}  # fmt: skip
+
+
+def left(path: Path, experiment: Experiment, stage: str) -> float:
+    """Share of a stage's work that is still to be done, from 1 to 0; 0 only where it is complete at the present budget."""
+    facts, (_, budgets) = stage_facts(path, stage) or {}, stage_settings(experiment, stage)
+    if experiment.force or not facts:
+        return 1.0
+    if facts["complete"] and all(float(facts["budgets"].get(name, 0)) >= float(wanted) for name, wanted in budgets.items()):
+        return 0.0
+    if stage == "episodes":
+        return 1 - min(0.99, len(list((path / "episodes").glob("*.npz"))) / experiment.record.episodes)
+    if stage == "controller" and (rows := read_rows(path / "controller" / "generations.csv")):
+        c = experiment.controller
+        share = int(rows[-1]["frames"]) / c.steps if c.steps else int(rows[-1]["generation"]) / c.generations
+        return 1 - min(0.99, share)
+    return 1.0
+
+
+def seconds(experiment: Experiment, steps_a_second: float, gflops: float, processes: int) -> dict[str, float]:
+    """How long each stage takes from its beginning.
+
+    Args:
+        experiment: all settings.
+        steps_a_second: of the official environment, all processes together.
+        gflops: of the float32 matrix product with all threads.
+        processes: how many drove.
+    """
+    machine = REFERENCE * processes / steps_a_second
+    found = {}
+    for stage, amount in amounts(experiment).items():
+        if stage in SPEED:
+            own = amount / (SPEED[stage] * steps_a_second)
+        else:
+            own = amount * WORK[stage] / 1000 / (SHARE[stage][0 if cpu_has_bfloat16() else 1] * gflops)
+        found[stage] = own + START[stage] * machine
+    return found
+
+
+def measure(processes: int) -> tuple[float, float]:
+    """This machine, in about five seconds: the official environment's steps/s in so many processes at once, and GFLOP/s."""
+    from concurrent.futures import ThreadPoolExecutor
+    from statistics import median
+
+    from WorldModels.measure import measured
+
+    product = measured("matrix_product", size=2048, seconds=0.3, repeats=3)
+    with ThreadPoolExecutor(processes) as pool:
+        drives = [pool.submit(measured, "environment", True, seconds=1, repeats=1, steps=300, renderers=["official"])
+                  for _ in range(processes)]  # fmt: skip
+        steps = sum(drive.result()["rates"]["official"][0] for drive in drives)
+    return steps, median(product["rates"]) * product["work"]
+
+
+def estimate(run: Run) -> None:
+    """Print minutes a stage and in all."""
+    from WorldModels.control.executors import cores
+    from WorldModels.experiment.stages import VERBS
+
+    processes = run.experiment.workers or cores()
+    steps, gflops = measure(processes)
+    whole = seconds(run.experiment, steps, gflops, processes)
+    rest = {stage: whole[stage] * left(run.path, run.experiment, stage) / 60 for stage in whole}
+    run.say(
+        f"estimate: {steps:.0f} steps/s of the official environment in {processes} processes, {gflops:.0f} GFLOP/s in a matrix product."
+    )
+    for stage, minutes in rest.items():
+        run.say(f"  {VERBS[stage]:17} {_span(minutes) if minutes else 'done'}")
+    if not any(rest.values()):
+        return run.say("estimate: nothing is left to do.")
+    run.say(f"estimate: about {_span(sum(rest.values()))} on this machine.")
+
+
+def _span(minutes: float) -> str:
+    """Minutes; also in hours or days where that is more readable."""
+    text = f"{minutes:,.0f} minutes" if minutes >= 10 else f"{minutes:.1f} minutes"
+    if minutes >= 48 * 60:
+        return f"{text} ({minutes / 60 / 24:.0f} days)"
+    return f"{text} ({minutes / 60:.0f} hours)" if minutes >= 120 else text
+
+
+def main(argv: list[str] | None = None) -> None:
+    run_verb("estimate", estimate, argv, __doc__)
+
+
+if __name__ == "__main__":
+    main()

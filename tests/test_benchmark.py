@@ -1,0 +1,130 @@
+"""The benchmark runs and says what it measured; the estimate counts what is left. No speed is asserted: machines differ."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from WorldModels import benchmark, estimate
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.presets import preset
+from WorldModels.measure import measured
+
+ROOT = Path(__file__).parent.parent
+STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
+
+
+@pytest.mark.slow
+def test_every_stage_is_measured(tmp_path):
+    output = tmp_path / "deep" / "benchmark.json"
+    command = [sys.executable, "-m", "WorldModels.benchmark", "carracing", "--quick", "--repeats", "1", "--output", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text())
+    assert found["skipped"] == {}
+    rows = {row["name"]: row for row in found["rows"]}
+    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1
+    for name, row in rows.items():
+        assert name in done.stdout
+        figures = [*row["values"], row["value"], *(row[key] for key in ("share", "compared") if row[key] is not None)]
+        assert all(math.isfinite(figure) and figure > 0 for figure in figures), row
+        assert (row["share"] is not None) == (row["work"] is not None)
+    goals = {name for name, row in rows.items() if row["must"] is not None}
+    assert goals == {"environment, fast", "rollouts, controller", "perception, batch 1", "vision training", "memory training",
+                     "worker, ready", "worker, memory"}  # fmt: skip
+    assert all(limit > 0 for limit in found["limits_gflops"].values())
+
+
+def test_a_measure_that_fails_is_said_in_one_line(tmp_path, capsys):
+    def fails(name, *args, **kwargs):
+        if name == "matrix_product":
+            return {"rates": [10.0, 30.0, 20.0], "work": 2.0}
+        raise RuntimeError("ModuleNotFoundError: No module named 'onnxruntime'")
+
+    bench = benchmark.Benchmark(benchmark.Settings(quick=True), str(tmp_path), 2, fails)
+    bench.limit("numpy")
+    bench.run("perception")
+    bench.settle()
+    assert bench.limits == {"numpy_one": 40.0, "numpy_all": 40.0}
+    assert bench.rows == {} and "onnxruntime" in bench.skipped["perception"]
+
+
+def test_a_share_is_rate_times_work_over_the_limit(tmp_path):
+    answers = {"matrix_product": {"rates": [50.0], "work": 2.0}, "memory": {"rates": [1e4, 3e4, 2e4], "note": ""}}
+    bench = benchmark.Benchmark(benchmark.Settings(), str(tmp_path), 2, lambda name, *args, **kwargs: answers[name])
+    bench.limit("numpy")
+    bench.run("memory")
+    bench.settle()
+    assert bench.rows["memory training"].share == pytest.approx(2e4 * 2.5e6 / 100e9)
+
+
+def test_the_work_of_an_item_is_that_of_the_published_sizes():
+    convolutions = [(31, 3, 32), (14, 32, 64), (6, 64, 128), (2, 128, 256)]  # side of the output, channels in and out, kernel 4
+    encoder = sum(side**2 * 16 * into * out for side, into, out in convolutions) + 2 * 1024 * 32
+    transposed = [(1, 1024, 128, 5), (5, 128, 64, 5), (13, 64, 32, 6), (30, 32, 3, 6)]  # side of the input
+    decoder = 32 * 1024 + sum(side**2 * kernel**2 * into * out for side, into, out, kernel in transposed)
+    token = 4 * 256 * (32 + 3 + 256) + 256 * 480
+    assert benchmark.WORK["encoder"] == pytest.approx(2e-6 * encoder, rel=0.02)
+    assert benchmark.WORK["vision"] == pytest.approx(3 * 2e-6 * (encoder + decoder), rel=0.03)
+    assert benchmark.WORK["memory"] == pytest.approx(3 * 2e-6 * token, rel=0.03)
+
+
+def test_a_failing_child_process_tells_its_last_line():
+    with pytest.raises(RuntimeError, match="unknown"):
+        measured("environment", seconds=0.1, repeats=1, steps=2, renderers=["unknown"])
+
+
+@pytest.mark.parametrize("argv", [["--fast"], ["carracing", "--seconds", "0"], ["--seconds", "soon"], ["--only", "environment,cooking"],
+                                  ["--repeats", "0"], ["nosuchgame"]])  # fmt: skip
+def test_a_mistake_on_the_command_line_ends_with_status_2(argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        benchmark.main(argv)
+    assert stop.value.code == 2
+    assert argv[-1].split(",")[-1] in capsys.readouterr().err
+
+
+def say_what_is_left(argv, capsys, monkeypatch):
+    monkeypatch.setattr(estimate, "measure", lambda processes: (400.0, 200.0))
+    run_verb("estimate", estimate.estimate, argv)
+    return capsys.readouterr().out
+
+
+def test_the_estimate_names_every_stage_and_the_total(tmp_path, capsys, monkeypatch):
+    text = say_what_is_left(["carracing", "--results", str(tmp_path)], capsys, monkeypatch)
+    assert all(verb in text for verb in ("record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"))
+    assert "estimate: about " in text and "minutes" in text
+
+
+def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys, monkeypatch):
+    argv = ["carracing", "--scale", "smoke", "--results", str(tmp_path)]
+    for name in STAGES:
+        run_verb("record", lambda run, name=name: run.stage(name).finish(), argv)
+    assert "nothing is left" in say_what_is_left(argv, capsys, monkeypatch)
+    text = say_what_is_left([*argv, "--controller.generations", "50"], capsys, monkeypatch)
+    assert text.count("done") == 5 and "estimate: about" in text
+
+
+def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():
+    slow, fast = (estimate.seconds(preset("carracing", "laptop"), *machine, 2) for machine in ((200, 100), (400, 200)))
+    for stage in ("episodes", "controller", "evaluation"):
+        assert fast[stage] == pytest.approx(slow[stage] / 2)
+    totals = [sum(estimate.seconds(preset("carracing", scale), 400, 200, 2).values()) for scale in ("smoke", "laptop", "paper")]
+    assert totals == sorted(totals)
+    assert totals[0] < 120 and totals[2] > 7 * 24 * 3600  # under two minutes; more than a week
+
+
+def test_validation_and_population_are_counted_in_the_controllers_steps():
+    experiment = preset("carracing", "paper")
+    more = replace(experiment, controller=replace(experiment.controller, validation_rollouts=2048))
+    assert estimate.amounts(more)["controller"] > estimate.amounts(experiment)["controller"] > 1800 * 64 * 16 * 500
+
+
+def test_the_estimate_measures_this_machine(tmp_path):
+    command = [sys.executable, "-m", "WorldModels.estimate", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "steps/s" in done.stdout and "estimate: about" in done.stdout
