@@ -39,6 +39,8 @@ def test_uniform_and_held_fill_the_range_and_held_holds():
     starts = np.flatnonzero(np.abs(np.diff(held[:, 0])) > 0)
     lengths = np.diff(starts)
     assert lengths.min() == 4 and lengths.max() == 24 and lengths.mean() == pytest.approx(14, abs=1)
+    assert (held[:, 2] > 0).mean() == pytest.approx(0.1, abs=0.06)  # the brake is touched now and then
+    assert (actions("held", 0, 5000, pedals=False)[:, 2] > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_cauchy_is_heavy_tailed_with_gas_near_a_half():

@@ -50,10 +50,14 @@ class Uniform(RandomPolicy):
 
 
 class Held(RandomPolicy):
-    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the road."""
+    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the road.
+
+    With pedals one foot drives: the brake is touched in one action of ten only, else the car would hardly move.
+    """
 
     name = "held"
     shortest, longest = 4, 24  # steps
+    brakes = 0.1  # share of the actions
 
     def _begin(self):
         self.left = 0
@@ -62,6 +66,9 @@ class Held(RandomPolicy):
         if self.left == 0:
             self.left = int(self.rng.integers(self.shortest, self.longest + 1))
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
+            if self.pedals:
+                pressed = self.rng.random() < self.brakes
+                self.action[2] = abs(self.action[2]) if pressed else -abs(self.action[2])  # below 0 is no brake
         self.left -= 1
         return self.action.copy()
 
