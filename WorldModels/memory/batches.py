@@ -31,14 +31,14 @@ class SeriesBatches(keras.utils.PyDataset):
         batch_size: B; fewer where there are fewer episodes (or, for streams, steps).
         length: T of streams and segments, and the most of an episode; shorter where all episodes are.
         seed: of every draw.
-        steps_per_epoch: batches an epoch of segments; 0: as many as cover the series once.
+        least_steps: batches an epoch of segments, where fewer would cover the series once.
 
     Raises:
         ValueError: no such kind, or no series.
     """
 
     def __init__(self, series: Sequence[Any], kind: str = "episodes", batch_size: int = 100, length: int = 999, seed: int = 0,
-                 steps_per_epoch: int = 0, **kwargs):  # fmt: skip
+                 least_steps: int = 0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         if kind not in KINDS:
             raise ValueError(f"batching: expected one of {', '.join(KINDS)}, received {kind!r}.")
@@ -54,8 +54,9 @@ class SeriesBatches(keras.utils.PyDataset):
         else:
             self.batch_size = min(batch_size, len(self.series)) if kind == "episodes" else batch_size
             self.length = min(length, int(self.lengths.max()))
-            cover = len(self.series) // self.batch_size if kind == "episodes" else max(1, total // (batch_size * self.length))
-            self.steps = steps_per_epoch if kind == "segments" and steps_per_epoch else cover
+            self.steps = len(self.series) // self.batch_size
+            if kind == "segments":
+                self.steps = max(1, least_steps, total // (self.batch_size * self.length))
         self.begin_epoch(0)
 
     def begin_epoch(self, epoch: int) -> None:

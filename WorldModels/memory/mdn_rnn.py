@@ -178,3 +178,11 @@ class _RestartCell(keras.layers.Layer):
     def call(self, inputs, states, training=False):
         keep = inputs[:, -1:]
         return self.cell(inputs[:, :-1], [state * keep for state in states])
+
+
+def float32_copy(model: keras.Model) -> keras.Model:
+    """A memory that computes in float32 with the same weights: the form that is saved and exported."""
+    copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
+    for variable, source in zip(copy.variables, model.variables, strict=True):
+        variable.assign(ops.convert_to_numpy(source))
+    return copy

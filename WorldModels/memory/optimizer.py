@@ -1,0 +1,50 @@
+"""Adam with the learning rates and the clipping that memories have been trained with. Knows no network."""
+
+import keras
+from keras import ops
+
+SCHEDULES = ("constant", "cosine", "exponential")
+
+
+def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", final_learning_rate: float = 1e-5, decay: float = 1.0,
+         clip_value: float = 1.0, clip_norm: float = 0.0) -> keras.optimizers.Adam:  # fmt: skip
+    """Adam whose rate changes from step to step.
+
+        constant     rate
+        cosine       from rate down to final over `steps`
+        exponential  (rate - final) * decay^step + final   (hardmaru, rnn.py: decay 1 for CarRacing, 0.99999 for Doom)
+
+    Args:
+        steps: the budget, where the cosine ends.
+        learning_rate, final_learning_rate, decay: of the schedule.
+        clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
+        clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0: not.
+
+    Raises:
+        ValueError: no such schedule, or both ways of clipping.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule: expected one of {', '.join(SCHEDULES)}, received {schedule!r}.")
+    if clip_value > 0 and clip_norm > 0:
+        raise ValueError(f"--memory.clip-value, --memory.clip-norm: expected one of them above 0, received {clip_value} and {clip_norm}.")
+    rate = learning_rate
+    if schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1), alpha=final_learning_rate / learning_rate)
+    if schedule == "exponential" and decay < 1:
+        rate = ExponentialTowards(learning_rate, final_learning_rate, decay)
+    return keras.optimizers.Adam(rate, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
+
+
+@keras.saving.register_keras_serializable("WorldModels")
+class ExponentialTowards(keras.optimizers.schedules.LearningRateSchedule):
+    """(initial - final) * decay^step + final."""
+
+    def __init__(self, initial: float, final: float, decay: float):
+        super().__init__()
+        self.initial, self.final, self.decay = initial, final, decay
+
+    def __call__(self, step):
+        return (self.initial - self.final) * ops.power(self.decay, ops.cast(step, "float32")) + self.final
+
+    def get_config(self):
+        return {"initial": self.initial, "final": self.final, "decay": self.decay}

@@ -1,0 +1,141 @@
+"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, and its files for others
+
+    python -m WorldModels.train_memory carracing
+    python -m WorldModels.train_memory carracing --memory.epochs 3
+
+Each row of memory.csv has the held-out loss beside two densities that learn nothing: a Gaussian around the latent before, and
+one that never moves. A killed run, started again with the same command, gives the same weights bit for bit.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.files import atomic, hash_files
+from WorldModels.experiment.results import Run
+
+LEAST_EPOCH = 25  # steps between two rows where steps are counted and one pass is shorter
+HELD_OUT_BATCH = 50  # episodes at a time
+
+
+def train_memory(run: Run) -> None:
+    """Have a trained M in 0/memory.keras."""
+    from WorldModels.episodes.episode import list_episodes
+
+    files = list_episodes(run.need("series", "encode"))
+    vision_file = run.need("vision.keras", "train_vision")
+    stage = run.stage("memory", {"series": hash_files(files)})
+    if stage.complete and (run.path / "memory.keras").exists():
+        return run.say(f"train_memory: {run.path / 'memory.keras'} is trained already; a larger --memory.steps or --memory.epochs goes on.")
+    stage.begin()
+    training, held_out = _split(run)
+    memory = _memory(run, training[0])
+    rows = _fit(run, memory, training, held_out)
+    _save(run, memory, vision_file)
+    stage.finish()
+    if rows and held_out:
+        last = rows[-1]
+        run.say(f"train_memory: held-out loss {last['val_nll']:.3f} nats a dimension (latent before: {last['copy_previous_nll']:.3f}, "
+                f"never moving: {last['static_nll']:.3f}).")  # fmt: skip
+    run.say(f"train_memory: {run.path / 'memory.keras'} after {rows[-1]['step'] if rows else 0} steps.")
+
+
+def _split(run: Run) -> tuple[list, list]:
+    """Series to train on, and whole episodes held out."""
+    from WorldModels.episodes.series import read_series
+
+    _, series = read_series(run.path / "series", run.say)
+    if not series:
+        raise FileNotFoundError(f"{run.path / 'series'} has no sound series; make them first: {run.command('encode')}")
+    share = run.experiment.memory.validation_share
+    count = min(max(round(share * len(series)), share > 0), len(series) - 1)
+    held_out = set(run.rng("held-out").permutation(len(series))[:count].tolist())
+    return [s for i, s in enumerate(series) if i not in held_out], [series[i] for i in sorted(held_out)]
+
+
+def _memory(run: Run, series):
+    """M, untrained, for latents and actions as the series have them."""
+    from WorldModels.experiment.machine import cpu_has_bfloat16
+    from WorldModels.memory.mdn_rnn import MDNRNN
+
+    s = run.experiment.memory
+    dtype = s.dtype if s.dtype != "auto" else "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
+    return MDNRNN(
+        latent_size=series.mean.shape[1], action_size=series.actions.shape[1], lstm_size=s.lstm_size, num_mixtures=s.num_mixtures,
+        reward_head=s.reward_head, terminated_head=s.terminated_head, terminated_weight=s.terminated_weight,
+        restart_input=s.restart_input, seed=_seed(run, "weights"), dtype=dtype,
+    )  # fmt: skip
+
+
+def _seed(run: Run, purpose: str) -> int:
+    return int(run.rng(purpose).integers(2**30))
+
+
+def _fit(run: Run, memory, training: list, held_out: list) -> list[dict[str, float]]:
+    from WorldModels.memory.batches import SeriesBatches
+    from WorldModels.memory.optimizer import adam
+    from WorldModels.memory.streams import StreamTraining
+    from WorldModels.training import fit_with_checkpoints
+
+    s = run.experiment.memory
+    batches = SeriesBatches(training, s.batching, s.batch_size, s.sequence_length, _seed(run, "batches"),
+                            least_steps=0 if s.epochs else LEAST_EPOCH)  # fmt: skip
+    steps = min(n for n in (s.steps, s.epochs * len(batches)) if n > 0)
+    model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
+    for compiled in {id(m): m for m in (model, memory)}.values():
+        compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm))
+    run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
+            f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
+    return fit_with_checkpoints(
+        model, batches, epochs=s.epochs, steps=s.steps, validate=_validation(run, memory, training, held_out),
+        checkpoint=run.path / "checkpoints" / "memory" / "state.npz", csv_file=run.path / "memory.csv",
+        tensorboard=run.path / "tensorboard" / "memory", say=run.say, label="train_memory",
+    )  # fmt: skip
+
+
+def _validation(run: Run, memory, training: list, held_out: list) -> Callable[[int], dict[str, float]] | None:
+    """Scores M on the held-out episodes, the same draw of z each time, with what it must beat beside it."""
+    if not held_out:
+        return None
+    from WorldModels.memory.baselines import GaussianBaselines
+    from WorldModels.memory.batches import SeriesBatches
+
+    longest = max(len(s) for s in held_out)
+    chosen = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, _seed(run, "held-out noise"))
+    batches = [chosen[i] for i in range(len(chosen))]
+    baselines = GaussianBaselines(training).score(batches)
+
+    def validate(epoch: int) -> dict[str, float]:
+        memory.reset_metrics()
+        for batch in batches:
+            logs = memory.test_on_batch(batch, return_dict=True)
+        return {f"val_{name}": float(value) for name, value in logs.items()} | baselines
+
+    return validate
+
+
+def _save(run: Run, memory, vision_file: Path) -> None:
+    """Write M in float32, and the files that TensorFlow Serving, the workers and a browser take."""
+    import keras
+
+    import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
+    from WorldModels import export
+    from WorldModels.memory.mdn_rnn import float32_copy
+    from WorldModels.models import Perception
+
+    memory = float32_copy(memory)
+    with atomic(run.path / "memory.keras") as temporary:
+        memory.save(temporary)
+    vision = keras.models.load_model(vision_file, compile=False)
+    try:
+        export.export_memory(memory, Perception(vision, memory), run.path)
+    except ImportError as error:
+        run.say(str(error))
+
+
+def main(argv: list[str] | None = None) -> None:
+    run_verb("train_memory", train_memory, argv, __doc__)
+
+
+if __name__ == "__main__":
+    main()
