@@ -5,7 +5,6 @@ import math
 import os
 import pickle
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -19,7 +18,6 @@ from WorldModels.control import generations as module
 from WorldModels.control.controller import Controller
 from WorldModels.control.evolution import CMAES, OPTIMIZERS, sigma_cap
 from WorldModels.control.generations import Generations
-from WorldModels.events import event_writer
 from WorldModels.experiment.files import TEMPORARY
 from WorldModels.experiment.settings import ControllerSettings
 
@@ -236,27 +234,3 @@ def test_kill_9_and_another_number_of_workers_change_nothing(tmp_path):
     assert start(tmp_path / "broken", 3).wait() == 0 and unbroken.wait() == 0
     assert len(table(tmp_path / "broken")) == 12
     assert everything(tmp_path / "broken") == everything(tmp_path / "unbroken")
-
-
-def test_event_files_hold_the_rows_and_need_no_tensorflow(tmp_path):
-    pytest.importorskip("tensorboard")
-    code = (
-        "import sys; from WorldModels.events import event_writer; write = event_writer(sys.argv[1]); "
-        "write({'generation': 3, 'mean': 1.5}); assert 'tensorflow' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)
-    event_writer(tmp_path)({"generation": 4, "mean": 2.5, "sigma": 0.5})
-    events = [event for path in sorted(tmp_path.iterdir()) for event in records(path)]
-    assert [e.step for e in events] == [0, 3, 0, 4] and events[0].file_version == "brain.Event:2"
-    assert [(v.tag, v.simple_value) for v in events[3].summary.value] == [("mean", 2.5), ("sigma", 0.5)]
-
-
-def records(path):
-    """The events of a file: length (8 bytes), its checksum (4), the event, its checksum (4)."""
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    content, place = path.read_bytes(), 0
-    while place < len(content):
-        size = struct.unpack_from("<Q", content, place)[0]
-        yield Event.FromString(content[place + 12 : place + 12 + size])
-        place += size + 16

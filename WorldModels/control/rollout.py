@@ -85,34 +85,35 @@ def rollout(
     """
     observation, info = env.reset(seed=int(seed))
     policy.reset(int(seed))
+    _check(0.0, observation, 0, seed)
     record = _Record([np.array(info.get("frame", observation))]) if keep else None
-    step, act, floating = env.step, policy.act, observation.dtype.kind == "f"
+    result = _play(env, policy, observation, seed, max_steps, record, hopeless_steps)
+    return _with_record(result, record, keep, seed, policy)
+
+
+def _play(env, policy, observation, seed: int, max_steps: int, record: _Record | None, hopeless_steps: int) -> Rollout:
     result, total, length, barren = Rollout(), 0.0, 0, 0
-    _check(0.0, observation, floating, 0, seed)
     terminated = truncated = False
     while not (terminated or truncated):
-        action = act(observation)
-        observation, reward, terminated, truncated, info = step(action)
-        length += 1
-        reward = float(reward)
-        _check(reward, observation, floating, length, seed)
+        action = policy.act(observation)
+        observation, reward, terminated, truncated, info = env.step(action)
+        length, reward = length + 1, float(reward)
+        _check(reward, observation, length, seed)
         total += reward
         if record is not None:
             record.add(action, reward, info.get("frame", observation))
         if not result.lap_095 and info.get("lap_095", False):
             result.lap_095, result.return_095 = True, total
-        if length >= max_steps and not terminated:
-            truncated = True
-        if hopeless_steps:
-            barren = 0 if reward > 0 else barren + 1
-            if barren >= hopeless_steps and not (terminated or truncated):
-                result.hopeless = truncated = True
-                total -= STEP_COST * (max_steps - length)
-    result.return_, result.length, result.terminated, result.truncated = total, length, bool(terminated), bool(truncated)
+        truncated = bool(truncated or (length >= max_steps and not terminated))
+        barren = 0 if reward > 0 else barren + 1
+        if hopeless_steps and barren >= hopeless_steps and not (terminated or truncated):
+            result.hopeless = truncated = True
+            total -= STEP_COST * (max_steps - length)
+    result.return_, result.length, result.terminated, result.truncated = total, length, bool(terminated), truncated
     result.lap = bool(info.get("lap_finished", False))
     if not result.lap_095:
         result.return_095 = total
-    return _with_record(result, record, keep, seed, policy)
+    return result
 
 
 def _with_record(result: Rollout, record: _Record | None, keep: str | None, seed: int, policy) -> Rollout:
@@ -123,11 +124,11 @@ def _with_record(result: Rollout, record: _Record | None, keep: str | None, seed
     return result
 
 
-def _check(reward: float, observation: np.ndarray, floating: bool, step: int, seed: int) -> None:
+def _check(reward: float, observation: np.ndarray, step: int, seed: int) -> None:
     if not math.isfinite(reward):
         raise ValueError(f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; mend the environment.")
     # A dot product is the cheapest way to see a NaN: under a microsecond for 288 features.
-    if floating and not math.isfinite(np.dot(observation.ravel(), observation.ravel())):
+    if observation.dtype.kind == "f" and not math.isfinite(np.dot(observation.ravel(), observation.ravel())):
         raise ValueError(
             f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or infinity; "
             "mend the environment, or train vision and memory anew."
