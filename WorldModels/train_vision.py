@@ -97,10 +97,10 @@ def _fit(run: Run, vision, frames, validation, looked_at) -> list[dict]:
 
 def validate(vision, frames, batch_size: int) -> dict[str, float]:
     """The losses on held-out frames (n, H, W, 3) uint8, z drawn with the same noise whenever it is called, as val_<name>."""
-    import numpy as np
+    from keras import ops
 
-    noise = np.array(vision.noise.state)
-    vision.noise.state.assign(np.zeros_like(noise))
+    noise = ops.convert_to_numpy(vision.noise.state).copy()
+    vision.noise.state.assign(0 * noise)
     losses = vision.evaluate(frames, batch_size=batch_size, verbose=0, return_dict=True)
     vision.noise.state.assign(noise)
     return {f"val_{name}": float(value) for name, value in losses.items()}
