@@ -22,7 +22,7 @@ def rows(**columns) -> list[dict[str, str]]:
 
 
 VISION = rows(epoch=[0, 1], reconstruction=[60, 30], kl=[17, 16], val_reconstruction=[29, 23], val_kl=[16, 16])
-MEMORY = rows(epoch=[0, 1], nll=[1.3, 1.0], val_nll=[1.2, 0.98], copy_previous=[1.27] * 2, static=[1.36] * 2)
+MEMORY = rows(epoch=[0, 1], nll=[1.3, 1.0], val_nll=[1.2, 0.98], copy_previous_nll=[1.27] * 2, static_nll=[1.36] * 2)
 GENERATIONS = rows(generation=[1, 2, 3], mean=[-50, 0, 50], min=[-80, -60, -50], max=[0, 90, 300], sigma=[0.1, 0.09, 0.08],
                    validation=[None, 20, None], frames=[1000, 5000, 12000])  # fmt: skip
 

@@ -50,7 +50,7 @@ def memory_curves(rows: Rows) -> Figure:
     """M's negative log likelihood of the next z, beside what two Gaussians that learn no dynamics reach on the same data.
 
     Args:
-        rows: of memory.csv: epoch, nll, val_nll, copy_previous, static.
+        rows: of memory.csv: epoch, nll, val_nll, copy_previous_nll, static_nll.
 
     Raises:
         ValueError: there are no rows.
@@ -58,7 +58,7 @@ def memory_curves(rows: Rows) -> Figure:
     _some(rows, "memory.csv")
     figure, (axes,) = _figure(1)
     _losses(axes, rows, "nll", "negative log likelihood (nats a latent dimension)")
-    for name, label, style in (("copy_previous", "copy previous z", "--"), ("static", "static Gaussian", ":")):
+    for name, label, style in (("copy_previous_nll", "copy previous z", "--"), ("static_nll", "static Gaussian", ":")):
         level = column(rows, name)
         if np.isfinite(level).any():
             axes.axhline(level[np.isfinite(level)][-1], color="black", linewidth=1, linestyle=style, label=label)
