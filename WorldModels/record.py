@@ -115,17 +115,16 @@ def record(run: Run) -> None:
 
 
 def _drive(run: Run, recorder: Recorder, missing: list[int], done: int) -> list[tuple[int, float, str]]:
-    import os
-
     from tqdm import tqdm
 
-    from WorldModels.control.executors import Executor
+    from WorldModels.control.executors import Executor, cores
 
     if not missing:
         return []
-    workers = min(run.experiment.workers or os.cpu_count() or 1, len(missing))
+    workers = min(run.experiment.workers or cores(), len(missing))
     drives = []
-    with Executor(recorder, workers) as executor, tqdm(total=done + len(missing), initial=done, unit="episode", desc="record") as bar:
+    bar = tqdm(total=done + len(missing), initial=done, unit="episode", desc="record")
+    with Executor(recorder, workers, say=run.say) as executor, bar:
         for _, drive in executor.map_unordered((index, index) for index in missing):
             drives.append(drive)
             bar.update()

@@ -36,7 +36,7 @@ class LatentObservation(gymnasium.Wrapper):
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         """Begin an episode with an empty memory; `seed` fixes the world and the noise."""
         if seed is not None:
-            self._generator = np.random.default_rng(seed)
+            self._generator = np.random.default_rng([seed, 2])  # the world draws from `seed` itself
         frame, info = self.env.reset(seed=seed, options=options)
         self._state, self._reward = self.perception.initial(1), 0.0
         return self._perceive(frame, np.zeros(self.action_space.shape, np.float32)), info | {"frame": frame}
