@@ -26,7 +26,7 @@ def train_memory(run: Run) -> None:
     vision_file = run.need("vision.keras", "train_vision")
     stage = run.stage("memory", {"series": hash_files(files)})
     if stage.complete and (run.path / "memory.keras").exists():
-        return run.say(f"train_memory: {run.path / 'memory.keras'} is trained already; a larger --memory.steps or --memory.epochs goes on.")
+        return run.say(f"train_memory: {run.path / 'memory.keras'} is there already; a larger --memory.steps or --memory.epochs goes on.")
     stage.begin()
     training, held_out = _split(run)
     memory = _memory(run, training[0])
@@ -80,14 +80,14 @@ def _fit(run: Run, memory, training: list, held_out: list) -> list[dict[str, flo
     s = run.experiment.memory
     batches = SeriesBatches(training, s.batching, s.batch_size, s.sequence_length, _seed(run, "batches"),
                             least_steps=0 if s.epochs else LEAST_EPOCH)  # fmt: skip
-    steps = min(n for n in (s.steps, s.epochs * len(batches)) if n > 0)
+    steps = s.epochs * len(batches) if s.epochs else s.steps
     model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
     for compiled in {id(m): m for m in (model, memory)}.values():
         compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm))
     run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
             f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
     return fit_with_checkpoints(
-        model, batches, epochs=s.epochs, steps=s.steps, validate=_validation(run, memory, training, held_out),
+        model, batches, steps=steps, validate=_validation(run, memory, training, held_out),
         checkpoint=run.path / "checkpoints" / "memory" / "state.npz", csv_file=run.path / "memory.csv",
         tensorboard=run.path / "tensorboard" / "memory", say=run.say, label="train_memory",
     )  # fmt: skip

@@ -127,8 +127,8 @@ class MemorySettings:
     batching: Literal["episodes", "streams", "segments"] = "episodes"  # whole episodes, chunks with carried state, random segments
     batch_size: int = 100  # sequences a step, or parallel streams
     sequence_length: int = 999  # steps of a chunk or segment; whole episodes are cut there
-    steps: int = budget(4000)  # training steps; 0: count epochs
-    epochs: int = budget(0)  # passes over the series; 0: count steps
+    steps: int = budget(4000)  # training steps, where epochs is 0
+    epochs: int = budget(0)  # passes over the series; above 0 they count instead of steps
     learning_rate: float = 1e-3  # Adam
     schedule: Literal["constant", "cosine", "exponential"] = "exponential"  # of the learning rate
     decay: float = 1.0  # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
