@@ -26,6 +26,12 @@ from WorldModels.experiment.results import machine, versions
 MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding")
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5}
+# Measure: name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
+NETWORKS = {
+    "vision": ("vision training", "images/s", WORK["vision"], ((40, 55), (110, 130))),
+    "memory": ("memory training", "tokens/s", WORK["memory"], ((40, 50), (85, 100))),
+    "encoding": ("encoding", "frames/s", WORK["encoder"], None),
+}
 OFFICIAL = "environment, official"
 TIME, SHARE = "x its work's time", "% of limit"  # what a figure with a goal is
 SIZE = 2048  # of the matrices whose product is the limit
@@ -38,24 +44,19 @@ class Settings:
     name: Literal["carracing"] = "carracing"  # whose environment and sizes
     seconds: float = 3.0  # at least so long is each repeat of a measure
     repeats: int = 3  # of each measure; their median counts
-    only: str = ""  # some of environment,perception,rollouts,worker,vision,memory,encoding; empty: all
+    only: str = ",".join(MEASURES)  # some of these
     workers: int = 0  # processes that drive; 0: one per core
     output: str = "results/benchmark.json"  # where the figures are written
     quick: bool = False  # everything tiny: shows that it runs, its figures mean nothing
 
     def __post_init__(self):
-        if not (self.seconds > 0 and math.isfinite(self.seconds)):
+        if not 0 < self.seconds < math.inf:
             raise ValueError(f"--seconds: expected a positive number, received {self.seconds}.")
         if self.repeats < 1 or self.workers < 0:
             raise ValueError(f"--repeats, --workers: expected at least 1 and 0, received {self.repeats} and {self.workers}.")
-        unknown = set(self.measures) - set(MEASURES)
+        unknown = set(self.only.split(",")) - set(MEASURES)
         if unknown:
             raise ValueError(f"--only: expected some of {','.join(MEASURES)}, received {','.join(sorted(unknown))}.")
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """What is to be measured, in order."""
-        return tuple(self.only.split(",")) if self.only else MEASURES
 
 
 @dataclass
@@ -100,8 +101,7 @@ class Benchmark:
     """
 
     def __init__(self, settings: Settings, folder: str, cores: int, measured: Callable[..., dict]):
-        self.settings, self.folder, self.measured = settings, Path(folder), measured
-        self.workers = settings.workers or cores
+        self.settings, self.folder, self.workers, self.measured = settings, Path(folder), settings.workers or cores, measured
         self.steps = 40 if settings.quick else 1000  # of an episode
         self.timing = {"seconds": 0.05 if settings.quick else settings.seconds, "repeats": settings.repeats}
         self.rows: dict[str, Row] = {}
@@ -119,7 +119,7 @@ class Benchmark:
     def run(self, name: str) -> None:
         """Make the rows of one measure, or note why it cannot be made."""
         try:
-            getattr(self, f"_{name}")()
+            self._network(name) if name in NETWORKS else getattr(self, f"_{name}")()
         except RuntimeError as error:
             self.skipped[name] = str(error)
 
@@ -131,7 +131,7 @@ class Benchmark:
     def _prepared(self) -> str:
         """The folder with V and M, made when it is first asked for."""
         if not any(self.folder.iterdir()):
-            self.engine = self.measured("prepare", folder=str(self.folder))["note"]
+            self.engine = self.measured("prepare", folder=str(self.folder))["engine"]
         return str(self.folder)
 
     def _environment(self, renderers: tuple[str, ...] = ("official", "exact", "fast", "physics")) -> None:
@@ -161,20 +161,13 @@ class Benchmark:
                 row = self._add(f"worker, {name}", found[name], unit, of=unit, must=must, aim=aim, lower=True)
                 row.compared = row.value
 
-    def _network(self, measure: str, name: str, unit: str, work: float, *goals: tuple[int, int]) -> None:
-        found = self.measured(measure, quick=self.settings.quick, **self.timing)
+    def _network(self, measure: str) -> None:
+        name, unit, work, goals = NETWORKS[measure]
+        folder = {"folder": self._prepared()} if measure == "encoding" else {}
+        found = self.measured(measure, quick=self.settings.quick, **folder, **self.timing)
         row = self._add(name, found["rates"], unit, work, "numpy_all", note=found["note"])
         if goals:
             row.of, (row.must, row.aim) = SHARE, goals[cpu_has_bfloat16()]
-
-    def _vision(self) -> None:
-        self._network("vision", "vision training", "images/s", WORK["vision"], (40, 55), (110, 130))
-
-    def _memory(self) -> None:
-        self._network("memory", "memory training", "tokens/s", WORK["memory"], (40, 50), (85, 100))
-
-    def _encoding(self) -> None:
-        self._network("encoding", "encoding", "frames/s", WORK["encoder"])
 
     def settle(self) -> None:
         """Hold the work against the limits, once all is measured."""
@@ -216,7 +209,7 @@ def benchmark(settings: Settings) -> dict:
         bench.limit("numpy")
         if not settings.quick:
             bench.limit("keras")
-        for name in settings.measures:
+        for name in settings.only.split(","):
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             bench.run(name)
         bench.limit("numpy")
@@ -230,9 +223,9 @@ def benchmark(settings: Settings) -> dict:
         print(f"{name} could not be measured: {reason}")
     if load > 0.25 * cores():
         print(f"Others were using this machine when this began (load {load:.1f}): trust the ratios more than the rates.")
-    facts = {**machine(), "load": load, "bfloat16": cpu_has_bfloat16(), "versions": versions()}
+    facts = {"machine": {**machine(), "load": load, "bfloat16": cpu_has_bfloat16()}, "versions": versions(), "settings": vars(settings)}
     rows = [{**vars(row), "value": row.value} for row in bench.rows.values()]
-    return {"machine": facts, "settings": vars(settings), "limits_gflops": bench.limits, "rows": rows, "skipped": bench.skipped}
+    return {**facts, "limits_gflops": bench.limits, "rows": rows, "skipped": bench.skipped}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,29 +8,73 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.machine import cpu_has_bfloat16
+from WorldModels.experiment.settings import Experiment
 
 WARM_UP = 3  # steps before the clock starts
+FRAME_SHAPE = (64, 64, 3)
 
 
 def prepare(folder: str) -> dict:
-    """Write V and M of the paper's size, untrained, as the workers open them."""
+    """Write V and M of the paper's size, untrained, as workers and `encode` open them."""
     from WorldModels import export
     from WorldModels.models import Perception
+    from WorldModels.vision.vae import published_form
 
-    vision, memory = _vision("float32", "transpose"), _memory("float32")
+    vision, memory = published_form(_vision()), _memory("float32")
+    vision.save(Path(folder) / "vision.keras")
+    memory.save(Path(folder) / "memory.keras")
     if reason := export.unavailable():
-        vision.save(Path(folder) / "vision.keras")
-        memory.save(Path(folder) / "memory.keras")
-        return {"note": f"Keras models ({reason})"}
+        return {"engine": f"Keras; {reason}"}
     from WorldModels.export import endpoints, onnx
 
     perception = Perception(vision, memory)
     onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
-    return {"note": "ONNX Runtime"}
+    return {"engine": "ONNX Runtime"}
+
+
+def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
+    """Images/s of V's training by fit(), batches as published, of frames that lie in memory."""
+    import keras
+
+    settings, model = Experiment().vision, _vision()
+    size = 4 if quick else settings.batch_size
+    model.compile(keras.optimizers.Adam(settings.learning_rate))
+    draw = np.random.default_rng(0)
+    frames = draw.integers(0, 256, (10 * size, *FRAME_SHAPE), np.uint8)
+    rates = _fit_rates(model, lambda step: frames[draw.permutation(len(frames))[:size]], size, seconds, repeats)
+    return {"rates": rates, "note": f"{model.dtype_policy.name}, {model.decoder_form}, batch {size}"}
+
+
+def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
+    """Tokens/s of M's training by fit(), on whole episodes as published: 100 x 999, z drawn anew for each."""
+    from WorldModels.episodes.series import Series
+    from WorldModels.memory.batches import SeriesBatches
+    from WorldModels.memory.optimizer import adam
+
+    settings, model = Experiment().memory, _memory("mixed_bfloat16" if cpu_has_bfloat16() else "float32")
+    size, length = (2, 9) if quick else (settings.batch_size, settings.sequence_length)
+    model.compile(adam(settings.steps, settings.learning_rate, clip_value=settings.clip_value))
+    draw = np.random.default_rng(0)
+    latents = [draw.standard_normal((length + 1, model.latent_size), np.float32) for _ in range(size)]
+    series = [Series(mean, np.zeros_like(mean), np.zeros((length, 3), np.float32), np.zeros(length, np.float32), False) for mean in latents]
+    batches = SeriesBatches(series, "episodes", size, length)
+    rates = _fit_rates(model, lambda step: batches[0], size * length, seconds, repeats)
+    return {"rates": rates, "note": f"{model.dtype_policy.name}, {size} x {length}"}
+
+
+def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> dict:
+    """Frames/s of `encode`, reading and writing left out."""
+    from WorldModels.encode import BATCH, GROUP
+    from WorldModels.encode import _vision as opened
+    from WorldModels.measure import blocks
+
+    look = opened(Path(folder) / "vision.keras")
+    frames = np.random.default_rng(0).integers(0, 256, (BATCH if quick else GROUP, *FRAME_SHAPE), np.uint8)
+    return {"rates": blocks(lambda: len(look(frames)[0]), seconds, repeats), "note": "float32"}
 
 
 def _fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:
-    """Items a second of fit() on the same batch over and over, in blocks of at least `seconds`, after a warm-up."""
+    """Items a second of fit() on batch(step), in blocks of at least `seconds`, after a warm-up."""
     import keras
 
     times = []
@@ -41,44 +85,18 @@ def _fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[f
         model.stop_training = len(times) > WARM_UP + repeats and times[-1] - times[WARM_UP] > seconds * repeats
 
     def feed() -> Iterator:
-        while True:
-            yield (batch,)
+        for step in itertools.count():
+            yield (batch(step),)
 
     model.fit(feed(), steps_per_epoch=10**9, epochs=1, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=tick)])
     edges = np.linspace(WARM_UP, len(times) - 1, repeats + 1).round().astype(int)
     return [items * (end - start) / (times[end] - times[start]) for start, end in itertools.pairwise(edges.tolist())]
 
 
-def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Images/s of V's training by fit(), batches of 100 frames (100 as published) that lie in memory."""
-    import keras
+def _vision():
+    from WorldModels.train_vision import build_vision
 
-    dtype = "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
-    form = "depth_to_space" if cpu_has_bfloat16() else "transpose"
-    model, size = _vision(dtype, form), 4 if quick else 100
-    model.compile(keras.optimizers.Adam(1e-4))
-    frames = np.random.default_rng(0).integers(0, 256, (size, 64, 64, 3), np.uint8)
-    return {"rates": _fit_rates(model, frames, size, seconds, repeats), "note": f"{dtype}, {form}, batch {size}"}
-
-
-def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Tokens/s of M's training by fit(), 100 sequences of 999 steps."""
-    import keras
-
-    dtype = "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
-    model, shape = _memory(dtype), (2, 9) if quick else (100, 999)
-    model.compile(keras.optimizers.Adam(1e-3, clipvalue=1.0))
-    draw = np.random.default_rng(0)
-    batch = {name: draw.standard_normal((*shape, 32), np.float32) for name in ("z", "next_z")}
-    batch |= {"actions": draw.uniform(-1, 1, (*shape, 3)).astype(np.float32), "mask": np.ones(shape, np.float32)}
-    batch |= {name: np.zeros(shape, np.float32) for name in ("rewards", "terminated")}
-    return {"rates": _fit_rates(model, batch, shape[0] * shape[1], seconds, repeats), "note": f"{dtype}, {shape[0]} x {shape[1]}"}
-
-
-def _vision(dtype: str, form: str):
-    from WorldModels.vision.vae import VAE
-
-    return VAE(decoder_form=form, dtype=dtype)
+    return build_vision(Experiment().vision, FRAME_SHAPE, 0)
 
 
 def _memory(dtype: str):
