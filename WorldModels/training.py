@@ -89,6 +89,8 @@ def fit_with_checkpoints(
             row = run.one_epoch(batches, callbacks, validate)
             _write_csv(Path(csv_file), run.rows)
             write_event(row)
+            if run.interrupted.is_set():
+                raise KeyboardInterrupt
     return run.rows
 
 
@@ -98,18 +100,18 @@ class _Run(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, path: Path, total: int, period: float):
         super().__init__()
         self.network, self.path, self.total, self.period = model, path, total, period
-        self.epoch = self.place = self.step = 0  # number of the epoch, steps done in it, steps done in all
+        self.epoch = self.place = self.end = self.step = 0  # number of the epoch, steps done and planned in it, done in all
         self.seconds, self.rows = 0.0, []
         self.metrics: list[np.ndarray] = []  # of an epoch that was broken off
         self.bar, self.interrupted = None, threading.Event()
 
     def one_epoch(self, batches, callbacks, validate) -> dict[str, float]:
         batches.begin_epoch(self.epoch)
-        steps = min(len(batches) - self.place, self.total - self.step)
-        feed = ((batches[i],) for i in range(self.place, self.place + steps))
+        self.end = min(len(batches), self.place + self.total - self.step)
+        feed = ((batches[i],) for i in range(self.place, self.end))
         self.started = self.saved = time.monotonic()
         history = self.network.fit(
-            feed, steps_per_epoch=steps, initial_epoch=self.epoch, epochs=self.epoch + 1, shuffle=False,
+            feed, steps_per_epoch=self.end - self.place, initial_epoch=self.epoch, epochs=self.epoch + 1, shuffle=False,
             verbose=0, callbacks=[self, *callbacks],
         )  # fmt: skip
         row = {name: float(values[-1]) for name, values in history.history.items()}
@@ -137,6 +139,8 @@ class _Run(keras.callbacks.Callback):
         self.place, self.step = self.place + 1, self.step + 1
         self.bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
         self.bar.update()
+        if self.place == self.end:
+            return  # the epoch's own checkpoint comes next
         if self.interrupted.is_set() or time.monotonic() - self.saved > self.period:
             self._tick()
             self._save([_array(variable) for variable in self.model.metrics_variables])
