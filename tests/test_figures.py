@@ -22,7 +22,7 @@ def rows(**columns) -> list[dict[str, str]]:
 
 
 VISION = rows(epoch=[0, 1], reconstruction=[60, 30], kl=[17, 16], val_reconstruction=[29, 23], val_kl=[16, 16])
-MEMORY = rows(epoch=[0, 1], nll=[1.3, 1.0], val_nll=[1.2, 0.98], copy_previous_nll=[1.27] * 2, static_nll=[1.36] * 2)
+MEMORY = rows(step=[50, 100], nll=[1.3, 1.0], val_nll=[1.2, 0.98], copy_previous_nll=[1.27] * 2, static_nll=[1.36] * 2)
 GENERATIONS = rows(generation=[1, 2, 3], mean=[-50, 0, 50], min=[-80, -60, -50], max=[0, 90, 300], sigma=[0.1, 0.09, 0.08],
                    validation=[None, 20, None], frames=[1000, 5000, 12000])  # fmt: skip
 
@@ -31,7 +31,7 @@ GENERATIONS = rows(generation=[1, 2, 3], mean=[-50, 0, 50], min=[-80, -60, -50],
     "draw, history, words",
     [
         (curves.vision_curves, VISION, ["epochs done", "squared error", "KL divergence", "training", "held out"]),
-        (curves.memory_curves, MEMORY, ["nats a latent dimension", "held out", "copy previous z", "static Gaussian"]),
+        (curves.memory_curves, MEMORY, ["nats a latent", "training steps done", "held out", "copy previous z", "static Gaussian"]),
         (curves.generation_curves, GENERATIONS, ["generation", "training steps", "sigma", "900", "population", "validation", "10k"]),
     ],
 )

@@ -38,10 +38,12 @@ def vision_curves(rows: Rows) -> Figure:
     """
     _some(rows, "vision.csv")
     figure, (left, right) = _figure(2)
-    _losses(left, rows, "reconstruction", "squared error (sum over a frame)")
-    _losses(right, rows, "kl", "KL divergence (nats a frame)")
-    for axes in (left, right):
-        axes.set(xlabel="epochs done", xlim=(0, len(rows) + 0.2), ylim=(0, 1.1 * axes.dataLim.ymax))
+    for axes, name, label in (
+        (left, "reconstruction", "squared error (sum over a frame)"),
+        (right, "kl", "KL divergence (nats a frame)"),
+    ):
+        _losses(axes, rows, name, np.arange(1, len(rows) + 1))
+        axes.set(xlabel="epochs done", ylabel=label, ylim=(0, 1.1 * axes.dataLim.ymax))
     figure.suptitle("V: reconstruction and prior")
     return figure
 
@@ -50,32 +52,32 @@ def memory_curves(rows: Rows) -> Figure:
     """M's negative log likelihood of the next z, beside what two Gaussians that learn no dynamics reach on the same data.
 
     Args:
-        rows: of memory.csv: epoch, nll, val_nll, copy_previous_nll, static_nll.
+        rows: of memory.csv: step, nll, val_nll, copy_previous_nll, static_nll.
 
     Raises:
         ValueError: there are no rows.
     """
     _some(rows, "memory.csv")
     figure, (axes,) = _figure(1)
-    _losses(axes, rows, "nll", "negative log likelihood (nats a latent dimension)")
+    _losses(axes, rows, "nll", column(rows, "step"))
     for name, label, style in (("copy_previous_nll", "copy previous z", "--"), ("static_nll", "static Gaussian", ":")):
         level = column(rows, name)
         if np.isfinite(level).any():
             axes.axhline(level[np.isfinite(level)][-1], color="black", linewidth=1, linestyle=style, label=label)
     axes.legend(frameon=False)
-    axes.set(xlabel="epochs done", xlim=(0, len(rows) + 0.2))
+    axes.set(xlabel="training steps done", ylabel="negative log likelihood (nats a latent dimension)")
     figure.suptitle("M: how well the next z is foreseen")
     return figure
 
 
-def _losses(axes: Axes, rows: Rows, name: str, label: str) -> None:
-    done = np.arange(1, len(rows) + 1)
+def _losses(axes: Axes, rows: Rows, name: str, done: np.ndarray) -> None:
+    """A loss in training and, as far as there is one, on held-out data, over what was done by then."""
     for prefix, colour, who in (("", TRAIN, "training"), (HELD_OUT_PREFIX, HELD_OUT, "held out")):
         values = column(rows, prefix + name)
         there = np.isfinite(values)
         if there.any():
             axes.plot(done[there], values[there], "o-", color=colour, markersize=3, label=who)
-    axes.set_ylabel(label)
+    axes.set_xlim(0, 1.05 * done[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
 
