@@ -12,7 +12,7 @@ from gymnasium.envs.box2d import car_racing
 from gymnasium.envs.box2d.car_racing import PLAYFIELD, STATE_H, STATE_W, WINDOW_H, WINDOW_W
 from pygame import gfxdraw
 
-from WorldModels.envs.carracing_scene import Scene, new_surface, packed_pixels, unpacked, zoom_at
+from WorldModels.envs.carracing_scene import Scene, flat_pixels, new_surface, packed_pixels, unpacked, zoom_at
 
 BAR = WINDOW_H // 8  # rows of the status bar, black from row 700 on
 TALLEST = 3.9  # an indicator of up to 4 units stays inside the bar
@@ -34,6 +34,7 @@ class ExactRenderer:
     def new_track(self, env):
         """Takes up the track that `env` has just made."""
         self.scene = Scene(env)
+        self.background = flat_pixels(env.bg_color, WINDOW_W, WINDOW_H - BAR)
 
     def draw(self, env):
         """The frame of this moment, uint8 (96, 96, 3)."""
@@ -56,7 +57,7 @@ class ExactRenderer:
         translation = (WINDOW_W / 2 + scroll[0], WINDOW_H / 4 + scroll[1])
         env.surf = self.canvas
         if (max(abs(hull.position[0]), abs(hull.position[1])) - PLAYFIELD) * zoom < -DIAGONAL:
-            self.canvas.fill(env.bg_color)
+            self.canvas.get_buffer().write(self.background, BAR * self.canvas.get_pitch())
         else:
             self.canvas.fill(0)
             corners = [(PLAYFIELD, PLAYFIELD), (PLAYFIELD, -PLAYFIELD), (-PLAYFIELD, -PLAYFIELD), (-PLAYFIELD, PLAYFIELD)]

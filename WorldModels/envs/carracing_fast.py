@@ -13,7 +13,7 @@ import pygame
 from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import PLAYFIELD, STATE_W, WINDOW_H, WINDOW_W
 
-from WorldModels.envs.carracing_scene import FULL_ZOOM, Scene, new_surface, packed_pixels, unpacked, zoom_at
+from WorldModels.envs.carracing_scene import FULL_ZOOM, Scene, flat_pixels, new_surface, packed_pixels, unpacked, zoom_at
 
 FRAME_SIZE = 64
 ROWS = 84  # rows of the official 96 above its status bar
@@ -31,7 +31,7 @@ HULL = [
 ]
 WHEELS = [(x * car_dynamics.SIZE, y * car_dynamics.SIZE) for x, y in car_dynamics.WHEELPOS]
 WHEEL_HALF_WIDTH, WHEEL_RADIUS = car_dynamics.WHEEL_W * car_dynamics.SIZE, car_dynamics.WHEEL_R * car_dynamics.SIZE
-CORNERS = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
+FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
 
 # Rows of 84 whose mean is a row of 64 under PIL's BOX filter: one or two, those whose middle lies inside.
@@ -52,6 +52,7 @@ class FastRenderer:
         self.scene = Scene(env)
         self.inward = road_inward(self.scene)
         self.vertices = self.scene.vertices + self.inward * (ROAD_EXCESS / FULL_ZOOM)
+        self.background = flat_pixels(env.bg_color, WIDTH, HEIGHT)
 
     def draw(self, env):
         """The frame of this moment, uint8 (64, 64, 3)."""
@@ -63,16 +64,15 @@ class FastRenderer:
 
     def _draw_world(self, env, zoom):
         hull, scene, canvas, draw = env.car.hull, self.scene, self.canvas, pygame.draw.polygon
-        position = np.array(hull.position)
+        x, y = hull.position
         cos, sin = math.cos(hull.angle) * zoom, math.sin(hull.angle) * zoom
         to_canvas = np.array([[cos * SCALE_X, sin * SCALE_Y], [sin * SCALE_X, -cos * SCALE_Y]])
-        origin = (CENTRE_X, CENTRE_Y) - position @ to_canvas
-        background = int(env.bg_color @ CHANNELS)
-        if np.abs(position).max() < PLAYFIELD - FARTHEST / zoom:
-            canvas.fill(background)
+        origin = np.array([CENTRE_X, CENTRE_Y]) - (x, y) @ to_canvas
+        if max(abs(x), abs(y)) < PLAYFIELD - FARTHEST / zoom:
+            canvas.get_buffer().write(self.background, 0)
         else:
             canvas.fill(0)
-            draw(canvas, background, ((PLAYFIELD - EXCESS / zoom) * CORNERS @ to_canvas + origin).tolist())
+            draw(canvas, int(env.bg_color @ CHANNELS), (FIELD @ to_canvas + origin).tolist())
         x, y = (scene.centres @ to_canvas + (origin - (WIDTH / 2, HEIGHT / 2))).T
         seen = scene.near(x, y, (WIDTH / 2, HEIGHT / 2), (zoom * SCALE_X, zoom * SCALE_Y))
         vertices = self.vertices[seen] if env.t >= 1 else scene.vertices[seen] + self.inward[seen] * (ROAD_EXCESS / zoom)
