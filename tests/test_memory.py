@@ -265,23 +265,25 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
         np.testing.assert_allclose(hidden, in_one, atol=1e-5)
 
 
-def train(batching, seed=0, **options):
-    model = memory(seed=seed, **options)
-    batches = SeriesBatches(some_series([12, 5, 9, 30]), batching, 2, 7, seed)
+def train(batching, **options):
+    """Weights after three epochs, and the loss on one batch before and after them."""
+    model, series = memory(**options), some_series([12, 5, 9, 30])
     trained = StreamTraining(model, 2) if batching == "streams" else model
     trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
-    history = trained.fit(batches, epochs=3, shuffle=False, verbose=0).history
-    return [array(v) for v in model.variables], history
+    scored = SeriesBatches(series, "episodes", 4)[0]
+    before = the_loss(model, scored)
+    history = trained.fit(SeriesBatches(series, batching, 2, 7), epochs=3, shuffle=False, verbose=0).history
+    assert {"loss", *model.term_metrics} <= set(history)
+    return [array(v) for v in model.variables], before, the_loss(model, scored)
 
 
 @pytest.mark.parametrize("batching", ["episodes", "streams", "segments"])
 def test_equal_seeds_give_equal_weights_and_training_learns(batching):
-    weights, history = train(batching, reward_head=True, terminated_head=True)
-    again, _ = train(batching, reward_head=True, terminated_head=True)
+    weights, before, after = train(batching, reward_head=True, terminated_head=True)
+    again, *_ = train(batching, reward_head=True, terminated_head=True)
     for a, b in zip(weights, again, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert history["loss"][-1] < history["loss"][0]
-    assert {"nll", "reward_loss", "terminated_loss"} <= set(history)
+    assert after < before
 
 
 def test_other_seeds_give_other_weights():
@@ -289,9 +291,9 @@ def test_other_seeds_give_other_weights():
 
 
 def test_training_in_bfloat16_stays_near_float32():
-    _, exact = train("segments")
-    _, rounded = train("segments", dtype="mixed_bfloat16")
-    assert rounded["nll"][-1] == pytest.approx(exact["nll"][-1], abs=0.05)
+    _, _, exact = train("segments")
+    _, _, rounded = train("segments", dtype="mixed_bfloat16")
+    assert rounded == pytest.approx(exact, abs=0.02)
 
 
 def test_baselines_are_the_gaussians_that_they_say():
