@@ -107,6 +107,8 @@ class _Run(keras.callbacks.Callback):
 
     def one_epoch(self, batches, callbacks, validate) -> dict[str, float]:
         batches.begin_epoch(self.epoch)
+        if self.place >= len(batches):  # fewer data than when it was broken off
+            self.place = 0
         self.end = min(len(batches), self.place + self.total - self.step)
         feed = ((batches[i],) for i in range(self.place, self.end))
         self.started = self.saved = time.monotonic()
