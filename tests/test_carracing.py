@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import time
 from functools import partial
 
 import numpy as np
@@ -214,16 +213,3 @@ def test_survives_pickling():
     env = pickle.loads(pickle.dumps(CarRacing(renderer="exact", lap_complete=1.0, random_start=True)))
     assert (env.lap_complete, env.random_start) == (1.0, True)
     assert env.reset(seed=1)[0].shape == (96, 96, 3)
-
-
-def seconds_of_work(renderer, steps=120):
-    env = CarRacing(renderer=renderer)
-    env.reset(seed=1)
-    began = time.process_time()
-    for _ in range(steps):
-        env.step(np.array([0.05, 0.2, 0.0], np.float32))
-    return time.process_time() - began
-
-
-def test_fast_is_at_least_six_times_as_fast_as_official():
-    assert seconds_of_work("official") > 6 * min(seconds_of_work("fast") for _ in range(2))

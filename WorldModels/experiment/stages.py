@@ -71,7 +71,7 @@ class Stage:
             self._check_own(facts)
         if facts and facts["inputs"] != inputs:
             changed = [k for k in inputs if facts["inputs"].get(k) != inputs[k]]
-            run.say(f"{name}: its input ({', '.join(changed)}) was made anew since; {name} is made anew too.")
+            run.say(f"{name}: its input ({', '.join(changed)}) is another than before; {name} is made anew.")
             self.clear()
             facts = {}
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}
