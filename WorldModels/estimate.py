@@ -25,7 +25,7 @@ SHARE = {"vision": (1.2, 0.45), "series": (1.3, 0.9), "memory": (0.85, 0.4)}
 WORK = {"vision": 230.0, "series": 29.6, "memory": 2.5}
 # Seconds of a stage whatever its size, on a machine whose official environment gives 200 steps/s on one core: imports,
 # compiling, exporting, films.
-START = {"episodes": 2, "vision": 25, "series": 6, "memory": 25, "controller": 3, "evaluation": 15}
+START = {"episodes": 2, "vision": 9, "series": 5, "memory": 10, "controller": 3, "evaluation": 12}
 REFERENCE = 200.0  # steps/s
 # Share of the longest possible episode that is driven: while recording with a limit off the road, in training where the
 # hopeless are stopped, and in training else and by a driver that is being scored.

@@ -4,6 +4,7 @@ The car stays on the road, since what a picture costs depends on what is in it.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,15 +30,16 @@ class RoadFollower:
 
     def reset(self, seed: int | None = None) -> None:
         """Begin at the line of the world's present track."""
-        self.road, self.tile = np.array([tile[2:4] for tile in self.world.track]), 0
+        self.road, self.tile = [tile[2:4] for tile in self.world.track], 0
 
     def act(self, observation=None) -> np.ndarray:
-        """(3,) float32 in -1..1."""
-        hull = self.world.car.hull
-        near = (self.tile + np.arange(-2, 8)) % len(self.road)
-        self.tile = int(near[np.argmin(((self.road[near] - hull.position) ** 2).sum(1))])
-        x, y = self.road[(self.tile + self.ahead) % len(self.road)] - hull.position
-        error = (np.arctan2(y, x) - np.pi / 2 - hull.angle + np.pi) % (2 * np.pi) - np.pi
+        """(3,) float32 in -1..1. Plain arithmetic: a few microseconds, so that it hardly counts."""
+        hull, road = self.world.car.hull, self.road
+        x, y = hull.position
+        while math.dist((x, y), road[(self.tile + 1) % len(road)]) < math.dist((x, y), road[self.tile]):
+            self.tile = (self.tile + 1) % len(road)
+        goal_x, goal_y = road[(self.tile + self.ahead) % len(road)]
+        error = (math.atan2(goal_y - y, goal_x - x) - math.pi / 2 - hull.angle + math.pi) % (2 * math.pi) - math.pi
         gas = 1.0 if hull.linearVelocity.length < self.speed else -1.0
         return np.array((min(max(-2 * error, -1.0), 1.0), gas, -1.0), np.float32)
 
