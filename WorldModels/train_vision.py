@@ -9,6 +9,8 @@ The order of the frames, the noise and the first weights follow from the seed, s
 
 from pathlib import Path
 
+import numpy as np
+
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import VisionSettings
@@ -96,14 +98,28 @@ def _fit(run: Run, vision, frames, validation, looked_at) -> list[dict]:
 
 
 def validate(vision, frames, batch_size: int) -> dict[str, float]:
-    """The losses on held-out frames (n, H, W, 3) uint8, z drawn with the same noise whenever it is called, as val_<name>."""
+    """The losses on held-out frames, as val_<name>: z drawn as in training, with the same noise whenever this is called.
+
+    Args:
+        vision: V.
+        frames: (n, H, W, 3) uint8.
+        batch_size: frames at a time.
+
+    Returns:
+        val_loss, val_reconstruction, val_kl; and val_reconstruction_of_mean, the squared error of what the mean decodes to.
+    """
     from keras import ops
 
     noise = ops.convert_to_numpy(vision.noise.state).copy()
     vision.noise.state.assign(0 * noise)
     losses = vision.evaluate(frames, batch_size=batch_size, verbose=0, return_dict=True)
     vision.noise.state.assign(noise)
-    return {f"val_{name}": float(value) for name, value in losses.items()}
+    of_mean = 0.0
+    for start in range(0, len(frames), batch_size):
+        seen = frames[start : start + batch_size]
+        error = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])) - seen / np.float32(255)
+        of_mean += float(np.square(error).sum()) / len(frames)
+    return {f"val_{name}": float(value) for name, value in losses.items()} | {"val_reconstruction_of_mean": of_mean}
 
 
 def write_picture(path: Path, vision, frames, noise) -> None:
@@ -115,8 +131,6 @@ def write_picture(path: Path, vision, frames, noise) -> None:
         frames: (n, H, W, 3) uint8.
         noise: (n, Z) standard normal, decoded as it is.
     """
-    import numpy as np
-
     from WorldModels.figures.frames import grid, write_png
 
     seen = np.asarray(vision.decode(vision.encode(frames)[0]))
