@@ -148,3 +148,17 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
     time.sleep(1.0)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+def test_the_paper_scale_runs_shortened_on_its_own_networks(tmp_path):
+    short = ["--record.episodes", "3", "--record.max-frames", "60", "--record.min-frames", "20", "--vision.epochs", "1",
+             "--memory.steps", "1",
+             "--env.max-steps", "40", "--controller.generations", "1", "--controller.population-size", "4", "--controller.rollouts", "1",
+             "--controller.validation-rollouts", "1", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1"]  # fmt: skip
+    for verb in SIX:
+        done = run_verb_process(verb, tmp_path / "run", "--scale", "paper", *short)
+        assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["scale"] == "paper" and config["vision"]["learning_rate"] == 1e-4
+    with np.load(tmp_path / "run/0/controller/mean.npz", allow_pickle=False) as driver:
+        assert max(np.asarray(driver[name]).size for name in driver.files) == 867
