@@ -29,7 +29,7 @@ def train_vision(run: Run) -> None:
     from WorldModels.episodes.stream import FrameStream
 
     settings = run.experiment.vision
-    training, validation = held_out(sound_episodes(folder, run.say), settings.validation_share)
+    training, validation = held_out(sound_episodes(folder, run.say, frames=True), settings.validation_share)
     frames = FrameStream(training, settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch))
     looked_at = spread_frames(validation or training[:8], settings.max_validation_frames)
     stage.begin()

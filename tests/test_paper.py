@@ -42,7 +42,7 @@ PUBLISHED = {
         "warmup_steps": 0,
         "validation_share": 0.05,  # the original holds out nothing; scores need some
         "max_validation_frames": 2000,
-        "buffer_frames": 100_000,  # the original holds all in memory
+        "buffer_frames": 60_000,  # the original holds all in memory
         "dtype": "auto",
         "decoder_form": "auto",
     },

@@ -58,7 +58,7 @@ def test_a_generation_that_was_not_kept_is_refused(smoke_run):
     assert done.returncode == 2 and "418" in done.stderr and "1" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "pickled"])
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "foreign", "pickled"])
 def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path, damage):
     (tmp_path / "run/0").mkdir(parents=True)
     shutil.copytree(smoke_run / "0/episodes", tmp_path / "run/0/episodes")
@@ -69,6 +69,10 @@ def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path,
     path = tmp_path / "run/0/episodes/000003.npz"
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:10_000])
+    elif damage == "one bit":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     elif damage == "foreign":
         path.write_bytes(b"this is no episode")
     else:

@@ -94,11 +94,12 @@ def set_aside(path: Path) -> Path:
     return target
 
 
-def check_episode(path: str | os.PathLike) -> int:
-    """Length of a stored episode in steps, found without reading its frames.
+def check_episode(path: str | os.PathLike, frames: bool = False) -> int:
+    """Length of a stored episode in steps, found without reading its frames, or with `frames` by reading them all.
 
     Raises:
-        ValueError: the file is truncated, not an episode, or its lengths disagree; the message names it.
+        ValueError: the file is truncated, not an episode, its lengths disagree, or (with `frames`) a checksum is wrong;
+            the message names it.
     """
     fields = load_npz(path, {"actions", "rewards", "terminated", "truncated", "seed", "policy"}, "an episode")
     with zipfile.ZipFile(path) as file:
@@ -107,17 +108,25 @@ def check_episode(path: str | os.PathLike) -> int:
         with file.open("observations.npy") as member:
             np.lib.format.read_magic(member)
             shape = np.lib.format.read_array_header_1_0(member)[0]
+        if frames and file.testzip():
+            raise ValueError(f"{path}: expected an episode (.npz), received one whose {file.testzip()} is damaged.")
     if shape[0] != len(fields["actions"]) + 1 or len(fields["rewards"]) != len(fields["actions"]):
         raise ValueError(f"{path}: expected T+1 observations for {len(fields['actions'])} actions, received {shape[0]}.")
     return len(fields["actions"])
 
 
-def sound_episodes(folder: str | os.PathLike, say=print) -> list[Path]:
-    """The episodes of a folder in the order of their names; damaged files are set aside by name and counted, never read again."""
+def sound_episodes(folder: str | os.PathLike, say=print, frames: bool = False) -> list[Path]:
+    """The episodes of a folder in the order of their names; damaged files are set aside by name and counted, never read again.
+
+    Args:
+        folder: of the episodes.
+        say: told of every file that is set aside.
+        frames: read every frame, so that none is found damaged later.
+    """
     sound, damaged = [], []
     for path in list_episodes(folder):
         try:
-            check_episode(path)
+            check_episode(path, frames)
             sound.append(path)
         except ValueError as error:
             damaged.append(set_aside(path))
