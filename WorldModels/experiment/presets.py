@@ -23,9 +23,9 @@ LAPTOP = {
     "vision": dict(epochs=4, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5),
     "memory": dict(batching="segments", batch_size=64, sequence_length=128, steps=300, learning_rate=2e-3, schedule="cosine",
                    final_learning_rate=1e-4, reward_head=True, terminated_head=True),
-    "controller": dict(population_size=32, rollouts=2, late_rollouts=1, latent="mean", sigma_schedule="anneal",
-                       hopeless_steps=80, generations=0, steps=2_400_000, validation_every=10, validation_rollouts=16,
-                       keep_every=10),
+    "controller": dict(population_size=32, rollouts=2, late_rollouts=1, latent="mean", sigma_schedule="anneal", anneal_start=0.2,
+                       sigma_final=0.02, hopeless_steps=80, generations=0, steps=2_400_000, validation_every=20,
+                       validation_rollouts=64, keep_every=10),
 }  # fmt: skip
 
 SCALES = {"smoke": SMOKE, "laptop": LAPTOP, "paper": {}}
