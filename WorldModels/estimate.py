@@ -18,9 +18,9 @@ from WorldModels.experiment.stages import stage_settings
 
 # Steps/s of a stage with all its workers : the official environment's with as many processes (`benchmark`, environment
 # and rollouts; a driver is obeyed in "controller" and "evaluation", and "evaluation" draws the official frame).
-SPEED = {"episodes": 8.0, "controller": 6.5, "evaluation": 0.9}
+SPEED = {"episodes": 14.0, "controller": 8.0, "evaluation": 0.9}
 # Work done, as a share of numpy's matrix product with all threads (`benchmark`): with AVX512_BF16 and without.
-SHARE = {"vision": (1.2, 0.45), "series": (1.3, 0.9), "memory": (0.85, 0.4)}
+SHARE = {"vision": (1.2, 0.45), "series": (1.1, 0.8), "memory": (0.85, 0.4)}
 # MFLOP an image trained on, a frame encoded, a token trained on (`benchmark`).
 WORK = {"vision": 230.0, "series": 29.6, "memory": 2.5}
 # Seconds of a stage whatever its size, on a machine whose official environment gives 200 steps/s on one core: imports,
