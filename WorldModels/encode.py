@@ -31,7 +31,7 @@ def encode(run: Run) -> None:
     if stage.complete and not missing and first.exists():
         return run.say(f"encode: {len(list_episodes(folder))} series are there already, in {folder}.")
     stage.begin()
-    look = _vision(vision_file)
+    look = opened_vision(vision_file)
     for name, series in _encoded(missing, look, run.say, len(list_episodes(folder))):
         series.save(folder / name)
     written = _first_latents(folder, first, run.say)
@@ -44,7 +44,7 @@ def _older(series: Path, episode: Path) -> bool:
     return not series.exists() or series.stat().st_mtime < episode.stat().st_mtime
 
 
-def _vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """V of a file as a function from frames (N, H, W, 3) uint8 to mean and log-variance (N, Z), in batches of one size."""
     import keras
 

@@ -17,7 +17,8 @@ from WorldModels.experiment.settings import Experiment
 from WorldModels.experiment.stages import stage_settings
 
 # Steps/s of a stage with all its workers : the official environment's with as many processes (`benchmark`, environment
-# and rollouts; a driver is obeyed in "controller" and "evaluation", and "evaluation" draws the official frame).
+# and rollouts). Recording looks through no network; evaluation draws the official frame; the controller's has something
+# taken off for generations whose last episodes leave workers idle.
 SPEED = {"episodes": 14.0, "controller": 8.0, "evaluation": 0.9}
 # Work done, as a share of numpy's matrix product with all threads (`benchmark`): with AVX512_BF16 and without.
 SHARE = {"vision": (1.2, 0.45), "series": (1.1, 0.8), "memory": (0.85, 0.4)}

@@ -64,11 +64,10 @@ def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> dict:
     """Frames/s of `encode`, reading and writing left out."""
-    from WorldModels.encode import BATCH, GROUP
-    from WorldModels.encode import _vision as opened
+    from WorldModels.encode import BATCH, GROUP, opened_vision
     from WorldModels.measure import blocks
 
-    look = opened(Path(folder) / "vision.keras")
+    look = opened_vision(Path(folder) / "vision.keras")
     frames = np.random.default_rng(0).integers(0, 256, (BATCH if quick else GROUP, *FRAME_SHAPE), np.uint8)
     return {"rates": blocks(lambda: len(look(frames)[0]), seconds, repeats), "note": "float32"}
 
