@@ -213,3 +213,15 @@ def test_survives_pickling():
     env = pickle.loads(pickle.dumps(CarRacing(renderer="exact", lap_complete=1.0, random_start=True)))
     assert (env.lap_complete, env.random_start) == (1.0, True)
     assert env.reset(seed=1)[0].shape == (96, 96, 3)
+
+
+def test_a_border_without_width_has_no_direction():
+    from types import SimpleNamespace
+
+    from WorldModels.envs.carracing_fast import road_inward
+
+    tile = [[0, 0], [2, 0], [2, 1], [0, 1]]
+    line = [[0, 0], [0, 0], [0, 1], [0, 1]]  # where the track does not bend, gymnasium's border has no side
+    scene = SimpleNamespace(vertices=np.array([tile, line], float), num_grass=0, is_border=np.array([False, True]))
+    inward = road_inward(scene)
+    assert np.isfinite(inward).all() and (inward[1] == 0).all() and (inward[0, 0] == [1, 0]).all()

@@ -138,7 +138,8 @@ def road_inward(scene):
     road = scene.vertices[scene.num_grass :]
     for left, right in ((0, 1), (3, 2)):
         across = road[:, right] - road[:, left]
-        across /= np.linalg.norm(across, axis=-1, keepdims=True)
+        # A border on a straight piece (its side is sign(0)) has no width.
+        across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
         inward[scene.num_grass :, left] = across
         inward[scene.num_grass :, right] = -across
     inward[scene.is_border, 0] = inward[scene.is_border, 3] = 0.0
