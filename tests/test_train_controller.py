@@ -48,7 +48,7 @@ def test_a_new_vision_makes_it_anew(folder, capsys):
     train(folder)
     (folder / "0" / "vision.keras").write_text("another")
     train(folder, "--seed", "0")
-    assert "made anew since" in capsys.readouterr().out and len(rows(folder)) == 2
+    assert "is another than before" in capsys.readouterr().out and len(rows(folder)) == 2
 
 
 def test_candidates_share_tracks_or_not(folder, monkeypatch):
