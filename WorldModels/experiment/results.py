@@ -48,8 +48,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.folder / ".lock", "a+")
         self._take()
-        for left_over in self.folder.rglob(f"{TEMPORARY}*"):
-            remove(left_over)
+        self._sweep()
         self.iteration = _iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
         write_json(self.folder / "config.json", {**plain(experiment), "controller": _finite(plain(experiment.controller)),
@@ -69,8 +68,14 @@ class Run:
         self._lock.write(f"{self.verb} (process {os.getpid()})")
         self._lock.flush()
 
+    def _sweep(self) -> None:
+        """Remove what a killed process, or a worker of ours that was stopped, had not finished writing."""
+        for left_over in self.folder.rglob(f"{TEMPORARY}*"):
+            remove(left_over)
+
     def close(self) -> None:
         """Let the next verb in."""
+        self._sweep()
         self._lock.close()
 
     def say(self, text: str) -> None:
