@@ -22,17 +22,24 @@ GROUP = 2048  # frames that are gathered, episode by episode, before V is called
 def encode(run: Run) -> None:
     """Have a series in 0/series for every sound episode in 0/episodes."""
     from WorldModels.episodes.episode import list_episodes
+    from WorldModels.episodes.series import read_series
 
     episodes, vision_file = run.need("episodes", "record"), run.need("vision.keras", "train_vision")
     stage = run.stage("series", {"vision": hash_files([vision_file])})
     folder, first = run.path / "series", run.path / "first_latents.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [path for path in list_episodes(episodes) if _older(folder / path.name, path)]
-    if stage.complete and not missing and first.exists():
-        return run.say(f"encode: {len(list_episodes(folder))} series are there already, in {folder}.")
-    stage.begin()
+    recorded = list_episodes(episodes)
+    if not stage.anew:
+        read_series(folder, run.say)  # sets damaged ones aside
+    orphans = {path.name for path in list_episodes(folder)} - {path.name for path in recorded}
+    missing = [path for path in recorded if stage.anew or _older(folder / path.name, path)]
+    if stage.complete and not missing and not orphans and first.exists():
+        return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = opened_vision(vision_file)
-    for name, series in _encoded(missing, look, run.say, len(list_episodes(folder))):
+    stage.begin()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in orphans:  # of episodes that are there no more
+        (folder / name).unlink(missing_ok=True)
+    for name, series in _encoded(missing, look, run.say, len(recorded) - len(missing)):
         series.save(folder / name)
     written = _first_latents(folder, first, run.say)
     stage.finish(series=written)

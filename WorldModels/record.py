@@ -46,7 +46,7 @@ class Recorder:
             random_start = settings.random_start and index % settings.line_start_every != 0
             key = (name == "controller", random_start)
             if key not in worlds:
-                worlds[key] = self._world(random_start, name == "controller")
+                worlds[key] = self.world(random_start, name == "controller")
             world, driver = worlds[key]
             return world, driver or POLICIES[name](world.action_space.shape[0])
 
@@ -66,7 +66,8 @@ class Recorder:
 
         return record_one
 
-    def _world(self, random_start: bool, by_controller: bool):
+    def world(self, random_start: bool, by_controller: bool):
+        """The world of an episode, and the trained driver if it is to drive, else None: (Gymnasium environment, policy)."""
         from WorldModels.envs.make import make_env
         from WorldModels.envs.recording import IgnoreTermination, OffRoadLimit
 
@@ -98,14 +99,16 @@ def record(run: Run) -> None:
     shares = parse_mixture(settings.policies)
     stage = run.stage("episodes")
     folder = run.path / "episodes"
-    folder.mkdir(parents=True, exist_ok=True)
-    there = {path.stem for path in sound_episodes(folder, run.say)}
+    there = set() if stage.anew else {path.stem for path in sound_episodes(folder, run.say)}
     missing = [index for index in range(settings.episodes) if f"{index:06}" not in there]
     if stage.complete and not missing:
         return run.say(f"record: {len(there)} episodes are there already, in {folder}.")
-    stage.begin()
     controller = _controller(run) if "controller" in shares else None
-    drives = _drive(run, Recorder(run.experiment, run.iteration, folder, controller), missing, len(there))
+    recorder = Recorder(run.experiment, run.iteration, folder, controller)
+    recorder.world(False, controller is not None)[0].close()  # what is wrong with it is said before anything is written
+    stage.begin()
+    folder.mkdir(parents=True, exist_ok=True)
+    drives = _drive(run, recorder, missing, len(there))
     stage.finish()
     for name in sorted({name for _, _, name in drives}):
         own = [drive for drive in drives if drive[2] == name]
@@ -135,8 +138,8 @@ def _controller(run: Run) -> tuple[Path, Path]:
     """The file of the controller that records, and the iteration's folder it sees through: the one before, if there is one."""
     from WorldModels.worlds import controller_file
 
-    source = run.path.parent / str(max(run.iteration - 1, 0))
-    return controller_file(run, source), source
+    before = max(run.iteration - 1, 0)
+    return controller_file(run, before), run.folder / str(before)
 
 
 def main(argv: list[str] | None = None) -> None:

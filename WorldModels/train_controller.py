@@ -31,10 +31,10 @@ def train_controller(run: Run) -> None:
     stage = run.stage("controller", inputs)
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
-    stage.begin()
     settings = experiment.controller
     world = real_world(run.path, experiment.env, features=settings.features, latent=settings.latent)
     maker = DriverMaker(world, _controller(experiment, action_size=_action_size(experiment)))
+    stage.begin()
     with Executor(maker, experiment.workers or cores(), say=run.say) as executor:
         generations = _generations(run, folder, maker.controller, executor)
         if generations.progress.generation:

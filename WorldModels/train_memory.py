@@ -27,10 +27,9 @@ def train_memory(run: Run) -> None:
     stage = run.stage("memory", {"series": hash_files(files)})
     if stage.complete and (run.path / "memory.keras").exists():
         return run.say(f"train_memory: {run.path / 'memory.keras'} is there already; a larger --memory.steps or --memory.epochs goes on.")
-    stage.begin()
     training, held_out = _split(run)
     memory = _memory(run, training[0])
-    rows = _fit(run, memory, training, held_out)
+    rows = _fit(run, stage, memory, training, held_out)
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -71,7 +70,7 @@ def _seed(run: Run, purpose: str) -> int:
     return int(run.rng(purpose).integers(2**30))
 
 
-def _fit(run: Run, memory, training: list, held_out: list) -> list[dict[str, float]]:
+def _fit(run: Run, stage, memory, training: list, held_out: list) -> list[dict[str, float]]:
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.optimizer import adam
     from WorldModels.memory.streams import StreamTraining
@@ -84,6 +83,7 @@ def _fit(run: Run, memory, training: list, held_out: list) -> list[dict[str, flo
     model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
     for compiled in {id(m): m for m in (model, memory)}.values():
         compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm))
+    stage.begin()
     run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
             f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
     return fit_with_checkpoints(

@@ -32,8 +32,8 @@ def train_vision(run: Run) -> None:
     training, validation = held_out(sound_episodes(folder, run.say, frames=True), settings.validation_share)
     frames = FrameStream(training, settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch))
     looked_at = spread_frames(validation or training[:8], settings.max_validation_frames)
-    stage.begin()
     vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
+    stage.begin()
     run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; {vision.count_params():,} "
             f"parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
     rows = _fit(run, vision, frames, looked_at if validation else None, looked_at)

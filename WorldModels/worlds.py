@@ -121,29 +121,29 @@ def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray
     return lambda frames: np.concatenate([reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)])
 
 
-def controller_file(run: Any, folder: Path | None = None) -> Path:
+def controller_file(run: Any, iteration: int | None = None) -> Path:
     """The trained driver that a verb takes: the kept mean of --controller.generation, or the best by validation score.
 
     Args:
         run: the open results.Run.
-        folder: the iteration's folder; default the run's.
+        iteration: whose; default the run's.
 
     Raises:
         FileNotFoundError: there is no driver yet, or that generation was not kept; the message names those that were.
     """
-    folder = (folder or run.path) / "controller"
+    folder = (run.path if iteration is None else run.folder / str(iteration)) / "controller"
     wanted = run.experiment.controller.generation
     if wanted >= 0:
         kept = sorted(int(path.stem) for path in folder.glob("generations/*.npz") if path.stem.isdigit())
         if wanted not in kept:
-            there = ", ".join(map(str, kept)) if kept else f"none yet: {run.command('train_controller')}"
+            there = ", ".join(map(str, kept)) if kept else f"none yet: {run.command('train_controller', iteration)}"
             raise FileNotFoundError(f"--controller.generation: expected a kept generation ({there}), received {wanted}.")
         return folder / "generations" / f"{wanted}.npz"
     # A run that was stopped before its first validation has a mean, but no best yet.
     for name in ("best.npz", "mean.npz"):
         if (folder / name).exists():
             return folder / name
-    raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller')}")
+    raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller', iteration)}")
 
 
 def driven(env: Any, controller: str | Path, folder: str | Path):

@@ -95,9 +95,24 @@ def test_the_second_run_in_a_folder_is_refused(capsys, tmp_path):
 
 def test_the_run_keeps_its_settings_and_its_log(tmp_path):
     argv = ["carracing", "--scale", "smoke", "--seed", "7", "--results", str(tmp_path)]
-    run_verb("record", lambda run: run.say("a line"), argv)
+    run_verb("record", lambda run: (run.say("a line"), run.stage("episodes").begin()), argv)
     assert '"seed": 7' in (tmp_path / "config.json").read_text()
     assert "record: a line" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_refused_command_leaves_nothing_that_contradicts_the_next(tmp_path):
+    command = [sys.executable, "-m", "WorldModels.record", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    driven = ["--record.policies", "controller"]
+    for flags in (driven, ["--env.id", "NoSuchGame-v0"], ["--iteration", "2", *driven]):
+        done = subprocess.run([*command, *flags], capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+        assert {path.name for path in (tmp_path / "run").iterdir()} <= {".lock", "log.txt"}
+
+
+def test_a_remedy_repeats_the_flags_that_were_typed(capsys, tmp_path):
+    argv = ["carracing", "--seed", "3", "--results", str(tmp_path / "a run"), "--force"]
+    message = refused(capsys, argv, lambda run: run.need("vision.keras", "train_vision"))
+    assert f"python -m WorldModels.train_vision carracing --seed 3 --results '{tmp_path / 'a run'}'" in message
 
 
 def test_settings_are_frozen():

@@ -60,7 +60,7 @@ def test_a_generation_that_was_not_kept_is_refused(smoke_run):
     assert done.returncode == 2 and "418" in done.stderr and "1" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "foreign", "pickled"])
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "foreign", "an array", "pickled", "other pictures"])
 def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path, damage):
     (tmp_path / "run/0").mkdir(parents=True)
     shutil.copytree(smoke_run / "0/episodes", tmp_path / "run/0/episodes")
@@ -77,8 +77,13 @@ def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path,
         path.write_bytes(content)
     elif damage == "foreign":
         path.write_bytes(b"this is no episode")
+    elif damage == "an array":
+        with open(path, "wb") as file:
+            np.save(file, np.zeros(3))
     else:
-        np.savez(path, observations=np.array([{"a": 1}], dtype=object))
+        fields = arrays(path)
+        observations = np.array([{"a": 1}], object) if damage == "pickled" else np.zeros((61, 96, 96, 3), np.uint8)
+        np.savez(path, **fields | {"observations": observations})
     done = run_verb_process("train_vision", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "000003.npz" in done.stdout and "1 damaged file" in done.stdout
@@ -95,6 +100,18 @@ def test_a_full_disk_leaves_no_half_file(tmp_path):
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "Traceback" not in done.stderr
     assert not list((tmp_path / "run").rglob("*.npz")) and not list((tmp_path / "run").rglob(f"{TEMPORARY}*"))
+
+
+@pytest.mark.parametrize("verb, flags", [("record", ["--record.policies", "controller", "--iteration", "1"]),
+                                         ("train_memory", ["--memory.clip-norm", "1"])])  # fmt: skip
+def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
+    shutil.copytree(smoke_run, tmp_path / "run")
+    if verb == "record":
+        shutil.rmtree(tmp_path / "run/0/controller")
+        before = sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file())
+    done = run_verb_process(verb, tmp_path / "run", "--force", *flags)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file()) == before
 
 
 def killed_at_random(verb, folder, kills, delays):

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +50,24 @@ class Episode:
             ValueError: the file is truncated, not an episode, pickled, or holds NaN; the message names it.
         """
         fields = load_npz(path, {"observations", "actions", "rewards", "terminated", "truncated", "seed", "policy"}, "an episode")
-        episode = cls(fields["observations"], fields["actions"], fields["rewards"], bool(fields["terminated"]),
-                      bool(fields["truncated"]), int(fields["seed"]), str(fields["policy"]))  # fmt: skip
-        steps = len(episode.actions)
-        if steps == 0 or len(episode.observations) != steps + 1 or episode.rewards.shape != (steps,):
-            raise ValueError(
-                f"{path}: expected T+1 observations, T actions and T rewards, received {len(episode.observations)}, "
-                f"{steps} and {episode.rewards.shape}; record it again."
-            )
-        return episode
+        _check_shapes(path, fields["observations"].shape, fields["observations"].dtype, fields)
+        return cls(fields["observations"], fields["actions"], fields["rewards"], bool(fields["terminated"]),
+                   bool(fields["truncated"]), int(fields["seed"]), str(fields["policy"]))  # fmt: skip
+
+
+def _check_shapes(path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype, fields: dict[str, np.ndarray]) -> None:
+    """Raise ValueError where observations of this shape and dtype and the other arrays make no episode."""
+    actions, rewards = fields["actions"], fields["rewards"]
+    frames = dtype == np.uint8 and len(shape) == 4 and shape[-1] == 3
+    if not frames and not (dtype == np.float32 and len(shape) == 2):
+        raise ValueError(f"{path}: expected frames (T+1, H, W, 3) uint8 or vectors (T+1, D) float32, received {shape} {dtype}.")
+    if actions.ndim != 2 or len(actions) == 0 or shape[0] != len(actions) + 1 or rewards.shape != actions.shape[:1]:
+        raise ValueError(
+            f"{path}: expected T+1 observations, (T, A) actions and (T,) rewards, received {shape[0]}, {actions.shape} and "
+            f"{rewards.shape}; record it again."
+        )
+    if any(fields[name].shape for name in ("terminated", "truncated", "seed", "policy")):
+        raise ValueError(f"{path}: expected one value each of terminated, truncated, seed and policy, received arrays.")
 
 
 def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, np.ndarray]:
@@ -67,7 +77,7 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
         ValueError: it is not so; the message names the file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
             missing = names - set(file.files)
             if missing:
                 raise ValueError(f"it has no {', '.join(sorted(missing))}")
@@ -84,7 +94,7 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
 
 def list_episodes(folder: str | os.PathLike) -> list[Path]:
     """The .npz files of a folder in the order of their names, without those that are still being written."""
-    return sorted(path for path in Path(folder).glob("*.npz") if not path.name.startswith("."))
+    return sorted(path for path in Path(folder).glob("*.npz") if not path.name.startswith(".") and path.is_file())
 
 
 def set_aside(path: Path) -> Path:
@@ -94,25 +104,26 @@ def set_aside(path: Path) -> Path:
     return target
 
 
-def check_episode(path: str | os.PathLike, frames: bool = False) -> int:
-    """Length of a stored episode in steps, found without reading its frames, or with `frames` by reading them all.
+def check_episode(path: str | os.PathLike, frames: bool = False) -> tuple[int, ...]:
+    """Shape of a stored episode's observations, found without reading them, or with `frames` by reading the whole episode.
 
     Raises:
-        ValueError: the file is truncated, not an episode, its lengths disagree, or (with `frames`) a checksum is wrong;
-            the message names it.
+        ValueError: the file is truncated, not an episode, its lengths disagree, or (with `frames`) a checksum is wrong or
+            an observation is NaN; the message names it.
     """
+    if frames:
+        return Episode.load(path).observations.shape
     fields = load_npz(path, {"actions", "rewards", "terminated", "truncated", "seed", "policy"}, "an episode")
-    with zipfile.ZipFile(path) as file:
-        if "observations.npy" not in file.namelist():
-            raise ValueError(f"{path}: expected an episode (.npz), received a file without observations.")
-        with file.open("observations.npy") as member:
+    try:
+        with zipfile.ZipFile(path) as file, file.open("observations.npy") as member:
             np.lib.format.read_magic(member)
-            shape = np.lib.format.read_array_header_1_0(member)[0]
-        if frames and file.testzip():
-            raise ValueError(f"{path}: expected an episode (.npz), received one whose {file.testzip()} is damaged.")
-    if shape[0] != len(fields["actions"]) + 1 or len(fields["rewards"]) != len(fields["actions"]):
-        raise ValueError(f"{path}: expected T+1 observations for {len(fields['actions'])} actions, received {shape[0]}.")
-    return len(fields["actions"])
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: expected an episode (.npz), received a file whose observations cannot be read: {error}.") from None
+    if fortran_order:
+        raise ValueError(f"{path}: expected observations in C order, received Fortran order.")
+    _check_shapes(path, shape, dtype, fields)
+    return shape
 
 
 def sound_episodes(folder: str | os.PathLike, say=print, frames: bool = False) -> list[Path]:
@@ -123,14 +134,17 @@ def sound_episodes(folder: str | os.PathLike, say=print, frames: bool = False) -
         say: told of every file that is set aside.
         frames: read every frame, so that none is found damaged later.
     """
-    sound, damaged = [], []
+    shapes, damaged = {}, 0
     for path in list_episodes(folder):
         try:
-            check_episode(path, frames)
-            sound.append(path)
+            shapes[path] = check_episode(path, frames)[1:]
         except ValueError as error:
-            damaged.append(set_aside(path))
-            say(f"set aside as {damaged[-1].name}: {error}")
+            damaged += 1
+            say(f"set aside as {set_aside(path).name}: {error}")
+    usual = Counter(shapes.values()).most_common(1)[0][0] if shapes else None
+    for path in [path for path, shape in shapes.items() if shape != usual]:
+        damaged += 1
+        say(f"set aside as {set_aside(path).name}: {path}: expected observations {usual} like the others, received {shapes.pop(path)}.")
     if damaged:
-        say(f"{len(damaged)} damaged file{'s' * (len(damaged) > 1)} set aside, {len(sound)} episodes are sound.")
-    return sound
+        say(f"{damaged} damaged file{'s' * (damaged > 1)} set aside, {len(shapes)} episodes are sound.")
+    return list(shapes)

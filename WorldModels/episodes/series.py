@@ -47,8 +47,8 @@ class Series:
         """
         fields = load_npz(path, set(FIELDS), "a series")
         series = cls(*(fields[name] for name in FIELDS[:4]), bool(fields["terminated"]))
-        steps = len(series.actions)
-        lengths = [len(series.mean), len(series.log_var), steps, len(series.rewards)]
+        lengths = [len(np.atleast_1d(array)) for array in (series.mean, series.log_var, series.actions, series.rewards)]
+        steps = lengths[2]
         if steps == 0 or lengths != [steps + 1, steps + 1, steps, steps] or series.mean.shape != series.log_var.shape:
             raise ValueError(f"{path}: expected T+1 means and log-variances, T actions and T rewards, received {lengths}; encode it again.")
         return series

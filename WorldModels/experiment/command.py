@@ -43,11 +43,12 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes on how it was built
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on how it was built, and on GPUs it looked for
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     run = None
     try:
-        run = Run(parse(verb, sys.argv[1:] if argv is None else argv, description), verb)
+        argv = sys.argv[1:] if argv is None else argv
+        run = Run(parse(verb, argv, description), verb, argv)
         work(run)
     except (ValueError, FileNotFoundError, ImportError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

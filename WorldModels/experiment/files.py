@@ -35,6 +35,9 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             shutil.rmtree(path)  # os.replace refuses a folder that is not empty
         os.replace(temporary, path)
         _sync(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         remove(temporary)
 
@@ -56,7 +59,7 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as indented JSON, complete or not at all; NaN and infinity become null and "inf"."""
+    """Write a value as indented JSON, complete or not at all; numpy's numbers and arrays become plain ones."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
 

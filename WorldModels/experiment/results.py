@@ -11,6 +11,7 @@ Knows nothing of environments and networks.
 import fcntl
 import os
 import platform
+import shlex
 import time
 import zlib
 from importlib import metadata
@@ -36,14 +37,16 @@ class Run:
     Args:
         experiment: all settings.
         verb: name of the verb that opens it.
+        flags: what was typed after the verb; commands that remedy something repeat it.
 
     Raises:
         ValueError: another process has it open.
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, experiment: Experiment, verb: str):
+    def __init__(self, experiment: Experiment, verb: str, flags: list[str] | None = None):
         self.experiment, self.verb = experiment, verb
+        self.flags = [flag for flag in flags if flag != "--force"] if flags else [experiment.name, "--scale", experiment.scale]
         self.folder = run_folder(experiment)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.folder / ".lock", "a+")
@@ -51,8 +54,6 @@ class Run:
         self._sweep()
         self.iteration = _iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
-        write_json(self.folder / "config.json", {**plain(experiment), "controller": _finite(plain(experiment.controller)),
-                                                 "versions": versions(), "machine": machine()})  # fmt: skip
 
     def _take(self) -> None:
         try:
@@ -85,11 +86,15 @@ class Run:
             for line in text.splitlines():
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.verb}: {line}\n")
 
-    def command(self, verb: str) -> str:
-        """What to type to run a verb on this run."""
-        e = self.experiment
-        flags = [e.name] + ([f"--scale {e.scale}"] if e.scale != "laptop" else []) + ([f"--results {e.results}"] if e.results else [])
-        return f"python -m WorldModels.{verb} {' '.join(flags)}"
+    def write_config(self) -> None:
+        """Write config.json: the present settings, the versions of packages, the machine."""
+        settings = {**plain(self.experiment), "controller": _finite(plain(self.experiment.controller))}
+        write_json(self.folder / "config.json", {**settings, "versions": versions(), "machine": machine()})
+
+    def command(self, verb: str, iteration: int | None = None) -> str:
+        """What to type to run a verb on this run, with the flags that were typed for this one."""
+        flags = self.flags if iteration is None else [*_without(self.flags, "--iteration"), "--iteration", str(iteration)]
+        return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
         """Path of an input in the iteration's folder.
@@ -120,6 +125,11 @@ def run_folder(experiment: Experiment) -> Path:
 def _iteration(folder: Path, wanted: int) -> int:
     there = [int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit()]
     return wanted if wanted >= 0 else max(there, default=0)
+
+
+def _without(flags: list[str], name: str) -> list[str]:
+    """The flags without one of them and its value."""
+    return [flag for i, flag in enumerate(flags) if flag != name and flags[i - 1 : i] != [name] and not flag.startswith(f"{name}=")]
 
 
 def _finite(settings: dict) -> dict:

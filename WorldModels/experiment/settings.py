@@ -51,7 +51,7 @@ class EnvSettings:
     """The environment as V sees it."""
 
     id: str = "CarRacing-v3"  # Gymnasium id
-    # fast: our own picture; exact: the official one, bit for bit, drawn faster; official: Gymnasium's own. Scores never use fast.
+    # fast: our own picture; exact: the official one, bit for bit, drawn faster; official: Gymnasium's own. Test scores never use fast.
     renderer: Literal["fast", "exact", "official"] = "fast"
     lap_complete: Literal["0.95", "1.0"] = "0.95"  # share of tiles that ends a lap: CarRacing-v3's default, or v0's every tile
     frame_size: Literal[64, 96] = 64  # pixels: 64 = top 84 rows area-resized, 96 = the whole official frame
@@ -143,6 +143,7 @@ class MemorySettings:
         _within(self, "steps", 0, 10**9)
         _within(self, "epochs", 0, 10**9)
         _within(self, "decay", 1e-9, 1.0)
+        _within(self, "final_learning_rate", 0.0, 1.0)
         _within(self, "clip_value", 0.0, 1e9)
         _within(self, "clip_norm", 0.0, 1e9)
         _within(self, "validation_share", 0.0, 0.9)
@@ -174,7 +175,7 @@ class ControllerSettings:
     validation_rollouts: int = 1024  # episodes in such a score, on tracks never trained on
     keep_every: int = 25  # generations between two kept means
     target_return: float = budget(math.inf)  # stop once the mean's validation score reaches this
-    generation: int = free(-1)  # the mean to use in record, evaluate and play: -1 the best, else a kept generation
+    generation: int = free(-1)  # the mean that record and evaluate use: -1 the best, else a kept generation
 
     def __post_init__(self):
         _positive(self, "rollouts", "sigma", "sigma_final", "validation_every", "validation_rollouts", "keep_every")
@@ -183,6 +184,8 @@ class ControllerSettings:
         _within(self, "late_rollouts", 0, 10**6)
         _within(self, "hopeless_steps", 0, 10**9)
         _within(self, "anneal_start", 0.0, 1.0)
+        _within(self, "target_return", -math.inf, math.inf)
+        _within(self, "generation", -1, 10**9)
         _within(self, "generations", 0, 10**9)
         _within(self, "steps", 0, 10**12)
         if self.generations == 0 and self.steps == 0:

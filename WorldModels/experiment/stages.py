@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from WorldModels.experiment.files import read_json, remove, write_json
+from WorldModels.experiment.files import atomic, hash_files, read_json, remove, write_json
 from WorldModels.experiment.settings import Experiment, plain, split
 
 # Stage: its outputs in the iteration's folder, the nouns whose settings it depends on, the stages that it reads.
@@ -50,6 +50,7 @@ class Stage:
     Attributes:
         done: budgets that lie there already (empty at the start).
         complete: nothing is left to do at the present budget.
+        anew: what lies there is removed when the stage begins.
 
     Raises:
         ValueError: a setting contradicts an input or the stage's own earlier output.
@@ -63,17 +64,17 @@ class Stage:
             self._check_input(read)
         if run.experiment.reuse and not self.file.exists():
             _reuse(self, Path(run.experiment.reuse))
-        if run.experiment.force and self.file.exists():
-            run.say(f"{name}: made anew, as --force asks.")
-            self.clear()
         facts = read_json(self.file) or {}
+        self.anew = bool(run.experiment.force and facts)
+        if self.anew:
+            run.say(f"{name}: made anew, as --force asks.")
+            facts = {}
         if facts:
             self._check_own(facts)
         if facts and facts["inputs"] != inputs:
             changed = [k for k in inputs if facts["inputs"].get(k) != inputs[k]]
             run.say(f"{name}: its input ({', '.join(changed)}) is another than before; {name} is made anew.")
-            self.clear()
-            facts = {}
+            self.anew, facts = True, {}
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}
         self.complete = bool(facts.get("complete")) and all(_number(self.done.get(k)) >= _number(v) for k, v in self.budgets.items())
 
@@ -101,7 +102,11 @@ class Stage:
                     )
 
     def begin(self, **facts) -> None:
-        """Note what the output is being made with, before the first of it is written."""
+        """Note what the output is being made with, before the first of it is written; call it once nothing can be refused any more."""
+        if self.anew:
+            self.clear()
+            self.anew = False
+        self.run.write_config()
         self._write(False, facts)
 
     def finish(self, **facts) -> None:
@@ -141,7 +146,7 @@ def _reuse(stage: Stage, folder: Path) -> None:
     facts = read_json(source / "stages" / f"{stage.name}.json")
     if not facts or not facts["complete"]:
         return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
-    if facts["settings"] != stage.settings or facts["inputs"] != stage.inputs:
+    if facts["settings"] != stage.settings or facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
         return stage.run.say(f"{stage.name}: {source}'s were made with other settings or from another input; made here.")
     for output in OUTPUTS[stage.name]:
         _copy(source / output, stage.run.path / output)
@@ -149,12 +154,26 @@ def _reuse(stage: Stage, folder: Path) -> None:
     write_json(stage.file, facts)
 
 
+def _same_episodes(stage: Stage, source: Path) -> bool:
+    """Whether what the stage was made from, V from pictures of a size and series from episodes, is what lies here."""
+    if stage.name == "vision":
+        facts = read_json(source / "stages" / "episodes.json") or {"settings": {}}
+        here = plain(stage.run.experiment.env)
+        return all(facts["settings"].get("env", {}).get(name) == here[name] for name in SHAPE["episodes"]["env"])
+    if stage.name == "series":
+        return len({hash_files(sorted((path / "episodes").glob("*.npz"))) for path in (source, stage.run.path)}) == 1
+    return True
+
+
 def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, copy_function=_link_or_copy, dirs_exist_ok=True)
-    elif source.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(source, target)
+    """Copy a file or folder, complete or not at all."""
+    if not source.exists():
+        return
+    with atomic(target) as temporary:
+        if source.is_dir():
+            shutil.copytree(source, temporary, copy_function=_link_or_copy)
+        else:
+            shutil.copy2(source, temporary)
 
 
 def _link_or_copy(source, target) -> None:

@@ -1,5 +1,7 @@
 """SavedModels with named endpoints, for TensorFlow Serving and whoever has TensorFlow but not this package."""
 
+import errno
+import os
 from pathlib import Path
 
 import keras
@@ -23,13 +25,19 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
     Raises:
         ValueError: the model is not float32, or the file disagrees with it by more than 1e-5.
     """
+    import tensorflow as tf
+
     require_float32(model)
     archive = keras.export.ExportArchive()
     archive.track(model)
     for endpoint in endpoints:
         archive.add_endpoint(endpoint.name, endpoint.function, input_signature=list(endpoint.arguments))
     with atomic(folder) as temporary:
-        archive.write_out(str(temporary), verbose=False)
+        try:
+            archive.write_out(str(temporary), verbose=False)
+        except tf.errors.OpError as error:  # a full disk, say: TensorFlow writes past Python's own errors
+            code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+            raise OSError(code, os.strerror(code), str(folder)) from None
         _check(temporary, endpoints)
 
 
