@@ -39,7 +39,8 @@ def amounts(experiment: Experiment) -> dict[str, float]:
     length, max_steps = record.max_frames * (1.0 if record.full_episode else RECORDED), experiment.env.max_steps
     frames = record.episodes * length
     epoch = frames * (1 - vision.validation_share)
-    tokens = memory.steps * memory.batch_size * memory.sequence_length or memory.epochs * frames * (1 - memory.validation_share)
+    passes, chosen = memory.epochs * frames * (1 - memory.validation_share), memory.steps * memory.batch_size * memory.sequence_length
+    tokens = passes or chosen
     generation = c.population_size * c.rollouts * max_steps * (STOPPED if c.hopeless_steps else SCORED)
     steps = c.steps or c.generations * generation
     scores = steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
