@@ -83,6 +83,8 @@ class Generations:
 
     def run(self, show: bool = True) -> Progress:
         """Go on until the budget is spent or a mean's validation score reaches the target return."""
+        if not (self.folder / "mean.npz").exists():  # so that a stop in the first generation leaves a driver too
+            self.controller.save(self.folder / "mean.npz", self.evolution.mean, generation=0, frames=0)
         unit, total = ("step", self.settings.steps) if self.settings.steps else ("generation", self.settings.generations)
         done = self.progress.frames if unit == "step" else self.progress.generation
         with tqdm(total=total, initial=min(done, total), unit=unit, unit_scale=unit == "step", desc="controller",
