@@ -108,7 +108,7 @@ def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
     shutil.copytree(smoke_run, tmp_path / "run")
     if verb == "record":
         shutil.rmtree(tmp_path / "run/0/controller")
-        before = sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file())
+    before = sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file())
     done = run_verb_process(verb, tmp_path / "run", "--force", *flags)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file()) == before
