@@ -7,8 +7,8 @@ import math
 
 import pytest
 
+from WorldModels.experiment.fields import plain
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.settings import plain
 
 PUBLISHED = {
     "env": {

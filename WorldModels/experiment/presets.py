@@ -13,7 +13,8 @@ SMOKE = {
                    reward_head=True, terminated_head=True, validation_share=0.2),
     "controller": dict(population_size=4, rollouts=1, latent="mean", generations=2, validation_every=1,
                        validation_rollouts=2, keep_every=1, hopeless_steps=30),
-    "evaluate": dict(tracks=2, baseline_tracks=2),
+    "dream": dict(max_steps=60, population_size=4, rollouts=2, generations=2, validation_every=1, validation_rollouts=4),
+    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
 }  # fmt: skip
 
 # A driver that visibly drives, in half an hour of two cores.
@@ -26,12 +27,49 @@ LAPTOP = {
     "controller": dict(population_size=32, rollouts=2, late_rollouts=1, latent="mean", sigma_schedule="anneal", anneal_start=0.2,
                        sigma_final=0.02, hopeless_steps=80, generations=0, steps=2_400_000, validation_every=20,
                        validation_rollouts=64, keep_every=10),
+    "dream": dict(temperature=1.0, generations=60, validation_every=10, validation_rollouts=256),
 }  # fmt: skip
 
-SCALES = {"smoke": SMOKE, "laptop": LAPTOP, "paper": {}}
+# Doom Take Cover, at every scale (hardmaru/WorldModelsExperiments, doomrnn/): C lives wholly in the dream.
+TAKECOVER = {
+    "env": dict(id="TakeCover", max_steps=2100),
+    "record": dict(max_frames=2100, full_episode=False, policies="held_short"),
+    "vision": dict(latent_size=64),
+    "memory": dict(lstm_size=512, restart_input=True, terminated_head=True, batching="streams", sequence_length=500, steps=0, epochs=400,
+                   decay=0.99999),
+    "controller": dict(world="dream", features="zch", bias=False),
+    "dream": dict(reward="constant"),
+    "evaluate": dict(baselines="uniform,stay,left,right,sweep", baseline_tracks=100),
+}  # fmt: skip
 
-# Each experiment: how it differs from CarRacing, at every scale.
-EXPERIMENTS = {"carracing": {}}
+TAKECOVER_SMOKE = {
+    "record": dict(episodes=6, max_frames=80, min_frames=20, policies="held_short:0.5,diverse:0.5"),
+    "vision": dict(SMOKE["vision"], rare_weight=12.0, kl_weight=0.3),
+    "memory": dict(lstm_size=64, restart_input=False, batch_size=4, sequence_length=32, steps=8, epochs=0, learning_rate=2e-3,
+                   schedule="cosine", action_threshold=1 / 3, clip_value=0.0, clip_norm=1.0, validation_share=0.2),
+    "controller": dict(keep_every=1),
+    "dream": dict(SMOKE["dream"]),
+    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
+}  # fmt: skip
+
+TAKECOVER_LAPTOP = {
+    "record": dict(episodes=750, policies="held_short:0.4,diverse:0.6"),
+    "vision": dict(epochs=3, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5, warmup_steps=60, rare_weight=12.0,
+                   kl_weight=0.3),
+    "memory": dict(lstm_size=256, restart_input=False, batch_size=64, sequence_length=64, steps=1200, epochs=0, learning_rate=1.5e-3,
+                   schedule="cosine", action_threshold=1 / 3, clip_value=0.0, clip_norm=1.0),
+    "controller": dict(keep_every=10),
+    "dream": dict(sigma=0.2, max_steps=1500, generations=70, validation_every=10, validation_rollouts=256),
+    "evaluate": dict(tracks=200),
+}  # fmt: skip
+
+SCALES = ("smoke", "laptop", "paper")
+
+# Each experiment: how each scale differs from settings.py, one set of differences after another.
+EXPERIMENTS = {
+    "carracing": {"smoke": (SMOKE,), "laptop": (LAPTOP,), "paper": ()},
+    "takecover": {"smoke": (TAKECOVER, TAKECOVER_SMOKE), "laptop": (TAKECOVER, TAKECOVER_LAPTOP), "paper": (TAKECOVER,)},
+}
 
 
 def preset(name: str, scale: str) -> Experiment:
@@ -45,7 +83,7 @@ def preset(name: str, scale: str) -> Experiment:
     if scale not in SCALES:
         raise ValueError(f"--scale: expected one of {', '.join(SCALES)}, received {scale!r}.")
     experiment = Experiment(name=name, scale=scale)
-    for differences in (EXPERIMENTS[name], SCALES[scale]):
+    for differences in EXPERIMENTS[name][scale]:
         nouns = {noun: replace(getattr(experiment, noun), **changes) for noun, changes in differences.items()}
         experiment = replace(experiment, **nouns)
     return experiment

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import TEMPORARY, read_json, remove, write_json
-from WorldModels.experiment.settings import Experiment, plain
+from WorldModels.experiment.settings import Experiment
 from WorldModels.experiment.stages import Stage
 
 VERSIONS = ("tensorflow", "keras", "jax", "numpy", "gymnasium", "box2d", "pygame-ce", "cma", "onnxruntime")

@@ -9,8 +9,9 @@ import os
 import shutil
 from pathlib import Path
 
+from WorldModels.experiment.fields import plain, split
 from WorldModels.experiment.files import atomic, hash_files, read_json, remove, write_json
-from WorldModels.experiment.settings import Experiment, plain, split
+from WorldModels.experiment.settings import Experiment
 
 # Stage: its outputs in the iteration's folder, the nouns whose settings it depends on, the stages that it reads.
 OUTPUTS = {
@@ -19,7 +20,7 @@ OUTPUTS = {
                "tensorboard/vision", "checkpoints/vision"),
     "series": ("series", "first_latents.npz"),
     "memory": ("memory.keras", "memory", "memory.csv", "memory_epochs", "perception.onnx", "memory_step.onnx",
-               "memory_sample.onnx", "memory_sequence.onnx", "tensorboard/memory", "checkpoints/memory"),
+               "memory_sample.onnx", "memory_sequence.onnx", "imagination.onnx", "tensorboard/memory", "checkpoints/memory"),
     "controller": ("controller", "tensorboard/controller"),
     "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif", "figures"),
 }  # fmt: skip
@@ -32,7 +33,7 @@ SHAPE = {
     "episodes": {"env": ("id", "frame_size")},
     "vision": {"vision": ("kind", "latent_size", "encoder_filters", "decoder_filters")},
     "series": {},
-    "memory": {"memory": ("kind", "lstm_size", "num_mixtures", "restart_input", "reward_head", "terminated_head")},
+    "memory": {"memory": ("kind", "lstm_size", "num_mixtures", "restart_input", "action_threshold", "reward_head", "terminated_head")},
     "controller": {"controller": ("features", "num_hidden", "bias", "latent"), "env": ("id", "frame_size")},
 }
 VERBS = {"episodes": "record", "vision": "train_vision", "series": "encode", "memory": "train_memory",
@@ -132,6 +133,9 @@ def stage_settings(experiment: Experiment, name: str) -> tuple[dict, dict]:
     for noun in NOUNS[name]:
         settings[noun], more = split(getattr(experiment, noun))
         budgets |= more
+    if name == "controller" and experiment.controller.world != "real":
+        settings["dream"], more = split(experiment.dream)
+        budgets |= {f"dream.{name}": value for name, value in more.items()}
     return settings, budgets
 
 
