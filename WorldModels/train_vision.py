@@ -7,6 +7,7 @@ Also writes vision.csv, tensorboard/vision, a picture an epoch (vision_epochs/),
 The order of the frames, the noise and the first weights follow from the seed, so an interrupted run ends with the same weights.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import VisionSettings
 
+BACKGROUND = 1000, 100  # frames of the median frame, from so many episodes at most
 PICTURES = 16  # held-out frames in an epoch's picture, and prior samples
 
 
@@ -33,9 +35,11 @@ def train_vision(run: Run) -> None:
     frames = FrameStream(training, settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch))
     looked_at = spread_frames(validation or training[:8], settings.max_validation_frames)
     vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
+    if settings.rare_weight > 0:
+        vision.background.assign(median_frame(training))  # a checkpoint brings the one that it was trained with
     stage.begin()
-    run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; {vision.count_params():,} "
-            f"parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
+    run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; "
+            f"{vision.count_params():,} parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
     rows = _fit(run, vision, frames, looked_at if validation else None, looked_at)
     _write(run, vision)
     stage.finish()
@@ -60,7 +64,19 @@ def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], s
     dtype = {"auto": "mixed_bfloat16" if fast else "float32"}.get(settings.dtype, settings.dtype)
     form = {"auto": "depth_to_space" if fast else "transpose"}.get(settings.decoder_form, settings.decoder_form)
     return VAE(observation_shape, settings.latent_size, settings.encoder_filters, settings.decoder_filters,
-               settings.kl_tolerance, form, seed, dtype=dtype)  # fmt: skip
+               settings.kl_tolerance, settings.rare_weight, settings.kl_weight, form, seed, dtype=dtype)  # fmt: skip
+
+
+def median_frame(paths: Sequence[Path]) -> np.ndarray:
+    """What most frames of some episodes show at each pixel: their median (H, W, 3), float32 in 0..1.
+
+    Raises:
+        ValueError: no files, files of different frames, or a damaged file.
+    """
+    from WorldModels.episodes.frames import spread_frames
+
+    frames, episodes = BACKGROUND
+    return (np.median(spread_frames(paths[:: -(-len(paths) // episodes)], frames), axis=0) / 255).astype(np.float32)
 
 
 def learning_rate(settings: VisionSettings, steps: int):

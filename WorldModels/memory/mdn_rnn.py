@@ -23,6 +23,8 @@ class MDNRNN(keras.Model):
         terminated_head: predict the end of the episode.
         terminated_weight: weight of a positive terminated target (doomrnn: restart_factor).
         restart_input: a further input, 1 at the first step of an episode and else 0 (doomrnn: restart).
+        action_threshold: above 0, actions enter M as -1, 0 or 1: below -threshold, within, above threshold. For games that know
+            three actions of a number.
         seed: of the initial weights.
 
     Raises:
@@ -30,7 +32,7 @@ class MDNRNN(keras.Model):
     """
 
     def __init__(self, latent_size=32, action_size=3, lstm_size=256, num_mixtures=5, reward_head=False, terminated_head=False,
-                 terminated_weight=10.0, restart_input=False, seed=0, **kwargs):  # fmt: skip
+                 terminated_weight=10.0, restart_input=False, action_threshold=0.0, seed=0, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         sizes = {"latent_size": latent_size, "action_size": action_size, "lstm_size": lstm_size, "num_mixtures": num_mixtures}
         for name, size in sizes.items():
@@ -38,7 +40,7 @@ class MDNRNN(keras.Model):
                 raise ValueError(f"{name}: expected a number above 0, received {size}.")
             setattr(self, name, int(size))
         self.reward_head, self.terminated_head, self.restart_input = bool(reward_head), bool(terminated_head), bool(restart_input)
-        self.terminated_weight, self.seed = float(terminated_weight), int(seed)
+        self.terminated_weight, self.action_threshold, self.seed = float(terminated_weight), float(action_threshold), int(seed)
         self.lstm = keras.layers.LSTM(
             lstm_size, return_sequences=True, return_state=True, kernel_initializer=keras.initializers.GlorotUniform(seed),
             recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1), seed=seed, dtype=self.dtype_policy, name="lstm",
@@ -64,7 +66,7 @@ class MDNRNN(keras.Model):
 
     def step(self, state: dict, z, action, reward=None) -> dict:
         """The state after one step with latent z (B, Z) and action (B, A) in -1..1; the reward (B,) is not used by this kind."""
-        inputs = [z, action] + ([1 - state["stepped"]] if self.restart_input else [])
+        inputs = [z, self._as_seen(action)] + ([1 - state["stepped"]] if self.restart_input else [])
         inputs = ops.concatenate(inputs, axis=-1)
         _, carried = self.lstm.cell(self._cast(inputs), [self._cast(state["h"]), self._cast(state["c"])])
         return self._state(*carried, inputs)
@@ -83,7 +85,7 @@ class MDNRNN(keras.Model):
         Returns:
             h after every step (B, T, units) float32, and the state after the last one.
         """
-        inputs = [z, actions]
+        inputs = [z, self._as_seen(actions)]
         if self.restart_input:
             first = 1 - state["stepped"][:, None]
             flags = ops.concatenate([first, ops.zeros_like(z[:, 1:, :1])], axis=1)
@@ -154,6 +156,12 @@ class MDNRNN(keras.Model):
             loss = loss + mean
         return loss
 
+    def _as_seen(self, actions):
+        if self.action_threshold <= 0:
+            return actions
+        right, left = actions > self.action_threshold, actions < -self.action_threshold
+        return ops.cast(right, "float32") - ops.cast(left, "float32")
+
     def _cast(self, x):
         return ops.cast(x, self.compute_dtype)
 
@@ -163,7 +171,7 @@ class MDNRNN(keras.Model):
 
     def get_config(self):
         names = ("latent_size", "action_size", "lstm_size", "num_mixtures", "reward_head", "terminated_head", "terminated_weight",
-                 "restart_input", "seed")  # fmt: skip
+                 "restart_input", "action_threshold", "seed")  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
