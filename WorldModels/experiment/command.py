@@ -1,6 +1,7 @@
 """The command line of every verb: name and scale choose a preset, every other flag states one difference."""
 
 import argparse
+import dataclasses
 import os
 import sys
 from collections.abc import Callable
@@ -8,14 +9,15 @@ from collections.abc import Callable
 import tyro
 
 from WorldModels.experiment.presets import EXPERIMENTS, preset
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.results import Run, without
 from WorldModels.experiment.settings import Experiment
 
 
-def parse(verb: str, argv: list[str], description: str = "") -> Experiment:
+def parse(verb: str, argv: list[str], description: str = "", settings: type[Experiment] = Experiment) -> Experiment:
     """Settings from a command line.
 
-    Parses twice: first for the name and the scale, then with that preset as the default.
+    Parses twice: first for the name and the scale, then with that preset as the default. `settings` is Experiment, or a
+    dataclass that adds a verb's own flags to it.
 
     Raises:
         ValueError: no such experiment or scale, or a value out of its range.
@@ -27,11 +29,12 @@ def parse(verb: str, argv: list[str], description: str = "") -> Experiment:
     name = next((word for word in rest[:1] if not word.startswith("-")), None)
     if name is None and not {"-h", "--help"} & set(argv):
         raise ValueError(f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}.")
-    return tyro.cli(Experiment, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
-                    default=preset(name or "carracing", known.scale), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
+    return tyro.cli(settings, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
+                    default=settings(**vars(preset(name or "carracing", known.scale))), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
 
 
-def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = None, description: str = "") -> None:
+def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = None, description: str = "",
+             settings: type[Experiment] = Experiment, reads_only: bool = False) -> None:  # fmt: skip
     """Parse the command line, open the run's folder, do the work; a user's mistake becomes one line and status 2.
 
     Args:
@@ -39,6 +42,8 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
         work: what it does with the open run.
         argv: arguments; default those of the process.
         description: for --help.
+        settings: see `parse`.
+        reads_only: see `Run`.
 
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
@@ -48,7 +53,7 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
     run = None
     try:
         argv = sys.argv[1:] if argv is None else argv
-        run = Run(parse(verb, argv, description), verb, argv)
+        run = Run(parse(verb, argv, description, settings), verb, _shared(argv, settings), reads_only)
         work(run)
     except (ValueError, FileNotFoundError, ImportError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -61,6 +66,14 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
     finally:
         if run:
             run.close()
+
+
+def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
+    """The flags that every verb knows, which is what a remedy repeats."""
+    own = {field.name for field in dataclasses.fields(settings)} - {field.name for field in dataclasses.fields(Experiment)}
+    for name in own:
+        argv = without(argv, f"--{name}".replace("_", "-"))
+    return argv
 
 
 def one_line(error: BaseException) -> str:

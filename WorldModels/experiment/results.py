@@ -33,30 +33,33 @@ def rng(seed: int, stage: str, purpose: str, *indices: int) -> np.random.Generat
 
 
 class Run:
-    """A results folder, opened by one verb at a time.
+    """A results folder, opened by one verb at a time, and by any number that only read.
 
     Args:
         experiment: all settings.
         verb: name of the verb that opens it.
         flags: what was typed after the verb; commands that remedy something repeat it.
+        reads_only: nothing is made, locked or swept; the folder need not be there.
 
     Raises:
         ValueError: another process has it open.
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, experiment: Experiment, verb: str, flags: list[str] | None = None):
+    def __init__(self, experiment: Experiment, verb: str, flags: list[str] | None = None, reads_only: bool = False):
         self.experiment, self.verb = experiment, verb
         self.flags = [flag for flag in flags if flag != "--force"] if flags else [experiment.name, "--scale", experiment.scale]
         self.folder = run_folder(experiment)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / ".lock", "a+")
-        self._take()
-        self._sweep()
+        self._lock = None
+        if not reads_only:
+            self._take()
+            self._sweep()
         self.iteration = _iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
 
     def _take(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.folder / ".lock", "a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -77,8 +80,9 @@ class Run:
 
     def close(self) -> None:
         """Let the next verb in."""
-        self._sweep()
-        self._lock.close()
+        if self._lock:
+            self._sweep()
+            self._lock.close()
 
     def say(self, text: str) -> None:
         """Print a line, and append it to log.txt with the time."""
@@ -94,7 +98,7 @@ class Run:
 
     def command(self, verb: str, iteration: int | None = None) -> str:
         """What to type to run a verb on this run, with the flags that were typed for this one."""
-        flags = self.flags if iteration is None else [*_without(self.flags, "--iteration"), "--iteration", str(iteration)]
+        flags = self.flags if iteration is None else [*without(self.flags, "--iteration"), "--iteration", str(iteration)]
         return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
@@ -107,6 +111,22 @@ class Run:
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
         return path
+
+    def before(self, name: str, made_by: str) -> Path:
+        """Path of what the iteration before has left.
+
+        Raises:
+            FileNotFoundError: it is not there; the message has the command that makes it.
+        """
+        path = self.folder / str(self.iteration - 1) / name
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by, self.iteration - 1)}")
+        return path
+
+    def episode_folders(self) -> list[Path]:
+        """Where the episodes lie that V and M train on: of all iterations up to this one, which is the last, or of this one alone."""
+        first = 0 if self.experiment.iterate.episodes == "all" else self.iteration
+        return [self.folder / str(iteration) / "episodes" for iteration in range(first, self.iteration + 1)]
 
     def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
         """The state of a stage in this iteration, checked against the present settings; see `Stage`."""
@@ -124,11 +144,11 @@ def run_folder(experiment: Experiment) -> Path:
 
 
 def _iteration(folder: Path, wanted: int) -> int:
-    there = [int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit()]
+    there = [int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit()]
     return wanted if wanted >= 0 else max(there, default=0)
 
 
-def _without(flags: list[str], name: str) -> list[str]:
+def without(flags: list[str], name: str) -> list[str]:
     """The flags without one of them and its value."""
     return [flag for i, flag in enumerate(flags) if flag != name and flags[i - 1 : i] != [name] and not flag.startswith(f"{name}=")]
 
