@@ -18,7 +18,7 @@ class _Normal:
 
 
 class CMAES:
-    """Covariance matrix adaptation with pycma, started at zeros as in hardmaru/WorldModelsExperiments es.py.
+    """Covariance matrix adaptation with pycma, started at zeros as in hardmaru/WorldModelsExperiments es.py, or at a given mean.
 
     It can be pickled; a copy goes on bit for bit like the original.
 
@@ -27,11 +27,13 @@ class CMAES:
         population_size: P.
         sigma: initial standard deviation.
         generator: source of all its random numbers.
+        mean: (N,) where the search begins; None: zeros.
     """
 
-    def __init__(self, num_parameters: int, population_size: int, sigma: float, generator: np.random.Generator):
+    def __init__(self, num_parameters: int, population_size: int, sigma: float, generator: np.random.Generator,
+                 mean: np.ndarray | None = None):  # fmt: skip
         options = {"popsize": population_size, "randn": _Normal(generator), "seed": float("nan"), "verbose": -9}
-        self._search = cma.CMAEvolutionStrategy(np.zeros(num_parameters), sigma, options)
+        self._search = cma.CMAEvolutionStrategy(np.zeros(num_parameters) if mean is None else mean, sigma, options)
         self._sigma_at_start = None  # of the annealing
 
     @property

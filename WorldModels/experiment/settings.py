@@ -87,6 +87,11 @@ class IterateSettings:
 
     def __post_init__(self):
         within(self, "controller_share", 0.0, 1.0)
+        if (self.networks, self.controller) == ("afresh", "previous"):
+            raise ValueError(
+                "--iterate.controller: expected anew beside --iterate.networks afresh, received previous: to networks trained afresh an "
+                "old mean means nothing; give --iterate.controller anew."
+            )
 
 
 @dataclass(frozen=True)

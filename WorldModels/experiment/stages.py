@@ -36,6 +36,9 @@ SHAPE = {
     "memory": {"memory": ("kind", "lstm_size", "num_mixtures", "restart_input", "action_threshold", "reward_head", "terminated_head")},
     "controller": {"controller": ("features", "num_hidden", "bias", "latent"), "env": ("id", "frame_size")},
 }
+# What a stage of iteration k takes from iteration k - 1 by settings of --iterate; at iteration 0 nothing.
+ITERATES = {"episodes": ("controller_share",), "vision": ("episodes", "networks"), "series": ("episodes",), "memory": ("networks",),
+            "controller": ("controller",), "evaluation": ()}  # fmt: skip
 VERBS = {"episodes": "record", "vision": "train_vision", "series": "encode", "memory": "train_memory",
          "controller": "train_controller", "evaluation": "evaluate"}  # fmt: skip
 
@@ -60,7 +63,7 @@ class Stage:
     def __init__(self, run, name: str, inputs: dict[str, str]):
         self.run, self.name, self.inputs = run, name, inputs
         self.file = run.path / "stages" / f"{name}.json"
-        self.settings, self.budgets = stage_settings(run.experiment, name)
+        self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
         for read in READS[name]:
             self._check_input(read)
         if run.experiment.reuse and not self.file.exists():
@@ -126,8 +129,8 @@ class Stage:
         remove(self.file)
 
 
-def stage_settings(experiment: Experiment, name: str) -> tuple[dict, dict]:
-    """The settings that a stage's output depends on, by noun, and its budgets by name."""
+def stage_settings(experiment: Experiment, name: str, iteration: int = 0) -> tuple[dict, dict]:
+    """The settings that a stage's output depends on in an iteration, by noun, and its budgets by name."""
     settings: dict = {"seed": experiment.seed}
     budgets: dict = {}
     for noun in NOUNS[name]:
@@ -136,6 +139,8 @@ def stage_settings(experiment: Experiment, name: str) -> tuple[dict, dict]:
     if name == "controller" and experiment.controller.world != "real":
         settings["dream"], more = split(experiment.dream)
         budgets |= {f"dream.{name}": value for name, value in more.items()}
+    if iteration and ITERATES[name]:
+        settings["iterate"] = {field: plain(getattr(experiment.iterate, field)) for field in ITERATES[name]}
     return settings, budgets
 
 
@@ -146,7 +151,8 @@ def _reuse(stage: Stage, folder: Path) -> None:
     iterations = [p for p in folder.iterdir() if p.name.isdigit()] if folder.is_dir() else []
     if not iterations:
         raise FileNotFoundError(f"--reuse: expected the folder of a run, received {folder}; name one such as results/carracing.")
-    source = max(iterations, key=lambda p: int(p.name))
+    same = [p for p in iterations if int(p.name) == stage.run.iteration]
+    source = max(same or iterations, key=lambda p: int(p.name))
     facts = read_json(source / "stages" / f"{stage.name}.json")
     if not facts or not facts["complete"]:
         return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
@@ -165,7 +171,9 @@ def _same_episodes(stage: Stage, source: Path) -> bool:
         here = plain(stage.run.experiment.env)
         return all(facts["settings"].get("env", {}).get(name) == here[name] for name in SHAPE["episodes"]["env"])
     if stage.name == "series":
-        return len({hash_files(sorted((path / "episodes").glob("*.npz"))) for path in (source, stage.run.path)}) == 1
+        here = stage.run.episode_folders()
+        there = [source / "episodes"] if len(here) == 1 else [source.parent / path.relative_to(stage.run.folder) for path in here]
+        return all(len({hash_files(list(path.glob("*.npz"))) for path in pair}) == 1 for pair in zip(here, there, strict=True))
     return True
 
 
