@@ -1,16 +1,24 @@
 """The paper scale holds the published numbers: every field beside its source.
 
-[P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments, folder carracing/, that has the number.
+[P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments that has the number, in folder carracing/
+for CarRacing and doomrnn/ for Take Cover. "ours": the original has no such choice, and this value is what it does, or no effect.
 """
 
+import dataclasses
 import math
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 
 from WorldModels.experiment.fields import plain
-from WorldModels.experiment.presets import preset
+from WorldModels.experiment.presets import EXPERIMENTS, preset
+from WorldModels.experiment.settings import Experiment
+from WorldModels.memory.mdn_rnn import MDNRNN
+from WorldModels.train_vision import build_vision
 
-PUBLISHED = {
+CARRACING = {
     "env": {
         "id": "CarRacing-v3",  # [P] CarRacing-v0; v3 is what Gymnasium ships of it
         "renderer": "fast",  # ours; the same physics
@@ -33,6 +41,8 @@ PUBLISHED = {
         "latent_size": 32,  # [P] A.1
         "encoder_filters": [32, 64, 128, 256],  # [P] figure 22
         "decoder_filters": [128, 64, 32],  # [P] figure 22
+        "rare_weight": 0.0,  # ours; vae.py weighs all pixels alike
+        "kl_weight": 1.0,  # vae.py
         "kl_tolerance": 0.5,  # vae_train.py
         "epochs": 10,  # vae_train.py
         "batch_size": 100,  # vae_train.py
@@ -51,6 +61,7 @@ PUBLISHED = {
         "lstm_size": 256,  # [P] A.2
         "num_mixtures": 5,  # [P] A.2
         "restart_input": False,
+        "action_threshold": 0.0,  # ours; rnn.py takes actions as they are
         "reward_head": False,  # rnn_train.py: z alone is predicted
         "terminated_head": False,
         "terminated_weight": 10.0,  # doomrnn; no effect without the head
@@ -69,6 +80,7 @@ PUBLISHED = {
         "dtype": "auto",
     },
     "controller": {
+        "world": "real",  # [P] section 3: CarRacing's controller never dreams
         "features": "zh",  # controller.py MODE_ZH
         "num_hidden": 0,
         "bias": True,
@@ -91,10 +103,96 @@ PUBLISHED = {
         "target_return": math.inf,
         "generation": -1,
     },
-    "evaluate": {"tracks": 100, "baseline_tracks": 20, "frames": False, "video_tracks": 1},  # [P] 100 random tracks
+    "dream": {  # no effect where the controller's world is the real one
+        "temperature": 1.15,  # [P] table 2: of the best driver
+        "reward": "head",
+        "step_reward": 1.0,
+        "termination": "threshold",
+        "threshold": 0.5,
+        "max_steps": 0,  # as long as the environment's
+        "population_size": 64,
+        "rollouts": 16,
+        "sigma": 0.1,
+        "generations": 1800,
+        "validation_every": 25,
+        "validation_rollouts": 1024,
+    },
+    "iterate": {"controller_share": 0.5, "episodes": "all", "networks": "previous", "controller": "previous"},  # ours; [P] section 5
+    "evaluate": {
+        "tracks": 100,  # [P] 100 random tracks
+        "baseline_tracks": 20,
+        "baselines": "cauchy",
+        "dreams": 100,
+        "curve_games": 20,
+        "frames": False,
+        "video_tracks": 1,
+    },
 }
 
+# How Take Cover differs.
+TAKECOVER = {
+    "env": {
+        "id": "TakeCover",  # [P] DoomTakeCover-v0
+        "max_steps": 2100,  # doomrnn.py; [P] section 4: 60 seconds at 35 steps
+    },
+    "record": {
+        "max_frames": 2100,  # extract.py MAX_FRAMES
+        "full_episode": False,  # extract.py: death ends an episode
+        "policies": "held_short",  # extract.py: a uniform action, held for 1 to 10 steps
+    },
+    "vision": {"latent_size": 64},  # [P] A.1
+    "memory": {
+        "lstm_size": 512,  # [P] A.2
+        "restart_input": True,  # rnn.py: the flag is part of the input
+        "terminated_head": True,  # [P] section 4: M also predicts death
+        "terminated_weight": 10.0,  # rnn.py restart_factor
+        "batching": "streams",  # rnn_train.py: state is carried from chunk to chunk
+        "sequence_length": 500,  # rnn_train.py max_seq_len
+        "steps": 0,
+        "epochs": 400,  # rnn_train.py
+        "decay": 0.99999,  # rnn.py decay_rate
+    },
+    "controller": {
+        "world": "dream",  # [P] section 4
+        "features": "zch",  # [P] A.3: z, c and h, 1,088 parameters
+        "bias": False,  # model.py
+    },
+    "dream": {
+        "temperature": 1.15,  # [P] table 2: of the best driver (doomrnn.py: 1.25)
+        "reward": "constant",  # doomrnn.py: 1 a step
+        "threshold": 0.5,  # doomrnn.py: logit above 0
+        "population_size": 64,  # [P] A.4
+        "rollouts": 16,  # [P] A.4
+        "sigma": 0.1,  # train.py sigma_init
+        "generations": 1800,  # where the log of the original run ends
+        "validation_every": 25,  # train.py eval_steps
+        "validation_rollouts": 1024,  # [P] A.4
+    },
+    "evaluate": {
+        "baselines": "uniform,stay,left,right,sweep",  # ours, beside [P]'s random policy
+        "baseline_tracks": 100,  # [P] table 2: 100 games
+    },
+}
+PUBLISHED = {"carracing": CARRACING, "takecover": {noun: fields | TAKECOVER.get(noun, {}) for noun, fields in CARRACING.items()}}
 
-@pytest.mark.parametrize("noun", PUBLISHED)
-def test_every_field_of_the_paper_scale_is_the_published_one(noun):
-    assert plain(getattr(preset("carracing", "paper"), noun)) == PUBLISHED[noun]
+
+@pytest.mark.parametrize(("name", "noun"), [(name, noun) for name in EXPERIMENTS for noun in CARRACING])
+def test_every_field_of_the_paper_scale_is_the_published_one(name, noun):
+    assert plain(getattr(preset(name, "paper"), noun)) == PUBLISHED[name][noun]
+
+
+def test_no_group_of_settings_is_left_out():
+    groups = {f.name for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(getattr(Experiment, f.name))}
+    assert groups == set(CARRACING) and set(TAKECOVER) <= groups
+    assert set(PUBLISHED) == set(EXPERIMENTS)
+
+
+def test_networks_at_paper_scale_have_as_many_parameters_as_published():
+    """[P] A.1 to A.3 for Take Cover: 4,446,915, 1,678,785 with the restart flag, and 1,088."""
+    paper = preset("takecover", "paper")
+    memory = MDNRNN(paper.vision.latent_size, 1, paper.memory.lstm_size, paper.memory.num_mixtures, paper.memory.reward_head,
+                    paper.memory.terminated_head, paper.memory.terminated_weight, paper.memory.restart_input)  # fmt: skip
+    assert build_vision(paper.vision, (64, 64, 3), 0).count_params() == 4_446_915
+    assert memory.count_params() == 1_678_785
+    assert paper.controller.num_hidden == 0 and not paper.controller.bias
+    assert sum(x.shape[-1] for x in memory.hidden(memory.initial_state(1)).values()) + memory.latent_size == 1_088
