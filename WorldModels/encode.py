@@ -3,7 +3,8 @@
     python -m WorldModels.encode carracing
 
 A series for each episode, of the same name: mean and log-variance of every frame, with the actions and rewards. The latents of
-the first frames are where dreams begin. An interrupted run goes on where it stopped, and new episodes are added.
+the first frames are where dreams begin. An interrupted run goes on where it stopped, and new episodes are added. In a later
+iteration the episodes of those before are shown to its V too: 1/series/0-000003.npz is that of 0/episodes/000003.npz.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,18 +21,18 @@ GROUP = 2048  # frames that are gathered, episode by episode, before V is called
 
 
 def encode(run: Run) -> None:
-    """Have a series in 0/series for every sound episode in 0/episodes."""
+    """Have a series in 0/series for every sound episode that M is to be trained on."""
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.series import read_series
+    from WorldModels.iterations import named_episodes
 
-    episodes, vision_file = run.need("episodes", "record"), run.need("vision.keras", "train_vision")
+    recorded, vision_file = named_episodes(run.need_episodes()), run.need("vision.keras", "train_vision")
     stage = run.stage("series", {"vision": hash_files([vision_file])})
     folder, first = run.path / "series", run.path / "first_latents.npz"
-    recorded = list_episodes(episodes)
     if not stage.anew:
         read_series(folder, run.say)  # sets damaged ones aside
-    orphans = {path.name for path in list_episodes(folder)} - {path.name for path in recorded}
-    missing = [path for path in recorded if stage.anew or _older(folder / path.name, path)]
+    orphans = {path.name for path in list_episodes(folder)} - set(recorded)
+    missing = {name: path for name, path in recorded.items() if stage.anew or _older(folder / name, path)}
     if stage.complete and not missing and not orphans and first.exists():
         return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = opened_vision(vision_file)
@@ -75,20 +76,20 @@ def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.nda
     return look
 
 
-def _encoded(paths: list[Path], look: Callable, say: Callable[[str], None], done: int) -> Iterator:
+def _encoded(episodes: dict[str, Path], look: Callable, say: Callable[[str], None], done: int) -> Iterator:
     """(name, Series) of each sound episode, V called on many episodes at once; damaged ones are set aside and said."""
     from tqdm import tqdm
 
     from WorldModels.episodes.episode import Episode, set_aside
 
     group = []
-    with tqdm(total=done + len(paths), initial=done, unit="episode", desc="encode") as bar:
-        for number, path in enumerate(paths):
+    with tqdm(total=done + len(episodes), initial=done, unit="episode", desc="encode") as bar:
+        for number, (name, path) in enumerate(episodes.items(), start=1):
             try:
-                group.append((path.name, Episode.load(path)))
+                group.append((name, Episode.load(path)))
             except ValueError as error:
                 say(f"set aside as {set_aside(path).name}: {error}")
-            if sum(len(episode) + 1 for _, episode in group) >= GROUP or number == len(paths) - 1:
+            if sum(len(episode) + 1 for _, episode in group) >= GROUP or number == len(episodes):
                 yield from _series(group, look)
                 bar.update(len(group))
                 group = []

@@ -26,6 +26,7 @@ class Recorder:
         experiment: all settings.
         iteration: whose episodes these are.
         folder: where they are written.
+        shares: who drives, as shares of the episodes.
         controller: file of the trained controller that drives the share "controller" of the episodes, and the folder of
             the V and M that it sees through; None without one.
     """
@@ -33,16 +34,17 @@ class Recorder:
     experiment: Experiment
     iteration: int
     folder: Path
+    shares: dict[str, float]
     controller: tuple[Path, Path] | None = None
 
     def __call__(self) -> Callable[[int], tuple[int, float, str]]:
-        from WorldModels.control.policies import POLICIES, parse_mixture, policy_of_episode
+        from WorldModels.control.policies import POLICIES, policy_of_episode
         from WorldModels.control.rollout import rollout
 
-        settings, shares, worlds = self.experiment.record, parse_mixture(self.experiment.record.policies), {}
+        settings, worlds = self.experiment.record, {}
 
         def world_and_policy(index: int):
-            name = policy_of_episode(shares, index)
+            name = policy_of_episode(self.shares, index)
             random_start = settings.random_start and index % settings.line_start_every != 0
             key = (name == "controller", random_start)
             if key not in worlds:
@@ -92,19 +94,18 @@ def env_arguments(experiment: Experiment) -> dict:
 
 def record(run: Run) -> None:
     """Have as many sound episodes in 0/episodes as the settings ask for."""
-    from WorldModels.control.policies import parse_mixture
     from WorldModels.episodes.episode import sound_episodes
+    from WorldModels.iterations import drivers
 
-    settings = run.experiment.record
-    shares = parse_mixture(settings.policies)
-    stage = run.stage("episodes")
+    settings, shares = run.experiment.record, drivers(run)
+    controller = _controller(run) if "controller" in shares else None
+    stage = run.stage("episodes", _made_from(run, controller))
     folder = run.path / "episodes"
     there = set() if stage.anew else {path.stem for path in sound_episodes(folder, run.say)}
     missing = [index for index in range(settings.episodes) if f"{index:06}" not in there]
     if stage.complete and not missing:
         return run.say(f"record: {len(there)} episodes are there already, in {folder}.")
-    controller = _controller(run) if "controller" in shares else None
-    recorder = Recorder(run.experiment, run.iteration, folder, controller)
+    recorder = Recorder(run.experiment, run.iteration, folder, shares, controller)
     recorder.world(False, controller is not None)[0].close()  # what is wrong with it is said before anything is written
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,10 +137,18 @@ def _drive(run: Run, recorder: Recorder, missing: list[int], done: int) -> list[
 
 def _controller(run: Run) -> tuple[Path, Path]:
     """The file of the controller that records, and the iteration's folder it sees through: the one before, if there is one."""
-    from WorldModels.worlds import controller_file
+    from WorldModels.iterations import driver_before
 
-    before = max(run.iteration - 1, 0)
-    return controller_file(run, before), run.folder / str(before)
+    return driver_before(run), run.folder / str(max(run.iteration - 1, 0))
+
+
+def _made_from(run: Run, controller: tuple[Path, Path] | None) -> dict[str, str]:
+    """Hashes of the driver of the iteration before and of what it sees through; none where it does not record."""
+    from WorldModels.iterations import hashes
+
+    if not controller or run.iteration == 0:
+        return {}
+    return hashes(run, controller[0], run.before("vision.keras", "train_vision"), run.before("memory.keras", "train_memory"))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,6 +8,7 @@ The order of the frames, the noise and the first weights follow from the seed, s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,11 @@ PICTURES = 16  # held-out frames in an epoch's picture, and prior samples
 
 def train_vision(run: Run) -> None:
     """Have a vision.keras that has seen as many epochs as the settings ask for."""
-    stage = run.stage("vision")
-    folder = run.need("episodes", "record")
+    from WorldModels.iterations import hashes, take_weights, weights_before
+
+    before = weights_before(run, "vision.keras", "train_vision")
+    stage = run.stage("vision", hashes(run, before) if before else {})
+    folders = run.need_episodes()
     if stage.complete and (run.path / "vision.keras").exists():
         return run.say(f"train_vision: {run.path / 'vision.keras'} is there already, after {stage.done['epochs']} epochs.")
     from WorldModels.episodes.episode import sound_episodes
@@ -31,16 +35,20 @@ def train_vision(run: Run) -> None:
     from WorldModels.episodes.stream import FrameStream
 
     settings = run.experiment.vision
-    training, validation = held_out(sound_episodes(folder, run.say, frames=True), settings.validation_share)
+    episodes = [path for folder in folders for path in sound_episodes(folder, run.say, frames=True)]
+    training, validation = held_out(episodes, settings.validation_share)
     frames = FrameStream(training, settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch))
     looked_at = spread_frames(validation or training[:8], settings.max_validation_frames)
     vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
+    if before:
+        take_weights(vision, before)
+        run.say(f"train_vision: goes on from {before}.")
     if settings.rare_weight > 0:
         vision.background.assign(median_frame(training))  # a checkpoint brings the one that it was trained with
     stage.begin()
     run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; "
             f"{vision.count_params():,} parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
-    rows = _fit(run, vision, frames, looked_at if validation else None, looked_at)
+    rows = _fit(run, vision, frames, looked_at if validation else None, looked_at, len(folders) if before else 0)
     _write(run, vision)
     stage.finish()
     run.say(f"train_vision: {run.path / 'vision.keras'}, " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "step") + ".")
@@ -92,14 +100,20 @@ def learning_rate(settings: VisionSettings, steps: int):
         warmup_target=settings.learning_rate if warmup else None, warmup_steps=warmup)  # fmt: skip
 
 
-def _fit(run: Run, vision, frames, validation, looked_at) -> list[dict]:
+def _fit(run: Run, vision, frames, validation, looked_at, goes_on: int) -> list[dict]:
+    """Train V; where it goes on with trained weights, `goes_on` counts the iterations whose episodes it sees, else it is 0."""
     import keras
 
+    from WorldModels.iterations import warmup_steps
     from WorldModels.training import fit_with_checkpoints
     from WorldModels.vision.batches import FrameBatches
 
     settings = run.experiment.vision
-    vision.compile(keras.optimizers.Adam(learning_rate(settings, settings.epochs * frames.num_batches)))
+    # The older episodes were learned from before, so they add none to the steps that the iteration's own would take.
+    steps = max(settings.epochs * frames.num_batches // max(goes_on, 1), 1)
+    if goes_on:
+        settings = replace(settings, warmup_steps=max(settings.warmup_steps, warmup_steps(steps)))
+    vision.compile(keras.optimizers.Adam(learning_rate(settings, steps)))
     pictures = looked_at[:: max(1, len(looked_at) // PICTURES)][:PICTURES]
     noise = run.rng("prior").standard_normal((PICTURES, settings.latent_size), "float32")
 
@@ -109,7 +123,7 @@ def _fit(run: Run, vision, frames, validation, looked_at) -> list[dict]:
 
     return fit_with_checkpoints(
         vision, FrameBatches(frames), checkpoint=run.path / "checkpoints" / "vision" / "state.npz", csv_file=run.path / "vision.csv",
-        epochs=settings.epochs, validate=after_epoch, callbacks=[_rate(settings.batch_size)],
+        epochs=settings.epochs, steps=steps, validate=after_epoch, callbacks=[_rate(settings.batch_size)],
         tensorboard=run.path / "tensorboard" / "vision", say=run.say, label="train_vision")  # fmt: skip
 
 

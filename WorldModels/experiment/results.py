@@ -123,10 +123,19 @@ class Run:
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by, self.iteration - 1)}")
         return path
 
-    def episode_folders(self) -> list[Path]:
-        """Where the episodes lie that V and M train on: of all iterations up to this one, which is the last, or of this one alone."""
-        first = 0 if self.experiment.iterate.episodes == "all" else self.iteration
-        return [self.folder / str(iteration) / "episodes" for iteration in range(first, self.iteration + 1)]
+    def need_episodes(self) -> list[Path]:
+        """The folders of the episodes that V and M train on: of all iterations up to this one, or of this one alone, which is the last.
+
+        Raises:
+            FileNotFoundError: one is not there or is empty; the message has the command that records.
+        """
+        earlier = range(self.iteration) if self.experiment.iterate.episodes == "all" else ()
+        for iteration in earlier:
+            folder = self.folder / str(iteration) / "episodes"
+            if not folder.exists() or not any(folder.iterdir()):
+                remedy = f"{self.command('record', iteration)}, or give --iterate.episodes own"
+                raise FileNotFoundError(f"{folder} is missing; record it first: {remedy}")
+        return [*(self.folder / str(iteration) / "episodes" for iteration in earlier), self.need("episodes", "record")]
 
     def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
         """The state of a stage in this iteration, checked against the present settings; see `Stage`."""

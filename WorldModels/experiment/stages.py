@@ -171,7 +171,7 @@ def _same_episodes(stage: Stage, source: Path) -> bool:
         here = plain(stage.run.experiment.env)
         return all(facts["settings"].get("env", {}).get(name) == here[name] for name in SHAPE["episodes"]["env"])
     if stage.name == "series":
-        here = stage.run.episode_folders()
+        here = stage.run.need_episodes()
         there = [source / "episodes"] if len(here) == 1 else [source.parent / path.relative_to(stage.run.folder) for path in here]
         return all(len({hash_files(list(path.glob("*.npz"))) for path in pair}) == 1 for pair in zip(here, there, strict=True))
     return True

@@ -7,7 +7,7 @@ SCHEDULES = ("constant", "cosine", "exponential")
 
 
 def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", final_learning_rate: float = 1e-5, decay: float = 1.0,
-         clip_value: float = 1.0, clip_norm: float = 0.0) -> keras.optimizers.Adam:  # fmt: skip
+         clip_value: float = 1.0, clip_norm: float = 0.0, warmup_steps: int = 0) -> keras.optimizers.Adam:  # fmt: skip
     """Adam whose rate changes from step to step.
 
         constant     rate
@@ -19,6 +19,7 @@ def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", fi
         learning_rate, final_learning_rate, decay: of the schedule.
         clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
         clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0: not.
+        warmup_steps: over so many first steps the schedule's rate is multiplied by a factor that rises evenly to 1.
 
     Raises:
         ValueError: no such schedule, or both ways of clipping.
@@ -32,7 +33,25 @@ def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", fi
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1), alpha=final_learning_rate / learning_rate)
     if schedule == "exponential" and decay < 1:
         rate = ExponentialTowards(learning_rate, final_learning_rate, decay)
+    if warmup_steps:
+        rate = WarmedUp(rate, warmup_steps)
     return keras.optimizers.Adam(rate, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
+
+
+@keras.saving.register_keras_serializable("WorldModels")
+class WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
+    """rate(step) * min(1, (step + 1) / steps), of a constant rate or a schedule."""
+
+    def __init__(self, rate, steps: int):
+        super().__init__()
+        self.rate, self.steps = rate, steps
+
+    def __call__(self, step):
+        rate = self.rate(step) if callable(self.rate) else self.rate
+        return rate * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)
+
+    def get_config(self):
+        return {"rate": self.rate, "steps": self.steps}
 
 
 @keras.saving.register_keras_serializable("WorldModels")
