@@ -1,7 +1,19 @@
 """World Models (Ha & Schmidhuber 2018) in Keras 3: learn to see (V), to remember and imagine (M), and to act (C).
 
 Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller, evaluate. Each is a file of
-this package that can be run: `python -m WorldModels.record carracing`. Importing the package imports nothing heavy.
+this package that can be run: `python -m WorldModels.record carracing`. Importing the package imports nothing heavy; it
+registers the worlds of a run with Gymnasium, as strings.
 """
 
+from gymnasium import register
+
 __version__ = "0.1.0"
+
+for _experiment, _game in (("carracing", "CarRacing"), ("takecover", "TakeCover")):
+    for _kind in ("Dream", "Latent"):
+        register(
+            f"WorldModels/{_kind}{_game}-v0",
+            entry_point=f"WorldModels.entry_points:{_kind.lower()}",
+            vector_entry_point=f"WorldModels.entry_points:{_kind.lower()}_vector",
+            kwargs={"experiment": _experiment},
+        )

@@ -171,7 +171,7 @@ def _film_track(run: Run, examiner: Examiner, track: int, prefix: str, first: bo
     """Drive a track once more: what a person sees, and what V makes of the frames that it sees; give the files' names."""
     from WorldModels.control.rollout import rollout
     from WorldModels.figures import videos
-    from WorldModels.worlds import open_reconstruction
+    from WorldModels.opened import open_reconstruction
 
     lap_complete = run.experiment.env.lap_complete
     world, policy = examiner.world(DRIVER, lap_complete)

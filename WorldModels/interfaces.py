@@ -14,6 +14,7 @@ State = dict[str, Any]  # name -> (B, ...) float32; all zeros at the start of an
 
 # What the state of a Perception or an Imagination holds besides the state of M.
 LATENT = "z"  # (B, Z): the latent that M is stepped with next
+REWARD = "reward"  # (B,): of the last step, in a dream
 STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
 
 
@@ -88,10 +89,30 @@ class Perception(Protocol):
 
 
 class Imagination(Protocol):
-    """M as the world: an action to the next latent, in a dream."""
+    """M as the world: an action to the next latent, in a dream.
 
-    def __call__(self, action: Any, temperature: Any, noise: Any, state: State) -> tuple[Any, Any, Any, Any, Any, State]:
-        """Step M with the z in the state and the action (B, A), then draw: z, h, c or None, reward, terminated, next state."""
+    A dream begins with all zeros but "z", a first latent.
+    """
+
+    sizes: dict[str, int]  # numbers in "z", in "h", and in "c" where M has one
+    action_size: int  # A
+    state_spec: dict[str, tuple[int, ...]]  # name -> shape without the batch axis: M's state, "z" and "reward"
+    heads: tuple[str, ...]  # "reward", "terminated": what M predicts besides z
+
+    def __call__(
+        self, action: np.ndarray, temperature: np.ndarray, noise: dict[str, np.ndarray], state: State
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None, State]:
+        """Step M with the z in the state and the action, then draw the next z.
+
+        Args:
+            action: (B, A) in -1..1.
+            temperature: (B,), above 0.
+            noise: as Memory.sample takes it.
+            state: of the dream.
+
+        Returns:
+            z (B, Z), h (B, .), c (B, .) or None, reward (B,) or None, terminated (B,), 1 or 0, or None, and the next state.
+        """
 
 
 class Policy(Protocol):

@@ -100,7 +100,7 @@ def _replay(world, seed: int, actions: list[np.ndarray]) -> int:
 def perception(seconds: float, repeats: int, folder: str) -> dict:
     """Steps/s of V and M on one frame at a time."""
     from WorldModels.measure import blocks
-    from WorldModels.worlds import open_perception
+    from WorldModels.opened import open_perception
 
     step = open_perception(folder)
     frames = np.random.default_rng(0).integers(0, 256, (100, 1, *step.observation_shape), np.uint8)

@@ -1,4 +1,4 @@
-"""V and M put together as keras.Models: Perception, which is exported for the workers, or run as it is.
+"""V and M put together as keras.Models: Perception (the real world) and Imagination (the dream), exported or run as they are.
 
 Composes any Vision and Memory. Knows neither settings nor environments nor files' formats other than .keras.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from WorldModels import interfaces
-from WorldModels.interfaces import LATENT, STARTED, State
+from WorldModels.interfaces import LATENT, REWARD, STARTED, State
 
 
 class Perception(keras.Model):
@@ -63,6 +63,45 @@ def _where_started(started, x):
     return x * ops.reshape(started, (-1, *[1] * (len(x.shape) - 1)))
 
 
+class Imagination(keras.Model):
+    """One step in a dream: M with the last z and the action, then a draw of the next z; see interfaces.Imagination.
+
+    `call` takes and gives flat dicts: action (B, A), temperature (B,), noise_component and noise_normal (B, Z), with a terminated
+    head noise_terminated (B,), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has one, reward and
+    terminated (B,) where M has the heads, and next_<name>.
+
+    Args:
+        memory: a built model.
+    """
+
+    def __init__(self, memory: interfaces.Memory, **kwargs):
+        super().__init__(**kwargs)
+        self.memory, self.action_size = memory, memory.action_size
+        memory_state = memory.initial_state(1)
+        self.sizes = {"z": memory.latent_size} | {name: x.shape[-1] for name, x in memory.hidden(memory_state).items()}
+        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()} | {LATENT: (memory.latent_size,), REWARD: ()}
+        self.heads = tuple(name for name in ("reward", "terminated") if getattr(memory, f"{name}_head"))
+        noise = {"component": (memory.latent_size,), "normal": (memory.latent_size,), "terminated": ()}
+        self.noise_spec = {name: shape for name, shape in noise.items() if name != "terminated" or name in self.heads}
+        self.built = True
+
+    def input_specs(self) -> dict[str, keras.InputSpec]:
+        """Shape and dtype of each input of `call`, by name."""
+        shapes = {"action": (self.action_size,), "temperature": ()}
+        shapes |= {f"noise_{name}": shape for name, shape in self.noise_spec.items()}
+        shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
+        return {name: keras.InputSpec(dtype="float32", shape=(None, *shape), name=name) for name, shape in shapes.items()}
+
+    def call(self, inputs):
+        state = {name: inputs[f"state_{name}"] for name in self.state_spec}
+        z, reward = state.pop(LATENT), state.pop(REWARD)
+        state = self.memory.step(state, z, inputs["action"], reward)
+        noise = {name: inputs[f"noise_{name}"] for name in self.noise_spec}
+        drawn = self.memory.sample(state, inputs["temperature"], noise)
+        following = state | {LATENT: drawn["z"], REWARD: drawn.get("reward", ops.zeros_like(reward))}
+        return {**drawn, **self.memory.hidden(state), **{f"next_{name}": x for name, x in following.items()}}
+
+
 class KerasPerception:
     """Perception run by Keras itself, for NumPy arrays: what workers use where there is no ONNX file.
 
@@ -84,6 +123,40 @@ class KerasPerception:
         inputs |= {f"state_{name}": x for name, x in state.items()}
         outputs = self.model.predict_on_batch(inputs)
         return outputs["z"], outputs["h"], outputs.get("c"), {name: outputs[f"next_{name}"] for name in self.state_spec}
+
+
+class KerasImagination:
+    """Imagination run by Keras itself, for NumPy arrays: what a dream runs on where there is no ONNX file.
+
+    Args:
+        model: the Imagination; compiled at the first call of each batch size.
+    """
+
+    def __init__(self, model: Imagination):
+        self.model, self.sizes, self.action_size, self.heads = model, model.sizes, model.action_size, model.heads
+        self.state_spec = model.state_spec
+
+    def __call__(self, action, temperature, noise, state):
+        """See interfaces.Imagination."""
+        inputs = {"action": action, "temperature": temperature} | {f"noise_{name}": noise[name] for name in self.model.noise_spec}
+        inputs |= {f"state_{name}": x for name, x in state.items()}
+        outputs = self.model.predict_on_batch(inputs)
+        following = {name: outputs[f"next_{name}"] for name in self.state_spec}
+        return outputs["z"], outputs["h"], outputs.get("c"), outputs.get("reward"), outputs.get("terminated"), following
+
+
+def load_memory(path: str | Path) -> keras.Model:
+    """M of a .keras file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is no model of ours.
+    """
+    import WorldModels.memory.mdn_rnn  # noqa: F401   registers the class with Keras
+
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} is missing; make it first: python -m WorldModels.train_memory")
+    return keras.models.load_model(path, compile=False)
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:

@@ -4,15 +4,11 @@ A maker holds plain values only, and what it imports, it imports when it is call
 never sees Keras. Knows which file holds which model; how a network or an environment works it does not know.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-PERCEPTION = "perception.onnx"
-BATCH = 100  # frames that V looks at at a time
+from WorldModels.opened import first_latents, lazy_decode, open_imagination, open_perception
 
 
 @dataclass(frozen=True)
@@ -70,55 +66,46 @@ def real_world(folder: str | Path, env: Any, *, features: str = "", latent: str 
                       env.frame_size, random_start, max_steps or env.max_steps)  # fmt: skip
 
 
-def open_perception(folder: str | Path):
-    """The perception of an iteration's folder: perception.onnx where it is, else vision.keras and memory.keras run by Keras.
+@dataclass(frozen=True)
+class DreamMaker:
+    """Makes dreams in whatever process calls it: `maker()` gives a DreamEnv, `maker(100)` a DreamVectorEnv of 100 lanes.
 
-    Raises:
-        FileNotFoundError: V or M is missing.
-        ValueError: a file is damaged, or V and M do not fit.
+    Args:
+        folder: an iteration's folder with M, its first latents, and V to show the dream.
+        how: fields of envs.lanes.Dreaming by name.
     """
-    folder = Path(folder)
-    if (folder / PERCEPTION).exists():
-        from WorldModels.envs.sessions import PerceptionSession
 
-        return PerceptionSession(folder / PERCEPTION)
-    for name, verb in (("vision.keras", "train_vision"), ("memory.keras", "train_memory")):
-        if not (folder / name).exists():
-            raise FileNotFoundError(f"{folder / name} is missing; make it first: python -m WorldModels.{verb}")
-    from WorldModels.models import load_perception
+    folder: str
+    how: dict
 
-    return load_perception(folder / "vision.keras", folder / "memory.keras")
+    def __call__(self, num_envs: int = 0, render_mode: str | None = None):
+        """The dream.
+
+        Raises:
+            FileNotFoundError: M or the first latents are missing.
+            ValueError: M lacks what the dream needs, or a setting is out of its range.
+        """
+        from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
+
+        parts = open_imagination(self.folder), lazy_decode(self.folder), first_latents(self.folder)
+        if num_envs:
+            return DreamVectorEnv(*parts, num_envs=num_envs, render_mode=render_mode, **self.how)
+        return DreamEnv(*parts, render_mode=render_mode, **self.how)
 
 
-def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in 0..1.
+def dream_world(folder: str | Path, experiment: Any, **changes: Any) -> DreamMaker:
+    """A maker of the dream of an experiment.
 
-    Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by Keras.
-
-    Raises:
-        FileNotFoundError: there is no V.
-        ValueError: a file is damaged.
+    Args:
+        folder: the iteration's folder.
+        experiment: settings with dream, env and controller.features.
+        changes: fields of envs.lanes.Dreaming that differ from the settings.
     """
-    folder = Path(folder)
-    if (folder / "encode.onnx").exists() and (folder / "decode.onnx").exists():
-        from WorldModels.envs.sessions import open_session
-
-        encoder, decoder = (open_session(folder / name, threads=0) for name in ("encode.onnx", "decode.onnx"))
-
-        def reconstruct(frames: np.ndarray) -> np.ndarray:
-            (mean,) = encoder.run(["mean"], {"observations": frames})
-            return decoder.run(["observations"], {"z": mean})[0]
-    else:
-        import keras
-
-        import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
-
-        vision = keras.models.load_model(folder / "vision.keras", compile=False)
-
-        def reconstruct(frames: np.ndarray) -> np.ndarray:
-            return keras.ops.convert_to_numpy(vision.decode(vision.encode(frames)[0]))
-
-    return lambda frames: np.concatenate([reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)])
+    dream = experiment.dream
+    how = {"features": experiment.controller.features, "temperature": dream.temperature, "reward": dream.reward,
+           "step_reward": dream.step_reward, "termination": dream.termination, "threshold": dream.threshold,
+           "max_steps": dream.max_steps or experiment.env.max_steps}  # fmt: skip
+    return DreamMaker(str(folder), how | changes)
 
 
 def controller_file(run: Any, iteration: int | None = None) -> Path:

@@ -31,12 +31,12 @@ def models():
 
 @pytest.fixture(scope="module")
 def folder(models, tmp_path_factory):
-    from WorldModels.models import Perception
+    from WorldModels.models import Imagination, Perception
 
     folder = tmp_path_factory.mktemp("run")
     vision, memory = models
     export.export_vision(vision, folder)
-    export.export_memory(memory, Perception(vision, memory), folder)
+    export.export_memory(memory, Perception(vision, memory), Imagination(memory), folder)
     return folder
 
 
@@ -122,7 +122,7 @@ def test_what_earlier_weights_left_is_removed_where_nothing_can_be_exported(tmp_
     (tmp_path / "memory.keras").touch()
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(ImportError, match="SavedModel and ONNX skipped"):
-        export.export_memory(None, None, tmp_path)
+        export.export_memory(None, None, None, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["memory.keras"]
 
 

@@ -19,6 +19,7 @@ RULES = {
     "envs": ({"numpy", "gymnasium", "onnxruntime", "PIL", "pygame", "Box2D"}, BOTTOM | {"envs"}),
     "vision": ({"keras", "numpy"}, BOTTOM | {"vision"}),
     "memory": ({"keras", "numpy"}, BOTTOM | {"memory"}),
+    "playing": ({"numpy", "gymnasium", "pygame", "PIL"}, BOTTOM | {"playing"}),
     "control": ({"numpy", "gymnasium", "cma", "tqdm"}, BOTTOM | {"control", "episodes", "envs"}),
     "figures": ({"numpy", "matplotlib", "imageio", "av", "PIL"}, BOTTOM | {"figures", "episodes"}),
     "export": ({"keras", "tensorflow", "onnx", "onnxruntime", "tf2onnx", "numpy"}, BOTTOM | {"export"}),
@@ -67,7 +68,7 @@ def test_a_verb_imports_nothing_heavy_at_module_level(path):
         return
     for module, line, at_module_level in imports(path):
         root, *rest = module.split(".")
-        light = root in STANDARD | {"numpy", "gymnasium"} or (root == "WorldModels" and (not rest or rest[0] in BOTTOM))
+        light = root in STANDARD | {"numpy", "gymnasium"} or (root == "WorldModels" and (not rest or rest[0] in BOTTOM | {"opened"}))
         assert light or not at_module_level, f"{path}:{line} imports {module} at module level: a spawned worker would pay for it"
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from WorldModels import export
-from WorldModels.worlds import WorldMaker, open_perception
+from WorldModels.opened import open_perception
+from WorldModels.worlds import WorldMaker
 
 BATCH, Z, A = 2, 4, 3
 
@@ -33,12 +34,12 @@ def run_folder(models, tmp_path_factory):
     """An iteration's folder with all that is exported."""
     if export.unavailable():
         pytest.skip(export.unavailable())
-    from WorldModels.models import Perception
+    from WorldModels.models import Imagination, Perception
 
     vision, memory = models
     folder = tmp_path_factory.mktemp("run")
     export.export_vision(vision, folder)
-    export.export_memory(memory, Perception(vision, memory), folder)
+    export.export_memory(memory, Perception(vision, memory), Imagination(memory), folder)
     return folder
 
 

@@ -11,7 +11,7 @@ import onnxruntime
 
 from WorldModels.interfaces import State
 
-STATE, NEXT = "state_", "next_"
+STATE, NEXT, NOISE = "state_", "next_", "noise_"
 
 
 class PerceptionSession:
@@ -50,6 +50,41 @@ class PerceptionSession:
             inputs[STATE + name] = state[name]
         outputs = dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
         return outputs["z"], outputs["h"], outputs.get("c"), {name: outputs[NEXT + name] for name in self.state_spec}
+
+
+class ImaginationSession:
+    """M as the world of a dream, from imagination.onnx: see interfaces.Imagination.
+
+    Args:
+        path: imagination.onnx.
+        threads: of one call.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no imagination that ONNX Runtime can open.
+    """
+
+    def __init__(self, path: str | Path, threads: int = 1):
+        self._session = open_session(path, threads)
+        inputs = {x.name: tuple(x.shape[1:]) for x in self._session.get_inputs()}
+        outputs = {x.name: x.shape for x in self._session.get_outputs()}
+        self._names = list(outputs)
+        self._noise = [name.removeprefix(NOISE) for name in inputs if name.startswith(NOISE)]
+        self.state_spec = {name.removeprefix(STATE): shape for name, shape in inputs.items() if name.startswith(STATE)}
+        missing = {"action", "temperature", NOISE + "normal"} - set(inputs)
+        missing |= ({"z", "h"} | {NEXT + name for name in self.state_spec}) - set(outputs)
+        if missing:
+            raise ValueError(f"{path}: expected an imagination with {', '.join(sorted(missing))}, received another model.")
+        self.sizes = {name: outputs[name][-1] for name in ("z", "h", "c") if name in outputs}
+        self.action_size, self.heads = inputs["action"][0], tuple(name for name in ("reward", "terminated") if name in outputs)
+
+    def __call__(self, action, temperature, noise, state):
+        """See interfaces.Imagination."""
+        inputs = {"action": action, "temperature": temperature} | {NOISE + name: noise[name] for name in self._noise}
+        inputs |= {STATE + name: state[name] for name in self.state_spec}
+        outputs = dict(zip(self._names, self._session.run(self._names, inputs), strict=True))
+        following = {name: outputs[NEXT + name] for name in self.state_spec}
+        return outputs["z"], outputs["h"], outputs.get("c"), outputs.get("reward"), outputs.get("terminated"), following
 
 
 def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:

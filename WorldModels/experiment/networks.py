@@ -121,3 +121,8 @@ class ControllerSettings:
         within(self, "steps", 0, 10**12)
         if self.generations == 0 and self.steps == 0:
             raise ValueError("--controller.generations, --controller.steps: expected one of them above 0, received 0 and 0.")
+
+    @property
+    def seen(self) -> str:
+        """The z that C sees, "mean" or "sampled": a dream has no mean, so one that has dreamt sees sampled z in the real world too."""
+        return self.latent if self.world == "real" else "sampled"

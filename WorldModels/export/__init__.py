@@ -10,7 +10,7 @@ from pathlib import Path
 from WorldModels.experiment.files import remove
 
 VISION_FILES = ("vision", "encode.onnx", "decode.onnx")
-MEMORY_FILES = ("memory", "memory_step.onnx", "memory_sample.onnx", "memory_sequence.onnx", "perception.onnx")
+MEMORY_FILES = ("memory", "memory_step.onnx", "memory_sample.onnx", "memory_sequence.onnx", "perception.onnx", "imagination.onnx")
 NEEDED = ("tensorflow", "tf2onnx", "onnx", "onnxruntime")
 SKIPPED = "SavedModel and ONNX skipped: "
 
@@ -43,13 +43,14 @@ def export_vision(vision, folder: str | Path) -> None:
         onnx.export_onnx(vision, Path(folder) / f"{end.name}.onnx", end)
 
 
-def export_memory(memory, perception, folder: str | Path) -> None:
-    """Write M's files into an iteration's folder: memory/ (SavedModel: step, sample, sequence), an ONNX file of each, and
-    perception.onnx, which the workers run; see `export_vision`.
+def export_memory(memory, perception, imagination, folder: str | Path) -> None:
+    """Write M's files into an iteration's folder: memory/ (SavedModel: step, sample, sequence), an ONNX file of each,
+    perception.onnx, which the workers run, and imagination.onnx, which a dream runs; see `export_vision`.
 
     Args:
         memory: M.
         perception: a models.Perception of V and this M.
+        imagination: a models.Imagination of this M.
         folder: where to.
 
     Raises:
@@ -64,6 +65,7 @@ def export_memory(memory, perception, folder: str | Path) -> None:
     for end in ends:
         onnx.export_onnx(memory, Path(folder) / f"memory_{end.name}.onnx", end)
     onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
+    onnx.export_onnx(imagination, Path(folder) / "imagination.onnx", endpoints.of_imagination(imagination))
 
 
 def _begin(folder: str | Path, names: tuple[str, ...]) -> None:

@@ -87,6 +87,11 @@ def of_perception(perception) -> Endpoint:
     return Endpoint("perception", perception, (perception.input_specs(),))
 
 
+def of_imagination(imagination) -> Endpoint:
+    """One step in a dream; see models.Imagination."""
+    return Endpoint("imagination", imagination, (imagination.input_specs(),))
+
+
 def _spec(name: str, *shape: int | None, dtype: str = "float32") -> keras.InputSpec:
     return keras.InputSpec(dtype=dtype, shape=(None, *shape), name=name)
 
