@@ -10,6 +10,7 @@ VERBS = {
     "train_memory": "series/ -> memory.keras: learn to remember and predict",
     "train_controller": "vision + memory -> controller/: evolve a driver",
     "evaluate": "all of it -> evaluation.json, videos: the score on 100 test tracks",
+    "play": "drive yourself: in the real game, as V sees it, or in the dream",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",
 }

@@ -1,0 +1,169 @@
+"""A person drives: in the real game, in the game as V sees it, or in the dream.
+
+    python -m WorldModels.play carracing                                   # the real game
+    python -m WorldModels.play carracing --world latent                    # V's frame beside what V makes of it
+    python -m WorldModels.play takecover --world dream --temperature 1.3   # M is the world
+
+Arrow keys drive; m hands over to the trained controller and back; space pauses, . steps once while paused; [ and ] lower and
+raise the temperature of a dream; r restarts, n takes another track, game or dream; g saves a GIF of the last ten seconds in
+play/ of the iteration's folder; Esc quits. Reads the run's folder only, so it may run while another verb does.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from WorldModels.experiment.command import one_line, run_verb
+from WorldModels.experiment.fields import free
+from WorldModels.experiment.results import Run
+from WorldModels.experiment.settings import Experiment
+
+FIRST_SEED = 8_000_000  # of the tracks that people drive on; neither training, validation nor test draws from here
+GIF_WIDTH = 256  # pixels of a picture in a GIF, or a little less: small pictures are enlarged
+NEEDS = {"real": {}, "latent": {"vision.keras": "train_vision"},
+         "dream": {"memory.keras": "train_memory", "first_latents.npz": "encode", "vision.keras": "train_vision"}}  # fmt: skip
+SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "the dream"}
+
+
+@dataclass(frozen=True)
+class PlaySettings(Experiment):
+    """An experiment, and where in it the person drives."""
+
+    world: Literal["real", "latent", "dream"] = free("real")  # the game; the game as V sees it; M's dream
+    temperature: float | None = free(None)  # of the dream; default --dream.temperature
+    frames: int = free(0)  # stop after so many thirtieths of a second (0: when the window is closed)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
+            raise ValueError(f"--temperature: expected a positive number, received {self.temperature}.")
+        if self.frames < 0:
+            raise ValueError(f"--frames: expected 0 or more, received {self.frames}.")
+
+
+def play(run: Run) -> None:
+    """Open the world and the window, and go on until the person quits."""
+    settings = run.experiment
+    for name, verb in NEEDS[settings.world].items():
+        run.need(name, verb)
+    from WorldModels.playing.window import Window, need_screen
+
+    need_screen()
+    session = open_session(run)
+    window = Window(f"{settings.name}, {SEEN[settings.world]}", session.pictures)
+    try:
+        go_on(session, window, settings.frames)
+    except KeyboardInterrupt:  # Ctrl-C in the terminal is as good as Esc in the window
+        pass
+    finally:
+        window.close()
+        session.world.close()
+
+
+def go_on(session, window, frames: int = 0) -> None:
+    """Keys, a step and a picture, thirty times a second, until the person quits or so many `frames` are shown."""
+    shown, told = 0, ""
+    while not session.over:
+        window.hear(session)
+        session.tick()
+        window.show(session)
+        if session.message not in ("", told):
+            print(session.message, flush=True)  # there it can be copied
+        told, shown = session.message, shown + 1
+        if shown == frames:
+            return
+        window.wait()
+
+
+def open_session(run: Run):
+    """The session of an open run: the world that --world names, its pictures, and the controller where there is one."""
+    from WorldModels.playing.hands import Hands
+    from WorldModels.playing.session import Session
+
+    settings = run.experiment
+    dream = settings.world == "dream"
+    world, driver, no_driver = _dream(run) if dream else _game(run)
+    return Session(world, Hands(settings.env.id, world.action_space.shape[0]), _look(run, world), driver=driver, no_driver=no_driver,
+                   temperature=_temperature(settings) if dream else None, first_seed=FIRST_SEED,
+                   save=lambda clip: save_gif(run.path / "play", clip))  # fmt: skip
+
+
+def _temperature(settings: PlaySettings) -> float:
+    return settings.dream.temperature if settings.temperature is None else settings.temperature
+
+
+def _game(run: Run) -> tuple[Any, Any, str]:
+    """The real world, seen through V and M where those and C are there, and C; else bare, None, and a line that says why."""
+    from WorldModels.worlds import controller_file, driven, real_world
+
+    bare = real_world(run.path, run.experiment.env)()
+    try:
+        for name, verb in (("vision.keras", "train_vision"), ("memory.keras", "train_memory")):
+            run.need(name, verb)
+        return *driven(bare, controller_file(run), run.path), ""
+    except (FileNotFoundError, ValueError) as error:
+        return bare, None, one_line(error)
+
+
+def _dream(run: Run) -> tuple[Any, Any, str]:
+    """The dream, with C's features where there is a C, and C; else None and a line that says why."""
+    from WorldModels.control.controller import Controller, ControllerPolicy
+    from WorldModels.worlds import controller_file, dream_world
+
+    settings = run.experiment
+    how = {"temperature": _temperature(settings)}
+    try:
+        shape, parameters, _ = Controller.load(controller_file(run))
+    except (FileNotFoundError, ValueError) as error:
+        return dream_world(run.path, settings, **how)(), None, one_line(error)
+    world = dream_world(run.path, settings, **how, features=shape.features)()
+    if world.observation_space.shape != (shape.feature_size,):
+        return world, None, f"expected a controller for {world.observation_space.shape[0]} features, as M gives, found one for " \
+                            f"{shape.feature_size}: evolve it again: {run.command('train_controller')}"  # fmt: skip
+    return world, ControllerPolicy(shape, parameters), ""
+
+
+def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
+    """What is shown of a world, from an observation and its info."""
+    kind = run.experiment.world
+    if kind != "latent":
+        return lambda observation, info: {kind: world.render()}
+    from WorldModels.figures.videos import as_uint8
+    from WorldModels.opened import open_reconstruction
+
+    reconstruct = open_reconstruction(run.path)
+
+    def both(observation, info):
+        frame = info.get("frame", observation)
+        return {"frame": frame, "reconstruction": as_uint8(reconstruct(frame[None])[0])}
+
+    return both
+
+
+def save_gif(folder: Path, clip: list[dict[str, np.ndarray]]) -> Path:
+    """Write a clip of pictures side by side as the next NNN.gif of a folder, whole or not at all; gives the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from WorldModels.figures.videos import side_by_side, write_gif
+    from WorldModels.playing.session import CLIP_EVERY, FPS
+
+    clips = {name: [pictures[name] for pictures in clip] for name in clip[0]}
+    width = max(frames[0].shape[1] for frames in clips.values())
+    taken = [int(path.stem) for path in folder.glob("*.gif") if path.stem.isdigit()]
+    file = folder / f"{max(taken, default=-1) + 1:03}.gif"
+    write_gif(file, side_by_side(clips, max(1, GIF_WIDTH // width)), FPS / CLIP_EVERY, every=1)
+    return file
+
+
+def main(argv: list[str] | None = None) -> None:
+    run_verb("play", play, argv, __doc__, PlaySettings, reads_only=True)
+
+
+if __name__ == "__main__":
+    main()

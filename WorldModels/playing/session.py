@@ -1,0 +1,171 @@
+"""One person's session in a world: what each key does, and what a tick of the clock does.
+
+Knows a world, a driver and a picture as things that it is handed; neither window nor files.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+from PIL import Image
+
+from WorldModels.playing.hands import ARROWS, Hands
+
+FPS = 30  # ticks a second
+CLIP_SECONDS = 10  # of what was seen last that `g` saves
+MESSAGE_SECONDS = 6
+CLIP_EVERY = 2  # of all ticks, those that a clip shows
+CLIP_WIDTH = 320  # pixels of a picture in a clip; wider ones are made a half, a third ... as wide
+TEMPERATURE_STEP = 0.05
+Pictures = dict[str, np.ndarray]  # name -> (H, W, 3) uint8, shown side by side
+
+
+class Session:
+    """A world that somebody drives, one step a tick.
+
+    Args:
+        world: the environment.
+        hands: the person.
+        look: (observation, info) to the pictures to show.
+        driver: the trained controller, where there is one; else `no_driver` says in a line why not.
+        temperature: of a dream, which may be changed; None: the world is none.
+        first_seed: of the first episode; each further one counts up.
+        save: writes a clip, a list of pictures at FPS / CLIP_EVERY a second, and gives its file.
+
+    Attributes:
+        steps, return_: of the present episode.
+        paused, ended: whether the clock stands still; `ended` is a line that says how, empty while it goes on.
+        trained: whether the controller drives.
+        message: a line for the person, for a while.
+        over: whether the person has quit.
+    """
+
+    def __init__(self, world: gymnasium.Env, hands: Hands, look: Callable[[Any, dict], Pictures], *, driver: Any = None,
+                 no_driver: str = "", temperature: float | None = None, first_seed: int = 0,
+                 save: Callable[[list[Pictures]], Path] | None = None):  # fmt: skip
+        self.world, self.hands, self.driver, self.no_driver = world, hands, driver, no_driver
+        self.temperature, self.save_clip, self._look = temperature, save, look
+        self.first_seed = self.seed = first_seed
+        self.paused = self.trained = self.over = False
+        self.clip: deque[Pictures] = deque(maxlen=CLIP_SECONDS * FPS // CLIP_EVERY)
+        self.say("")
+        self.restart()
+
+    @property
+    def episode(self) -> int:
+        """Number of the present track, game or dream, from 1."""
+        return self.seed - self.first_seed + 1
+
+    def press(self, key: str) -> None:
+        """A key goes down: an arrow's name, one of KEYS, or any other, which does nothing."""
+        if key in ARROWS:
+            self.hands.held.add(key)
+        elif key in KEYS:
+            KEYS[key](self)
+
+    def release(self, key: str) -> None:
+        """A key goes up."""
+        self.hands.held.discard(key)
+
+    def release_all(self) -> None:
+        """The window is no longer the one that hears of keys."""
+        self.hands.held.clear()
+
+    def tick(self) -> None:
+        """A thirtieth of a second has gone by."""
+        self._left -= 1
+        if self._left <= 0:
+            self.message = ""
+        if not (self.paused or self.ended):
+            self._step()
+
+    def say(self, line: str, seconds: float = MESSAGE_SECONDS) -> None:
+        """Show a line for a while."""
+        self.message, self._left = line, int(seconds * FPS)
+
+    def restart(self) -> None:
+        """The same track, game or dream from its beginning."""
+        self.observation, info = self.world.reset(seed=self.seed)
+        for policy in filter(None, (self.hands, self.driver)):
+            policy.reset(self.seed)
+        self.steps, self.return_, self.ended = 0, 0.0, ""
+        self._set_temperature()
+        self._show(info)
+
+    def another(self) -> None:
+        """The next track, game or dream."""
+        self.seed += 1
+        self.restart()
+
+    def hand_over(self) -> None:
+        """From the person to the controller, or back."""
+        if self.driver is None:
+            return self.say(self.no_driver, 2 * MESSAGE_SECONDS)
+        self.trained = not self.trained
+
+    def pause(self) -> None:
+        """Stand still, or go on."""
+        self.paused = not self.paused
+
+    def step_once(self) -> None:
+        """One step while paused."""
+        if not self.paused:
+            return self.say("pause first (space), then . steps once")
+        if not self.ended:
+            self._step()
+
+    def warmer(self) -> None:
+        """Raise the temperature of a dream."""
+        self._change_temperature(TEMPERATURE_STEP)
+
+    def cooler(self) -> None:
+        """Lower the temperature of a dream."""
+        self._change_temperature(-TEMPERATURE_STEP)
+
+    def save(self) -> None:
+        """Save what was seen last."""
+        try:
+            file = self.save_clip(list(self.clip))
+        except OSError as error:
+            return self.say(f"not saved: {error.filename or 'file'}: {error.strerror or error}", 2 * MESSAGE_SECONDS)
+        self.say(f"saved {len(self.clip) * CLIP_EVERY / FPS:.1f} seconds: {file}", 2 * MESSAGE_SECONDS)
+
+    def quit(self) -> None:
+        """Make an end of it."""
+        self.over = True
+
+    def _step(self) -> None:
+        driver = self.driver if self.trained else self.hands
+        self.observation, reward, terminated, truncated, info = self.world.step(driver.act(self.observation))
+        self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
+        if terminated or truncated:
+            why = "lap finished" if info.get("lap_finished") else "out of time" if truncated and not terminated else "the end"
+            self.ended = f"{why} after {self.steps} steps: r once more, n another"
+        self._show(info)
+
+    def _show(self, info: dict) -> None:
+        self.pictures = self._look(self.observation, info)
+        if self.steps % CLIP_EVERY == 0:
+            self.clip.append({name: _small(picture) for name, picture in self.pictures.items()})
+
+    def _change_temperature(self, difference: float) -> None:
+        if self.temperature is None:
+            return self.say("only a dream has a temperature: --world dream")
+        self.temperature = max(TEMPERATURE_STEP, round(self.temperature + difference, 4))
+        self._set_temperature()
+
+    def _set_temperature(self) -> None:
+        if self.temperature is not None:
+            self.world.unwrapped.temperature = self.temperature
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    factor = -(-picture.shape[1] // CLIP_WIDTH)
+    return np.asarray(Image.fromarray(picture).reduce(factor)) if factor > 1 else picture
+
+
+KEYS = {"m": Session.hand_over, "space": Session.pause, ".": Session.step_once, "[": Session.cooler, "]": Session.warmer,
+        "r": Session.restart, "n": Session.another, "g": Session.save, "escape": Session.quit}  # fmt: skip

@@ -1,0 +1,147 @@
+"""A window for a session: keys in, pictures and figures out. Knows pygame and the session, no world."""
+
+import os
+
+import numpy as np
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+import pygame  # noqa: E402
+
+from WorldModels.playing.session import FPS, Session  # noqa: E402
+
+NAMES = {pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_SPACE: "space",
+         pygame.K_ESCAPE: "escape"}  # fmt: skip
+BACKGROUND, TEXT, DIM, BRIGHT = (24, 26, 30), (235, 235, 235), (150, 155, 165), (255, 196, 80)
+SMALL, MIDDLE, LARGE = 20, 22, 40  # sizes of letters
+MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around all, above a picture, below all pictures
+WIDTH, HEIGHT = 640, 480  # pixels that the pictures fill at first, or a little less
+NARROWEST = 640  # pixels of a window
+
+
+class Window:
+    """A window that shows a session's pictures as large as whole pixels allow, each pixel a square.
+
+    Args:
+        world: its name.
+        pictures: the first ones; they decide the window's size, which may be changed later.
+
+    Raises:
+        ValueError: there is no screen.
+    """
+
+    def __init__(self, world: str, pictures: dict[str, np.ndarray]):
+        need_screen()
+        pygame.font.init()
+        self.world = world
+        self.fonts = {size: pygame.font.Font(None, size) for size in (SMALL, MIDDLE, LARGE)}
+        width, height = _extent(pictures)
+        scale = max(1, min(WIDTH // width, HEIGHT // height))
+        size = (max(NARROWEST, scale * width + (len(pictures) + 1) * MARGIN), scale * height + 2 * MARGIN + LABEL + PANEL)
+        self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
+        pygame.display.set_caption(f"WorldModels: {world}")
+        self.clock = pygame.time.Clock()
+
+    def hear(self, session: Session) -> None:
+        """Hand the session all keys that were touched since the last time."""
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                session.quit()
+            elif event.type == pygame.KEYDOWN:
+                session.press(key_name(event))
+            elif event.type == pygame.KEYUP:
+                session.release(key_name(event))
+            elif event.type == pygame.WINDOWFOCUSLOST:
+                session.release_all()
+
+    def show(self, session: Session) -> None:
+        """Draw the session as it is now."""
+        self.surface = pygame.display.get_surface()  # a new one where the window was resized
+        self.surface.fill(BACKGROUND)
+        self._draw_pictures(session.pictures)
+        self._draw_panel(session)
+        pygame.display.flip()
+
+    def wait(self) -> None:
+        """Until the next thirtieth of a second."""
+        self.clock.tick(FPS)
+
+    def close(self) -> None:
+        """Close the window."""
+        pygame.display.quit()
+
+    def _draw_pictures(self, pictures: dict[str, np.ndarray]) -> None:
+        room = self.surface.get_width() - (len(pictures) + 1) * MARGIN, self.surface.get_height() - PANEL - LABEL - 2 * MARGIN
+        width, height = _extent(pictures)
+        scale = min(room[0] / width, room[1] / height)
+        scale = max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)  # a window too small for it gets a smaller picture
+        x = (self.surface.get_width() - int(scale * width) - (len(pictures) - 1) * MARGIN) // 2
+        for name, picture in pictures.items():
+            small = pygame.image.frombuffer(np.ascontiguousarray(picture), picture.shape[1::-1], "RGB")
+            large = pygame.transform.scale(small, (int(scale * small.get_width()), int(scale * small.get_height())))
+            self._write(name, MIDDLE, DIM, (x, MARGIN))
+            self.surface.blit(large, (x, MARGIN + LABEL))
+            x += large.get_width() + MARGIN
+
+    def _draw_panel(self, session: Session) -> None:
+        width, top = self.surface.get_width(), self.surface.get_height() - PANEL
+        x = self._write(f"return {session.return_:.1f}", LARGE, TEXT, (MARGIN, top))
+        self._write(f"step {session.steps}", LARGE, TEXT, (max(x + 2 * MARGIN, MARGIN + 230), top))
+        state = "ended" if session.ended else "paused" if session.paused else ""
+        self._write(state, LARGE, BRIGHT, (width - MARGIN - self.fonts[LARGE].size(state)[0], top))
+        who = session.driver.name if session.trained else session.hands.name
+        facts = [self.world, f"number {session.episode}", f"driving: {who}"]
+        keys = ["arrows drive", "m hand over", "space pause", ". one step", "r once more", "n another", "g GIF", "Esc quit"]
+        if session.temperature is not None:
+            facts.append(f"temperature {session.temperature:.2f}")
+            keys.insert(4, "[ ] temperature")
+        lines = [(line, MIDDLE, TEXT) for line in self._wrapped(facts, MIDDLE, " " * 5)]
+        lines += [(line, SMALL, DIM) for line in self._wrapped(keys, SMALL, " " * 5)]
+        lines += [(line, SMALL, BRIGHT) for line in self._wrapped((session.message or session.ended).split(), SMALL, " ")]
+        top += LARGE
+        for line, size, colour in lines:
+            self._write(line, size, colour, (MARGIN, top))
+            top += size - 1
+
+    def _write(self, text: str, size: int, colour, place: tuple[int, int]) -> int:
+        """Write a line; where it ends, in pixels from the left."""
+        words = self.fonts[size].render(text, True, colour)
+        self.surface.blit(words, place)
+        return place[0] + words.get_width()
+
+    def _wrapped(self, parts: list[str], size: int, gap: str) -> list[str]:
+        """Parts with gaps between them, in as many lines as the window's width makes of them."""
+        room, lines = self.surface.get_width() - 2 * MARGIN, []
+        for part in parts:
+            longer = f"{lines[-1]}{gap}{part}" if lines else part
+            if lines and self.fonts[size].size(longer)[0] <= room:
+                lines[-1] = longer
+            else:
+                lines.append(part)
+        return lines
+
+
+def _extent(pictures: dict[str, np.ndarray]) -> tuple[int, int]:
+    """Width and height of pictures side by side, in their own pixels."""
+    return sum(picture.shape[1] for picture in pictures.values()), max(picture.shape[0] for picture in pictures.values())
+
+
+def key_name(event) -> str:
+    """A key as sessions call it: by what it types where that is a sign, so that any keyboard's brackets will do."""
+    typed = getattr(event, "unicode", "")
+    return NAMES.get(event.key) or (typed if typed and not typed.isspace() and typed.isprintable() else pygame.key.name(event.key))
+
+
+def need_screen() -> None:
+    """Open the connection to a screen.
+
+    Raises:
+        ValueError: there is none, or SDL took one that nobody sees without being told to.
+    """
+    try:
+        pygame.display.init()
+        driver = pygame.display.get_driver()
+    except pygame.error as error:
+        driver = str(error)
+    if not pygame.display.get_init() or (driver in ("dummy", "offscreen") and not os.environ.get("SDL_VIDEODRIVER")):
+        raise ValueError(f"display: expected a screen to open a window on, received none ({driver}); play where there is one "
+                         "(at the machine, or through ssh -X), or set SDL_VIDEODRIVER=dummy to run unseen.")  # fmt: skip
