@@ -1,11 +1,12 @@
 """Evolve a driver that sees through V and M: vision + memory -> 0/controller/best.npz
 
-    python -m WorldModels.train_controller carracing                          # laptop scale
-    python -m WorldModels.train_controller carracing --controller.target-return 900
+    python -m WorldModels.train_controller carracing                             # laptop scale, in the real world
+    python -m WorldModels.train_controller carracing --controller.world dream    # wholly in the dream
+    python -m WorldModels.train_controller carracing --controller.world mixed    # in the dream, and then on in the real world
 
-CMA-ES (paper section A.4): every generation a population drives full episodes in worker processes; the mean of the
-distribution is what is delivered, scored now and then on validation tracks; the mean with the highest score so far is
-best.npz. Killed anywhere, the same command goes on to identical numbers.
+CMA-ES (paper section A.4): every generation a population drives full episodes, in worker processes or, dreaming, in one
+compiled loop; the mean of the distribution is what is delivered, scored now and then on validation tracks or dreams; the mean
+with the highest score so far is best.npz. Killed anywhere, the same command goes on to identical numbers.
 """
 
 from pathlib import Path
@@ -13,84 +14,67 @@ from pathlib import Path
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.results import Run
 
-# Seeds of tracks: training draws from 10 million upwards, so that these are never trained on.
-VALIDATION_TRACKS = 2_000_000
-TRAINING_TRACKS = (10_000_000, 2**31)
-
 
 def train_controller(run: Run) -> None:
     """Have an evolved driver in 0/controller, at the present budget."""
-    from WorldModels.control.executors import Executor, cores
-    from WorldModels.control.scoring import DriverMaker
+    from WorldModels.evolve import controller_shape
     from WorldModels.experiment.files import hash_files
-    from WorldModels.worlds import real_world
+    from WorldModels.iterations import hashes, mean_before, parameters_of
 
-    experiment, folder = run.experiment, run.path / "controller"
+    folder, world = run.path / "controller", run.experiment.controller.world
     inputs = {"vision": hash_files([run.need("vision.keras", "train_vision")]),
               "memory": hash_files([run.need("memory.keras", "train_memory")])}  # fmt: skip
-    stage = run.stage("controller", inputs)
+    before = mean_before(run)
+    stage = run.stage("controller", inputs | (hashes(run, before) if before else {}))
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
-    settings = experiment.controller
-    world = real_world(run.path, experiment.env, features=settings.features, latent=settings.latent)
-    maker = DriverMaker(world, _controller(experiment, action_size=_action_size(experiment)))
-    stage.begin()
-    with Executor(maker, experiment.workers or cores(), say=run.say) as executor:
-        generations = _generations(run, folder, maker.controller, executor)
-        if generations.progress.generation:
-            run.say(f"train_controller: goes on after generation {generations.progress.generation}.")
-        progress = generations.run()
+    controller = controller_shape(run)
+    mean, progress = parameters_of(before, controller) if before else None, None
+    if world != "real":
+        progress = _dream(run, stage, folder / "dream" if world == "mixed" else folder, controller, mean)
+    if world == "mixed":
+        mean = parameters_of(folder / "dream" / "mean.npz", controller)
+    if world != "dream":
+        progress = _drive(run, stage, folder, controller, mean)
     stage.finish(generation=progress.generation, frames=progress.frames, best_generation=progress.best_generation)
-    run.say(
-        f"train_controller: {progress.generation} generations, {progress.frames:,} steps of the environment, "
-        f"{progress.seconds / 60:.1f} min. Best mean: generation {progress.best_generation}, {progress.best:.0f} over "
-        f"{settings.validation_rollouts} validation tracks, in {folder / 'best.npz'}."
-    )
 
 
-def _controller(experiment, action_size: int):
-    from WorldModels.control.controller import Controller
+def _dream(run: Run, stage, folder: Path, controller, mean):
+    """Evolve in the dream; first show how true it is to the policies that do not look."""
+    from WorldModels.evolve import dream_generations
+    from WorldModels.gates import show_gates
 
-    s = experiment.controller
-    return Controller(s.features, experiment.vision.latent_size, experiment.memory.lstm_size, action_size=action_size,
-                      num_hidden=s.num_hidden, bias=s.bias, latent=s.latent)  # fmt: skip
+    generations = dream_generations(run, folder, controller, mean)
+    stage.begin()
+    if not generations.finished:
+        show_gates(run)
+    return _evolve(run, generations, "steps of dreams", "validation dreams")
 
 
-def _action_size(experiment) -> int:
+def _drive(run: Run, stage, folder: Path, controller, mean):
+    """Evolve in the real world, in worker processes."""
+    from WorldModels.control.executors import Executor, cores
+    from WorldModels.control.scoring import DriverMaker
+    from WorldModels.evolve import real_generations
     from WorldModels.worlds import real_world
 
-    env = real_world("", experiment.env)()
-    try:
-        return env.action_space.shape[0]
-    finally:
-        env.close()
+    settings = run.experiment.controller
+    world = real_world(run.path, run.experiment.env, features=settings.features, latent=settings.seen)
+    stage.begin()
+    with Executor(DriverMaker(world, controller), run.experiment.workers or cores(), say=run.say) as executor:
+        return _evolve(run, real_generations(run, folder, controller, executor, mean), "steps of the environment", "validation tracks")
 
 
-def _generations(run: Run, folder: Path, controller, executor):
-    """The evolution in the folder, its population and its mean driving in the executor's workers."""
-    from WorldModels.control.evolution import OPTIMIZERS
-    from WorldModels.control.generations import Generations
-    from WorldModels.control.scoring import lengths_of, returns_of, score
-    from WorldModels.events import event_writer
-
-    settings, max_steps = run.experiment.controller, run.experiment.env.max_steps
-
-    def score_population(parameters, generation, rollouts, heard):
-        shape = (rollouts,) if settings.common_tracks else (len(parameters), rollouts)
-        tracks = run.rng("tracks", generation).integers(*TRAINING_TRACKS, shape)
-        results = score(executor, parameters, tracks, max_steps, hopeless_steps=settings.hopeless_steps,
-                        heard=lambda result: heard(result.length))  # fmt: skip
-        return returns_of(results), lengths_of(results)
-
-    def validate(mean):
-        tracks = range(VALIDATION_TRACKS, VALIDATION_TRACKS + settings.validation_rollouts)
-        return returns_of(score(executor, mean[None], tracks, max_steps))[0]
-
-    evolution = OPTIMIZERS[settings.optimizer](
-        controller.num_parameters, settings.population_size, settings.sigma, run.rng("evolution")
+def _evolve(run: Run, generations, unit: str, validated: str):
+    if generations.progress.generation:
+        run.say(f"train_controller: goes on after generation {generations.progress.generation}.")
+    progress = generations.run()
+    run.say(
+        f"train_controller: {progress.generation} generations, {progress.frames:,} {unit}, {progress.seconds / 60:.1f} min. "
+        f"Best mean: generation {progress.best_generation}, {progress.best:.0f} over "
+        f"{generations.settings.validation_rollouts} {validated}, in {generations.folder / 'best.npz'}."
     )
-    return Generations(folder, controller, evolution, settings, score_population, validate,
-                       event_writer(run.path / "tensorboard" / "controller", run.say))  # fmt: skip
+    return progress
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from fake_world import CONTROLLER, Line
 
 from WorldModels import train_controller as verb
 from WorldModels.control.controller import Controller
+from WorldModels.evolve import VALIDATION_TRACKS
 
 
 def line_world(folder, env, **settings):
@@ -65,7 +66,7 @@ def test_candidates_share_tracks_or_not(folder, monkeypatch):
     train(folder, "--controller.rollouts", "3")
     train(folder, "--controller.rollouts", "3", "--controller.no-common-tracks", "--force")
     assert [shape for shape, _ in seen] == [(3,), None, (3,), None, (4, 3), None, (4, 3), None]
-    assert {first for shape, first in seen if shape is None} == {verb.VALIDATION_TRACKS}
+    assert {first for shape, first in seen if shape is None} == {VALIDATION_TRACKS}
     assert all(first >= 10_000_000 for shape, first in seen if shape == (3,)) and seen[0][1] != seen[2][1]
 
 
