@@ -10,9 +10,11 @@ one that never moves. A killed run, started again with the same command, gives t
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic, hash_files
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.results import Run, rng
 
 LEAST_EPOCH = 25  # steps between two rows where steps are counted and one pass is shorter
 HELD_OUT_BATCH = 50  # episodes at a time
@@ -21,15 +23,20 @@ HELD_OUT_BATCH = 50  # episodes at a time
 def train_memory(run: Run) -> None:
     """Have a trained M in 0/memory.keras."""
     from WorldModels.episodes.episode import list_episodes
+    from WorldModels.iterations import hashes, take_weights, weights_before
 
     files = list_episodes(run.need("series", "encode"))
     vision_file = run.need("vision.keras", "train_vision")
-    stage = run.stage("memory", {"series": hash_files(files)})
+    before = weights_before(run, "memory.keras", "train_memory")
+    stage = run.stage("memory", {"series": hash_files(files)} | (hashes(run, before) if before else {}))
     if stage.complete and (run.path / "memory.keras").exists():
         return run.say(f"train_memory: {run.path / 'memory.keras'} is there already; a larger --memory.steps or --memory.epochs goes on.")
     training, held_out = _split(run)
     memory = _memory(run, training[0])
-    rows = _fit(run, stage, memory, training, held_out)
+    if before:
+        take_weights(memory, before)
+        run.say(f"train_memory: goes on from {before}.")
+    rows = _fit(run, stage, memory, training, held_out, goes_on=bool(before))
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -40,15 +47,19 @@ def train_memory(run: Run) -> None:
 
 
 def _split(run: Run) -> tuple[list, list]:
-    """Series to train on, and whole episodes held out."""
+    """Series to train on, and whole episodes held out: of every iteration's those that it held out itself."""
     from WorldModels.episodes.series import read_series
+    from WorldModels.iterations import iteration_of
 
-    _, series = read_series(run.path / "series", run.say)
+    paths, series = read_series(run.path / "series", run.say)
     if not series:
         raise FileNotFoundError(f"{run.path / 'series'} has no sound series; make them first: {run.command('encode')}")
     share = run.experiment.memory.validation_share
-    count = min(max(round(share * len(series)), share > 0), len(series) - 1)
-    held_out = set(run.rng("held-out").permutation(len(series))[:count].tolist())
+    held_out, iterations = set(), np.array([iteration_of(path.stem, run.iteration) for path in paths])
+    for iteration in set(iterations.tolist()):
+        own = np.flatnonzero(iterations == iteration)
+        count = min(max(round(share * len(own)), share > 0), len(own) - 1)
+        held_out |= set(rng(run.experiment.seed, "train_memory", "held-out", iteration).permutation(own)[:count].tolist())
     return [s for i, s in enumerate(series) if i not in held_out], [series[i] for i in sorted(held_out)]
 
 
@@ -62,7 +73,7 @@ def _memory(run: Run, series):
     return MDNRNN(
         latent_size=series.mean.shape[1], action_size=series.actions.shape[1], lstm_size=s.lstm_size, num_mixtures=s.num_mixtures,
         reward_head=s.reward_head, terminated_head=s.terminated_head, terminated_weight=s.terminated_weight,
-        restart_input=s.restart_input, seed=_seed(run, "weights"), dtype=dtype,
+        restart_input=s.restart_input, action_threshold=s.action_threshold, seed=_seed(run, "weights"), dtype=dtype,
     )  # fmt: skip
 
 
@@ -70,7 +81,8 @@ def _seed(run: Run, purpose: str) -> int:
     return int(run.rng(purpose).integers(2**30))
 
 
-def _fit(run: Run, stage, memory, training: list, held_out: list) -> list[dict[str, float]]:
+def _fit(run: Run, stage, memory, training: list, held_out: list, goes_on: bool) -> list[dict[str, float]]:
+    from WorldModels.iterations import warmup_steps
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.optimizer import adam
     from WorldModels.memory.streams import StreamTraining
@@ -82,7 +94,8 @@ def _fit(run: Run, stage, memory, training: list, held_out: list) -> list[dict[s
     steps = s.epochs * len(batches) if s.epochs else s.steps
     model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
     for compiled in {id(m): m for m in (model, memory)}.values():
-        compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm))
+        compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm,
+                              warmup_steps(steps) if goes_on else 0))  # fmt: skip
     stage.begin()
     run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
             f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
@@ -121,14 +134,14 @@ def _save(run: Run, memory, vision_file: Path) -> None:
     import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
     from WorldModels import export
     from WorldModels.memory.mdn_rnn import float32_copy
-    from WorldModels.models import Perception
+    from WorldModels.models import Imagination, Perception
 
     memory = float32_copy(memory)
     with atomic(run.path / "memory.keras") as temporary:
         memory.save(temporary)
     vision = keras.models.load_model(vision_file, compile=False)
     try:
-        export.export_memory(memory, Perception(vision, memory), run.path)
+        export.export_memory(memory, Perception(vision, memory), Imagination(memory), run.path)
     except ImportError as error:
         run.say(str(error))
 
