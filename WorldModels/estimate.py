@@ -3,8 +3,9 @@
     python -m WorldModels.estimate carracing                 # laptop scale
     python -m WorldModels.estimate carracing --scale paper --controller.generations 300
 
-Says minutes a stage and in all. A stage that is complete at the present budget counts nothing, one that is under way only
-the rest. What it knows of the stages' speeds is in the constants below; all else is measured here and now.
+Says minutes a stage and in all, of all iterations where --iterations asks for several. A stage that is complete at the
+present budget counts nothing, one that is under way only the rest. What it knows of the stages' speeds is in the constants
+below; all else is measured here and now.
 """
 
 from pathlib import Path
@@ -33,19 +34,21 @@ REFERENCE = 200.0  # steps/s
 RECORDED, STOPPED, SCORED = 0.83, 0.6, 0.95
 
 
-def amounts(experiment: Experiment) -> dict[str, float]:
-    """How much each stage has to do: steps of the environment, images, frames, tokens."""
+def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
+    """How much each stage of an iteration has to do: steps of the environment, images, frames, tokens."""
     record, vision, memory, c = experiment.record, experiment.vision, experiment.memory, experiment.controller
     length, max_steps = record.max_frames * (1.0 if record.full_episode else RECORDED), experiment.env.max_steps
     frames = record.episodes * length
-    epoch = frames * (1 - vision.validation_share)
-    passes, chosen = memory.epochs * frames * (1 - memory.validation_share), memory.steps * memory.batch_size * memory.sequence_length
+    seen = frames * (iteration + 1 if experiment.iterate.episodes == "all" else 1)
+    # A V that goes on takes the steps that the iteration's own episodes would.
+    epoch = (frames if experiment.iterate.networks == "previous" else seen) * (1 - vision.validation_share)
+    passes, chosen = memory.epochs * seen * (1 - memory.validation_share), memory.steps * memory.batch_size * memory.sequence_length
     tokens = passes or chosen
     generation = c.population_size * c.rollouts * max_steps * (STOPPED if c.hopeless_steps else SCORED)
     steps = c.steps or c.generations * generation
     scores = steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
     tracks = (experiment.evaluate.tracks + experiment.evaluate.baseline_tracks) * max_steps * SCORED
-    return {"episodes": frames, "vision": epoch * vision.epochs, "series": frames, "memory": tokens,
+    return {"episodes": frames, "vision": epoch * vision.epochs, "series": seen, "memory": tokens,
             "controller": steps + scores, "evaluation": tracks}  # fmt: skip
 
 
@@ -65,7 +68,7 @@ def left(path: Path, experiment: Experiment, stage: str) -> float:
     return 1.0
 
 
-def seconds(experiment: Experiment, steps_a_second: float, gflops: float, processes: int) -> dict[str, float]:
+def seconds(experiment: Experiment, steps_a_second: float, gflops: float, processes: int, iteration: int = 0) -> dict[str, float]:
     """How long each stage takes from its beginning.
 
     Args:
@@ -73,10 +76,11 @@ def seconds(experiment: Experiment, steps_a_second: float, gflops: float, proces
         steps_a_second: of the official environment, all processes together.
         gflops: of the float32 matrix product with all threads.
         processes: how many drove.
+        iteration: which one.
     """
     machine = REFERENCE * processes / steps_a_second
     found = {}
-    for stage, amount in amounts(experiment).items():
+    for stage, amount in amounts(experiment, iteration).items():
         if stage in SPEED:
             own = amount / (SPEED[stage] * steps_a_second)
         else:
@@ -105,10 +109,12 @@ def estimate(run: Run) -> None:
     from WorldModels.control.executors import cores
     from WorldModels.experiment.stages import VERBS
 
-    processes = run.experiment.workers or cores()
+    iterations, processes = _iterations(run), run.experiment.workers or cores()
     steps, gflops = measure(processes)
-    whole = seconds(run.experiment, steps, gflops, processes)
-    rest = {stage: whole[stage] * left(run.path, run.experiment, stage) / 60 for stage in whole}
+    rest = dict.fromkeys(VERBS, 0.0)
+    for iteration in iterations:
+        for stage, whole in seconds(run.experiment, steps, gflops, processes, iteration).items():
+            rest[stage] += whole * left(run.folder / str(iteration), run.experiment, stage) / 60
     run.say(
         f"estimate: {steps:.0f} steps/s of the official environment in {processes} processes, {gflops:.0f} GFLOP/s in a matrix product."
     )
@@ -116,7 +122,18 @@ def estimate(run: Run) -> None:
         run.say(f"  {VERBS[stage]:17} {_span(minutes) if minutes else 'done'}")
     if not any(rest.values()):
         return run.say("estimate: nothing is left to do.")
-    run.say(f"estimate: about {_span(sum(rest.values()))} on this machine.")
+    several = f", for {len(iterations)} iterations" if len(iterations) > 1 else ""
+    run.say(f"estimate: about {_span(sum(rest.values()))} on this machine{several}.")
+
+
+def _iterations(run: Run) -> range:
+    """Those that a launch script goes through with the flags given: as many as --iterations asks for, or one."""
+    count, iteration = run.experiment.iterations, run.experiment.iteration
+    if count == 1:
+        return range(run.iteration, run.iteration + 1)
+    if iteration >= 0:
+        raise ValueError(f"--iteration: expected none beside --iterations {count}, which goes through all from 0 on, received {iteration}.")
+    return range(count)
 
 
 def _span(minutes: float) -> str:

@@ -218,6 +218,7 @@ def _draw(run: Run, report: dict) -> None:
 
 def _show(run: Run, report: dict) -> None:
     """Print the table, and where everything lies; the videos last."""
+    from WorldModels.figures.iterations import comparison
     from WorldModels.figures.scores import table
 
     baseline = report["baseline"]
@@ -227,6 +228,8 @@ def _show(run: Run, report: dict) -> None:
     run.say(f"{driver['file']}: generation {driver['generation']}{steps}; {n} test tracks from seed {report['first_seed']} on, "
             f"official {report['environment']['id']}\n")  # fmt: skip
     run.say(table(rows))
+    if beside := comparison(run.folder, run.iteration):
+        run.say(f"\n{beside}")
     run.say(f"\nEverything lies in {run.path}: evaluation.json (scores), evaluation/tracks.csv (each track), figures/ (curves).")
     for each in report["filmed"]:
         run.say(f"Filmed: test track {each['track']}, {each['score']:.1f} under {each['rule']}; {each['why']}.")

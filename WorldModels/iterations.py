@@ -105,8 +105,8 @@ def take_weights(network, file: Path) -> None:
 
 
 def warmup_steps(steps: int) -> int:
-    """Steps of warm-up for trained weights in a training of so many steps: WARMUP_STEPS, and at most a fifth of them."""
-    return min(WARMUP_STEPS, steps // 5)
+    """Steps of warm-up for trained weights in a training of so many steps: WARMUP_STEPS, and at most half of them."""
+    return min(WARMUP_STEPS, steps // 2)
 
 
 def mean_before(run: Run) -> Path | None:
