@@ -16,7 +16,7 @@ RULES = {
     "interfaces": ({"numpy"}, set()),
     "experiment": ({"tyro", "numpy"}, {"experiment"}),
     "episodes": ({"numpy"}, BOTTOM | {"episodes"}),
-    "envs": ({"numpy", "gymnasium", "onnxruntime", "PIL", "pygame", "Box2D"}, BOTTOM | {"envs"}),
+    "envs": ({"numpy", "gymnasium", "onnxruntime", "PIL", "pygame", "Box2D", "vizdoom"}, BOTTOM | {"envs"}),
     "vision": ({"keras", "numpy"}, BOTTOM | {"vision"}),
     "memory": ({"keras", "numpy"}, BOTTOM | {"memory"}),
     "playing": ({"numpy", "gymnasium", "pygame", "PIL"}, BOTTOM | {"playing"}),

@@ -7,6 +7,8 @@ import pytest
 
 from WorldModels.control.policies import POLICIES, parse_mixture, policy_of_episode
 
+BY_RULE = {"stay", "left", "right", "sweep", "straight"}  # the same in every episode
+
 
 def actions(name, seed, steps=300, **settings):
     policy = POLICIES[name](**settings)
@@ -18,7 +20,7 @@ def actions(name, seed, steps=300, **settings):
 def test_equal_seeds_give_equal_actions(name):
     one, two, other = actions(name, 3), actions(name, 3), actions(name, 4)
     np.testing.assert_array_equal(one, two)
-    assert not np.array_equal(one, other)
+    assert np.array_equal(one, other) == (name in BY_RULE)
     assert one.dtype == np.float32 and one.shape == (300, 3) and np.abs(one).max() <= 1
     policy = POLICIES[name](2)
     policy.reset(0)

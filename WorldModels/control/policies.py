@@ -1,76 +1,13 @@
-"""The random drivers that record the first episodes, and how a mixture of them is dealt out.
+"""The players who look at nothing, by name, and how a mixture of them is dealt out.
 
-They look at nothing they are shown, so they drive any world with actions in -1..1. Knows no environment: the one thing it
-takes for granted is the published meaning of CarRacing's three actions (steer = a0, gas = (a1 + 1) / 2,
-brake = clip(a2, 0, 1)), which `pedals=False` switches off.
+CarRacing's random drivers stand here, the others in blind.py. Knows no environment.
 """
 
 import math
 
 import numpy as np
 
-# An environment seeded with s draws from SeedSequence(s); this second word gives its driver a stream of his own.
-_STREAM = 1
-
-
-class RandomPolicy:
-    """A driver that ignores what it sees; `reset(seed)` begins an episode and fixes every action of it.
-
-    Args:
-        action_size: numbers in an action.
-        pedals: with three actions, take them for CarRacing's steer, gas and brake.
-    """
-
-    name = ""
-
-    def __init__(self, action_size: int = 3, pedals: bool = True):
-        self.action_size = action_size
-        self.pedals = pedals and action_size == 3
-
-    def reset(self, seed: int) -> None:
-        """Begin an episode; equal seeds give equal actions."""
-        self.rng = np.random.default_rng([int(seed), _STREAM])
-        self._begin()
-
-    def act(self, observation: np.ndarray | None = None) -> np.ndarray:
-        """The next action: (A,) float32 in -1..1; the observation is not looked at."""
-        raise NotImplementedError
-
-    def _begin(self) -> None:
-        """Draw what holds for a whole episode."""
-
-
-class Uniform(RandomPolicy):
-    """Every action drawn anew, uniform in -1..1."""
-
-    name = "uniform"
-
-    def act(self, observation=None):
-        return self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
-
-
-class Held(RandomPolicy):
-    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the road.
-
-    With pedals one foot drives: the brake is touched in one action of ten only, else the car would hardly move.
-    """
-
-    name = "held"
-    shortest, longest = 4, 24  # steps
-    brakes = 0.1  # share of the actions
-
-    def _begin(self):
-        self.left = 0
-
-    def act(self, observation=None):
-        if self.left == 0:
-            self.left = int(self.rng.integers(self.shortest, self.longest + 1))
-            self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
-            if self.pedals:
-                pressed = self.rng.random() < self.brakes
-                self.action[2] = abs(self.action[2]) if pressed else -abs(self.action[2])  # below 0 is no brake
-        self.left -= 1
-        return self.action.copy()
+from WorldModels.control.blind import Diverse, Held, HeldShort, Left, RandomPolicy, Right, Stay, Straight, Sweep, Uniform
 
 
 class Cauchy(RandomPolicy):
@@ -130,7 +67,8 @@ class BrownianGas(Brownian):
     lowest, highest = (-1.0, 0.25, 0.0), (1.0, 1.0, 0.1)
 
 
-POLICIES = {policy.name: policy for policy in (Cauchy, Brownian, BrownianGas, Held, Uniform)}
+KINDS = (Cauchy, Brownian, BrownianGas, Held, Uniform, HeldShort, Diverse, Stay, Left, Right, Sweep, Straight)
+POLICIES = {policy.name: policy for policy in KINDS}
 
 
 def parse_mixture(text: str) -> dict[str, float]:

@@ -8,6 +8,7 @@ from WorldModels.envs.wrappers import CheckReward, CropFrame, DriveAction, Obser
 
 ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
 CARRACING = "CarRacing-v3"
+TAKECOVER = "TakeCover"
 
 
 def make_env(id=CARRACING, *, renderer="fast", lap_complete=0.95, frame_size=64, random_start=False, max_steps=1000):
@@ -15,13 +16,19 @@ def make_env(id=CARRACING, *, renderer="fast", lap_complete=0.95, frame_size=64,
 
     CarRacing-v3: `renderer` fast | official | exact, `lap_complete` 0.95 | 1.0, `frame_size` 64 (the 84 rows above the
     status bar, area-resized) or 96 (the whole official frame; fast means exact there), `random_start` as in CarRacing.
+    TakeCover: Doom's, by ViZDoom; a frame of any size, one action. `random_start` and CarRacing's settings mean nothing there.
     Any other id of Gymnasium with a bounded Box of actions and rgb_array pictures: the picture, area-resized.
-    Truncates after `max_steps` steps. Raises ValueError for an unknown id or value, or for a kind of action it lacks.
+    Truncates after `max_steps` steps. Raises ValueError for an unknown id or value, or for a kind of action it lacks;
+    ImportError where TakeCover lacks ViZDoom.
     """
     if max_steps < 1:
         raise ValueError(f"max_steps: expected 1 step or more, received {max_steps!r}.")
     if id == CARRACING:
         env = _make_carracing(renderer, lap_complete, frame_size, random_start)
+    elif id == TAKECOVER:
+        from WorldModels.envs.takecover import TakeCover
+
+        env = TakeCover(frame_size=frame_size)
     else:
         env = _make_rendered(id, frame_size)
     return TimeLimit(CheckReward(env), max_steps)
@@ -47,7 +54,8 @@ def _make_rendered(id, frame_size):
         env = gymnasium.make(id, render_mode="rgb_array")
     except (gymnasium.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"environment: expected {CARRACING} or an id that Gymnasium can make, received {id!r}: {reason}") from error
+        known = f"{CARRACING}, {TAKECOVER} or an id that Gymnasium can make"
+        raise ValueError(f"environment: expected {known}, received {id!r}: {reason}") from error
     space = env.action_space
     if not isinstance(space, spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
         raise ValueError(f"environment {id}: expected actions in a bounded Box with one axis, received {space}.")
