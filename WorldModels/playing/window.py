@@ -78,7 +78,8 @@ class Window:
         for name, picture in pictures.items():
             small = pygame.image.frombuffer(np.ascontiguousarray(picture), picture.shape[1::-1], "RGB")
             large = pygame.transform.scale(small, (int(scale * small.get_width()), int(scale * small.get_height())))
-            self._write(name, MIDDLE, DIM, (x, MARGIN))
+            if len(pictures) > 1:
+                self._write(name, MIDDLE, DIM, (x, MARGIN))
             self.surface.blit(large, (x, MARGIN + LABEL))
             x += large.get_width() + MARGIN
 
@@ -89,7 +90,7 @@ class Window:
         state = "ended" if session.ended else "paused" if session.paused else ""
         self._write(state, LARGE, BRIGHT, (width - MARGIN - self.fonts[LARGE].size(state)[0], top))
         who = session.driver.name if session.trained else session.hands.name
-        facts = [self.world, f"number {session.episode}", f"driving: {who}"]
+        facts = [self.world, f"episode {session.episode}", f"driving: {who}"]
         keys = ["arrows drive", "m hand over", "space pause", ". one step", "r once more", "n another", "g GIF", "Esc quit"]
         if session.temperature is not None:
             facts.append(f"temperature {session.temperature:.2f}")
