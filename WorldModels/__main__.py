@@ -11,6 +11,7 @@ VERBS = {
     "train_controller": "vision + memory -> controller/: evolve a driver",
     "evaluate": "all of it -> evaluation.json, videos: the score on 100 test tracks",
     "play": "drive yourself: in the real game, as V sees it, or in the dream",
+    "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",
 }

@@ -134,3 +134,12 @@ def _begin(latents: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], draw:
     mean, log_var = latents
     chosen = draw.integers(len(mean), size=shape)
     return mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal((*shape, mean.shape[1]), np.float32)
+
+
+def dream_returns(run: Run, controller: Any, parameters: np.ndarray, count: int, dream: DreamSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Returns and lengths (P, count) of drivers (P, N) in dreams that chose nothing; always the same ones."""
+    from WorldModels.opened import first_latents
+
+    draw = rng(0, "evaluate", "dreams")
+    first = _begin(first_latents(run.path), (count,), draw)
+    return _population_dream(run, controller, dream).returns(parameters, first, draw)

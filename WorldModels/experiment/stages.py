@@ -22,12 +22,14 @@ OUTPUTS = {
     "memory": ("memory.keras", "memory", "memory.csv", "memory_epochs", "perception.onnx", "memory_step.onnx",
                "memory_sample.onnx", "memory_sequence.onnx", "imagination.onnx", "tensorboard/memory", "checkpoints/memory"),
     "controller": ("controller", "tensorboard/controller"),
+    "temperatures": ("temperatures",),
     "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif", "figures"),
 }  # fmt: skip
 NOUNS = {"episodes": ("env", "record"), "vision": ("vision",), "series": (), "memory": ("memory",),
-         "controller": ("env", "controller"), "evaluation": ("evaluate",)}  # fmt: skip
+         "controller": ("env", "controller"), "temperatures": ("env", "controller", "dream"), "evaluation": ("evaluate",)}  # fmt: skip
 READS = {"episodes": (), "vision": ("episodes",), "series": ("episodes", "vision"), "memory": ("vision", "series"),
-         "controller": ("vision", "memory"), "evaluation": ("vision", "memory", "controller")}  # fmt: skip
+         "controller": ("vision", "memory"), "temperatures": ("vision", "memory"),
+         "evaluation": ("vision", "memory", "controller")}  # fmt: skip
 # What a stage hands on: the settings that whoever reads its output must share.
 SHAPE = {
     "episodes": {"env": ("id", "frame_size")},
@@ -38,9 +40,9 @@ SHAPE = {
 }
 # What a stage of iteration k takes from iteration k - 1 by settings of --iterate; at iteration 0 nothing.
 ITERATES = {"episodes": ("controller_share",), "vision": ("episodes", "networks"), "series": ("episodes",), "memory": ("networks",),
-            "controller": ("controller",), "evaluation": ()}  # fmt: skip
+            "controller": ("controller",), "temperatures": (), "evaluation": ()}  # fmt: skip
 VERBS = {"episodes": "record", "vision": "train_vision", "series": "encode", "memory": "train_memory",
-         "controller": "train_controller", "evaluation": "evaluate"}  # fmt: skip
+         "controller": "train_controller", "temperatures": "temperatures", "evaluation": "evaluate"}  # fmt: skip
 
 
 class Stage:
@@ -133,12 +135,10 @@ def stage_settings(experiment: Experiment, name: str, iteration: int = 0) -> tup
     """The settings that a stage's output depends on in an iteration, by noun, and its budgets by name."""
     settings: dict = {"seed": experiment.seed}
     budgets: dict = {}
-    for noun in NOUNS[name]:
+    dreams = name == "controller" and experiment.controller.world != "real"
+    for noun in (*NOUNS[name], *["dream"] * dreams):
         settings[noun], more = split(getattr(experiment, noun))
-        budgets |= more
-    if name == "controller" and experiment.controller.world != "real":
-        settings["dream"], more = split(experiment.dream)
-        budgets |= {f"dream.{name}": value for name, value in more.items()}
+        budgets |= {f"dream.{field}" if noun == "dream" else field: value for field, value in more.items()}
     if iteration and ITERATES[name]:
         settings["iterate"] = {field: plain(getattr(experiment.iterate, field)) for field in ITERATES[name]}
     return settings, budgets

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# One driver evolved in the dream at each of five temperatures, on the same M, each tested in 100 real games: the paper's table 2.
+#   bash launch_scripts/wm_doom.bash             # first: V and M
+#   bash launch_scripts/temperatures.bash        # then the table; every flag goes to `python -m WorldModels.temperatures`
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash launch_scripts/setup.bash --doom
+source .venv/bin/activate
+
+python -m WorldModels.temperatures takecover "$@"
