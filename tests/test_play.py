@@ -1,26 +1,20 @@
 """A person at the keys: posted key events, a window that nobody sees, and what happens in the world."""
 
 import os
-import shlex
-import subprocess
-import sys
 
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT, run_verb_process
 from gymnasium.spaces import Box
 from PIL import Image
 
-from WorldModels.envs.wrappers import DriveAction
-from WorldModels.experiment.command import parse
-from WorldModels.experiment.results import Run
-from WorldModels.play import PlaySettings, go_on, open_session, save_gif
+from WorldModels.play import go_on, save_gif
 from WorldModels.playing.hands import Hands
 from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 pygame = pytest.importorskip("pygame")
+PANEL = 156  # pixels at the bottom that hold no picture
 CODES = {"left": pygame.K_LEFT, "right": pygame.K_RIGHT, "up": pygame.K_UP, "down": pygame.K_DOWN, "space": pygame.K_SPACE,
          "escape": pygame.K_ESCAPE}  # fmt: skip
 COLOURS = np.array([[(200, 0, 0), (0, 200, 0)], [(0, 0, 200), (200, 200, 0)]], np.uint8)
@@ -85,26 +79,8 @@ def play(tmp_path, monkeypatch):
             self.post(key, down=False)
             self.frames(frames)
 
-    player = Player
-    yield player
+    yield Player
     pygame.display.quit()
-
-
-@pytest.mark.parametrize("held, steer_gas_brake", [((), (0, 0, 0)), (("left",), (-1, 0, 0)), (("right", "up"), (1, 1, 0)),
-                                                  (("down",), (0, 0, 0.8)), (("left", "right", "up"), (0, 1, 0))])  # fmt: skip
-def test_the_arrows_mean_to_the_car_what_they_show(held, steer_gas_brake):
-    hands = Hands("CarRacing-v3", 3)
-    hands.held.update(held)
-    action = hands.act()
-    assert Road.action_space.contains(action)
-    np.testing.assert_allclose(DriveAction(Road()).action(action), steer_gas_brake, atol=1e-6)
-
-
-@pytest.mark.parametrize("held, action", [((), 0), (("left",), -1), (("right", "up"), 1)])
-def test_the_arrows_move_aside_in_take_cover(held, action):
-    hands = Hands("TakeCover", 1)
-    hands.held.update(held)
-    assert hands.act().tolist() == [action] and hands.act().dtype == np.float32
 
 
 def test_a_held_key_drives_until_it_is_let_go(play):
@@ -193,10 +169,9 @@ def test_an_episode_that_has_ended_stands_still_until_it_is_restarted(play):
     player = play()
     player.frames(50)
     assert player.session.steps == 40 and "40 steps" in player.session.ended
-    player.press("space")
-    player.press(".")
+    for key in ("space", ".", "space"):
+        player.press(key)
     assert player.session.steps == 40
-    player.press("space")
     player.press("r", frames=2)
     assert player.session.steps == 2 and not player.session.ended
 
@@ -237,13 +212,12 @@ def test_a_picture_is_enlarged_in_squares_and_never_smoothed(play):
     player = play()
     player.press("space")
     pixels = pygame.surfarray.array3d(player.window.surface).transpose(1, 0, 2)
-    area = player.window.surface.get_height() - 156
+    area = player.window.surface.get_height() - PANEL
     for colour in [*COLOURS.reshape(-1, 3)[1:], (0, 0, 0)]:
         found = np.argwhere((pixels[:area] == colour).all(axis=-1))
         height, width = np.ptp(found, axis=0) + 1
         assert height == width == np.sqrt(len(found)) >= 50, colour
-    known = {tuple(colour) for colour in COLOURS.reshape(-1, 3)[1:]} | {(0, 0, 0), (24, 26, 30)}
-    assert {tuple(colour) for colour in np.unique(pixels[:area].reshape(-1, 3), axis=0)} == known
+    assert len(np.unique(pixels[:area].reshape(-1, 3), axis=0)) == 5  # these four and the background
 
 
 @pytest.mark.parametrize("size", [(200, 120), (1500, 1000)])
@@ -259,7 +233,7 @@ def test_what_is_shown_changes_with_what_is_told(play):
     player.press("space")
 
     def panel():
-        return pygame.surfarray.array3d(player.window.surface)[:, -156:].copy()
+        return pygame.surfarray.array3d(player.window.surface)[:, -PANEL:].copy()
 
     seen = [panel()]
     for key in ("m", "]", ".", "space"):
@@ -275,66 +249,3 @@ def test_no_screen_is_one_line(monkeypatch):
     monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")  # what SDL takes where there is none
     with pytest.raises(ValueError, match="SDL_VIDEODRIVER=dummy"):
         need_screen()
-
-
-def run_play(folder, *flags):
-    return run_verb_process("play", folder, *flags, env={**os.environ, "SDL_VIDEODRIVER": "dummy"})
-
-
-@pytest.mark.parametrize("flags, words", [("--world moon", ["moon", "latent"]), ("--temperature 0", ["--temperature", "0"]),
-                                          ("--temperature -1", ["--temperature", "-1"]), ("--temperature nan", ["--temperature"]),
-                                          ("--frames -1", ["--frames"]), ("--world dream --temperature 1", ["train_memory carracing"]),
-                                          ("--world latent", ["train_vision carracing"])])  # fmt: skip
-def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, flags, words):
-    done = run_play(tmp_path / "run", *shlex.split(flags))
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert all(word in done.stderr for word in words), done.stderr
-    assert "--world dream" not in done.stderr.split("python -m")[-1], "train_memory knows no --world"
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_real_game_can_be_played_before_anything_is_trained(tmp_path):
-    done = run_play(tmp_path / "run", "--frames", "20")
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def opened(folder, *flags):
-    argv = ["carracing", "--scale", "smoke", "--results", str(folder), *flags]
-    return open_session(Run(parse("play", argv, settings=PlaySettings), "play", argv, reads_only=True))
-
-
-@pytest.mark.parametrize("world, shown", [("real", ["real"]), ("latent", ["frame", "reconstruction"]), ("dream", ["dream"])])
-def test_every_world_is_played_beside_a_verb_that_has_the_folder(smoke_run, world, shown):
-    held = Run(parse("record", ["carracing", "--scale", "smoke", "--results", str(smoke_run)]), "record")
-    try:
-        session = opened(smoke_run, "--world", world, "--temperature", "0.5")
-        session.press("m")
-        for _ in range(10):
-            session.tick()
-        assert session.trained and (session.steps == 10 or session.ended)
-        assert list(session.pictures) == shown
-        assert all(picture.dtype == np.uint8 and picture.ndim == 3 for picture in session.pictures.values())
-        assert session.world.unwrapped.temperature == 0.5 if world == "dream" else session.temperature is None
-    finally:
-        held.close()
-
-
-def test_the_controller_drives_as_it_does_when_nobody_watches(smoke_run):
-    from WorldModels.control.rollout import rollout
-    from WorldModels.worlds import driven, real_world
-
-    session = opened(smoke_run, "--world", "latent", "--env.max-steps", "60")
-    session.press("m")
-    while not session.ended:
-        session.tick()
-    bare = real_world("", parse("play", ["carracing", "--scale", "smoke"]).env)()
-    alone = rollout(*driven(bare, smoke_run / "0/controller/best.npz", smoke_run / "0"), session.seed, 60)
-    assert (session.return_, session.steps) == (pytest.approx(alone.return_, rel=1e-9), alone.length)
-
-
-def test_the_window_opens_for_a_run_and_closes_by_itself(smoke_run):
-    command = [sys.executable, "-m", "WorldModels", "play", "carracing", "--scale", "smoke", "--results", str(smoke_run), "--world=dream",
-               "--frames", "15"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "SDL_VIDEODRIVER": "dummy"})
-    assert done.returncode == 0, done.stderr
