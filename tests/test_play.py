@@ -133,13 +133,13 @@ def test_m_without_a_controller_says_what_is_missing(play, capsys):
 def test_brackets_change_the_temperature_of_a_dream(play):
     player = play(temperature=1.15)
     assert player.world.temperature == 1.15
-    player.press("]")
-    player.press("]")
+    for key in "]]":
+        player.press(key)
     assert player.world.temperature == player.session.temperature == 1.25
     player.press("r")
     assert player.world.temperature == 1.25
-    for _ in range(40):
-        player.press("[")
+    for key in "[" * 40:
+        player.press(key)
     assert player.world.temperature == player.session.temperature == 0.05
     pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_9, unicode="]"))  # AltGr and 9 on a German keyboard
     player.frames()
@@ -179,8 +179,8 @@ def test_an_episode_that_has_ended_stands_still_until_it_is_restarted(play):
 def test_g_saves_the_last_ten_seconds(play, tmp_path):
     player = play()
     player.frames(8)
-    player.press("g")
-    player.press("g")
+    for key in "gg":
+        player.press(key)
     first, second = sorted((tmp_path / "play").iterdir())
     assert str(second) in player.session.message and [first.name, second.name] == ["000.gif", "001.gif"]
     with Image.open(first) as gif:
@@ -200,10 +200,7 @@ def test_a_gif_that_cannot_be_written_is_told_and_the_game_goes_on(play, tmp_pat
 @pytest.mark.parametrize("how", ["escape", "window"])
 def test_escape_or_closing_the_window_quits(play, how):
     player = play()
-    if how == "escape":
-        player.post("escape")
-    else:
-        pygame.event.post(pygame.event.Event(pygame.QUIT))
+    player.post("escape") if how == "escape" else pygame.event.post(pygame.event.Event(pygame.QUIT))
     go_on(player.session, player.window)
     assert player.session.over
 
