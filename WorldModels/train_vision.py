@@ -47,7 +47,7 @@ def train_vision(run: Run) -> None:
         vision.background.assign(median_frame(training))  # a checkpoint brings the one that it was trained with
     stage.begin()
     run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; "
-            f"{vision.count_params():,} parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
+            f"{_size(vision):,} parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
     rows = _fit(run, vision, frames, looked_at if validation else None, looked_at, len(folders) if before else 0)
     _write(run, vision)
     stage.finish()
@@ -73,6 +73,10 @@ def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], s
     form = {"auto": "depth_to_space" if fast else "transpose"}.get(settings.decoder_form, settings.decoder_form)
     return VAE(observation_shape, settings.latent_size, settings.encoder_filters, settings.decoder_filters,
                settings.kl_tolerance, settings.rare_weight, settings.kl_weight, form, seed, dtype=dtype)  # fmt: skip
+
+
+def _size(model) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
 def median_frame(paths: Sequence[Path]) -> np.ndarray:

@@ -6,7 +6,10 @@ import pytest
 from keras import ops
 from test_vision import SMALL, array, frames
 
-from WorldModels.train_vision import median_frame
+from WorldModels.episodes.episode import Episode, list_episodes
+from WorldModels.episodes.frames import held_out
+from WorldModels.experiment.presets import preset
+from WorldModels.train_vision import main, median_frame
 from WorldModels.vision.vae import VAE, frame_losses, published_form
 
 
@@ -81,6 +84,28 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
     assert (loaded.rare_weight, loaded.kl_weight) == (12.0, 0.3)
     for form in (vision, published_form(vision), loaded):
         np.testing.assert_array_equal(array(form.background), background)
+
+
+def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("WorldModels.export.unavailable", lambda: "skipped here")
+
+    def train(epochs, *more):
+        main(["takecover", "--scale", "smoke", "--results", str(tmp_path), "--vision.epochs", str(epochs), *more])
+        return array(keras.saving.load_model(tmp_path / "0/vision.keras").background)
+
+    record(tmp_path, range(4), brightness=100)
+    first = train(1)
+    training, _ = held_out(list_episodes(tmp_path / "0/episodes"), preset("takecover", "smoke").vision.validation_share)
+    np.testing.assert_array_equal(first, median_frame(training))
+    record(tmp_path, range(4, 12), brightness=200)
+    np.testing.assert_array_equal(train(2), first)
+    assert np.abs(train(1, "--force") - first).mean() > 0.1
+
+
+def record(folder, numbers, brightness):
+    for number in numbers:
+        observations = np.random.default_rng(number).integers(brightness, brightness + 50, (40, 64, 64, 3), np.uint8)
+        Episode(observations, np.zeros((39, 1)), np.ones(39), True, False, number, "none").save(folder / f"0/episodes/{number:06}.npz")
 
 
 def test_the_median_frame_is_what_most_frames_show(tmp_path):
