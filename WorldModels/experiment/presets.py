@@ -54,7 +54,7 @@ TAKECOVER_SMOKE = {
 
 TAKECOVER_LAPTOP = {
     "record": dict(episodes=750, policies="held_short:0.4,diverse:0.6"),
-    "vision": dict(epochs=3, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5, warmup_steps=60, rare_weight=12.0,
+    "vision": dict(epochs=2, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5, warmup_steps=60, rare_weight=12.0,
                    kl_weight=0.3),
     "memory": dict(lstm_size=256, restart_input=False, batch_size=64, sequence_length=64, steps=1200, epochs=0, learning_rate=1.5e-3,
                    schedule="cosine", action_threshold=1 / 3, clip_value=0.0, clip_norm=1.0),
