@@ -18,19 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from WorldModels.benchmark_rows import Row, table
 from WorldModels.experiment.command import one_line
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.results import machine, versions
 
-MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding")
+MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding", "dream", "population")
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
-WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5}
+WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5, "dream": 0.85}
 # Measure: name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
 NETWORKS = {
     "vision": ("vision training", "images/s", WORK["vision"], ((40, 55), (110, 130))),
     "memory": ("memory training", "tokens/s", WORK["memory"], ((40, 50), (85, 100))),
     "encoding": ("encoding", "frames/s", WORK["encoder"], None),
+    "population": ("dream, 1,024 lanes", "lane-steps/s", WORK["dream"], ((40, 60), (40, 90))),
 }
 OFFICIAL = "environment, official"
 TIME, SHARE = "x its work's time", "% of limit"  # what a figure with a goal is
@@ -57,37 +59,6 @@ class Settings:
         unknown = set(self.only.split(",")) - set(MEASURES)
         if unknown:
             raise ValueError(f"--only: expected some of {','.join(MEASURES)}, received {','.join(sorted(unknown))}.")
-
-
-@dataclass
-class Row:
-    """A line of the table.
-
-    Attributes:
-        name: of what was measured.
-        values: one a repeat, in `unit`; `value` is their median.
-        work: MFLOP an item, where there is a known number; `share` of the `limit` (a key of Benchmark.limits) that it is.
-        compared: the figure that a goal is about, and `of`, what it is; with goals `must` and `aim`.
-        lower: less is better.
-    """
-
-    name: str
-    values: list[float]
-    unit: str
-    work: float | None = None
-    limit: str = ""
-    share: float | None = None
-    compared: float | None = None
-    of: str = ""
-    must: float | None = None
-    aim: float | None = None
-    lower: bool = False
-    note: str = ""
-
-    @property
-    def value(self) -> float:
-        """The median."""
-        return statistics.median(self.values)
 
 
 class Benchmark:
@@ -147,6 +118,14 @@ class Benchmark:
         self._add("perception, batch 1", found["rates"], "frames/s", WORK["encoder"], "numpy_one", of=TIME, must=1.6, aim=1.2,
                   lower=True, note=f"one thread, {self.engine}")  # fmt: skip
 
+    def _dream(self) -> None:
+        if "perception, batch 1" not in self.rows:
+            self._perception()
+        found = self.measured("dream", True, folder=self._prepared(), **self.timing)
+        row = self._add("dream, one lane", found["rates"], "steps/s", of="x perception's time", must=0.5, lower=True,
+                        note=f"one thread, {self.engine}")  # fmt: skip
+        row.compared = self.rows["perception, batch 1"].value / row.value
+
     def _rollouts(self) -> None:
         if OFFICIAL not in self.rows:
             self._environment(("official",))
@@ -175,27 +154,6 @@ class Benchmark:
             if row.work:
                 row.share = row.value * row.work / 1000 / self.limits[row.limit]
                 row.compared = {TIME: 1 / row.share, SHARE: 100 * row.share}.get(row.of)
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as aligned text."""
-    lines = [("", "rate", "", "work an item", "of limit", "goal's figure", "must", "aim", "")]
-    for row in rows:
-        sign = "<=" if row.lower else ">="
-        work = f"{row.work:g} MFLOP" if row.work else ""
-        share = f"{row.share:.0%}" if row.share is not None else ""
-        compared = f"{_short(row.compared)} {row.of}" if row.compared is not None else ""
-        goals = [f"{sign} {goal:g}" if goal is not None else "" for goal in (row.must, row.aim)]
-        lines.append((row.name, _short(row.value), row.unit, work, share, compared, *goals, row.note))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    right = {1, 3, 4}
-    return "\n".join("  ".join(cell.rjust(width) if column in right else cell.ljust(width)
-                               for column, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)  # fmt: skip
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def benchmark(settings: Settings) -> dict:

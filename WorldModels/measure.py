@@ -25,6 +25,8 @@ MEASURES = {
     "vision": "measure_networks",
     "memory": "measure_networks",
     "encoding": "measure_networks",
+    "dream": "measure_worlds",
+    "population": "measure_networks",
 }  # measure: the module that has it
 # Whatever library computes, it reads one of these when it is imported.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TF_NUM_INTRAOP_THREADS",

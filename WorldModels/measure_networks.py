@@ -17,10 +17,12 @@ FRAME_SHAPE = (64, 64, 3)
 def prepare(folder: str) -> dict:
     """Write V and M of the paper's size, untrained, as workers and `encode` open them."""
     from WorldModels import export
-    from WorldModels.models import Perception
+    from WorldModels.models import Imagination, Perception
     from WorldModels.vision.vae import published_form
 
-    vision, memory = published_form(_vision()), _memory("float32")
+    vision, memory = published_form(_vision()), _memory("float32", reward_head=True)
+    first = np.random.default_rng(0).standard_normal((2, 100, memory.latent_size), np.float32)
+    np.savez(Path(folder) / "first_latents.npz", mean=first[0], log_var=first[1])
     vision.save(Path(folder) / "vision.keras")
     memory.save(Path(folder) / "memory.keras")
     if reason := export.unavailable():
@@ -29,6 +31,8 @@ def prepare(folder: str) -> dict:
 
     perception = Perception(vision, memory)
     onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
+    imagination = Imagination(memory)
+    onnx.export_onnx(imagination, Path(folder) / "imagination.onnx", endpoints.of_imagination(imagination))
     return {"engine": "ONNX Runtime"}
 
 
@@ -72,6 +76,26 @@ def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> 
     return {"rates": blocks(lambda: len(look(frames)[0]), seconds, repeats), "note": "float32"}
 
 
+def population(seconds: float, repeats: int, quick: bool = False) -> dict:
+    """Lane-steps/s of 64 drivers' 16 dreams each in one compiled loop; none ends early."""
+    from keras import ops
+
+    from WorldModels.control.controller import Controller
+    from WorldModels.measure import blocks
+    from WorldModels.memory.imagine import PopulationDream
+
+    memory, controller, (drivers, rollouts) = _memory("float32", reward_head=True), Controller(), (2, 2) if quick else (64, 16)
+    dream = PopulationDream(memory, lambda p, f: controller.act(p, f, ops), ("z", "h"), termination="never", max_steps=50)
+    draw = np.random.default_rng(0)
+    parameters = draw.normal(0, 0.1, (drivers, controller.num_parameters))
+    first = draw.standard_normal((rollouts, memory.latent_size), np.float32)
+
+    def generation() -> int:
+        return int(dream.returns(parameters, first, draw)[1].sum())
+
+    return {"rates": blocks(generation, seconds, repeats), "note": f"float32, {drivers} drivers x {rollouts} rollouts"}
+
+
 def _fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:
     """Items a second of fit() on batch(step), in blocks of at least `seconds`, after a warm-up."""
     import keras
@@ -98,7 +122,7 @@ def _vision():
     return build_vision(Experiment().vision, FRAME_SHAPE, 0)
 
 
-def _memory(dtype: str):
+def _memory(dtype: str, **heads: bool):
     from WorldModels.memory.mdn_rnn import MDNRNN
 
-    return MDNRNN(dtype=dtype)
+    return MDNRNN(dtype=dtype, **heads)

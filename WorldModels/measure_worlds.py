@@ -115,6 +115,23 @@ def perception(seconds: float, repeats: int, folder: str) -> dict:
     return {"rates": blocks(episode, seconds, repeats)}
 
 
+def dream(seconds: float, repeats: int, folder: str) -> dict:
+    """Steps/s of a dream, one lane."""
+    from WorldModels.measure import blocks
+    from WorldModels.worlds import DreamMaker
+
+    env = DreamMaker(folder, {"features": "zh", "termination": "never", "max_steps": 100})()
+    actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)
+
+    def episode() -> int:
+        env.reset(seed=0)
+        for action in actions:
+            env.step(action)
+        return len(actions)
+
+    return {"rates": blocks(episode, seconds, repeats)}
+
+
 class _OnTheRoad:
     """A linear controller that is asked, and a road follower that is obeyed: a trained driver's work, without training."""
 
