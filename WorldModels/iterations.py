@@ -50,8 +50,8 @@ def hashes(run: Run, *files: Path) -> dict[str, str]:
 
 
 def named_episodes(folders: list[Path]) -> dict[str, Path]:
-    """The episodes in the folders of some iterations by names of their own: the last iteration's keep theirs, the third episode
-    of iteration 0 is called 0-000003.npz.
+    """The episodes in the folders of some iterations by names of their own: the last iteration's keep theirs, 000003.npz of
+    iteration 0 is called 0-000003.npz.
 
     Args:
         folders: see Run.need_episodes.
