@@ -99,7 +99,7 @@ def test_the_weights_begin_where_they_ended_or_afresh(two, opened, tmp_path, mon
     monkeypatch.setattr(module, "_fit", begins_with)
     taken = []
     for networks, controller in (("previous", "previous"), ("afresh", "anew")):
-        (tmp_path / f"run/1/stages/{name}.json").unlink()
+        (tmp_path / f"run/1/stages/{name}.json").unlink(missing_ok=True)
         run = opened(1, f"train_{name}", tmp_path / "run", iterate={"networks": networks, "controller": controller})
         with pytest.raises(KeyboardInterrupt):
             getattr(module, f"train_{name}")(run)
