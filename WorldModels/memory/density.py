@@ -5,6 +5,7 @@ the logarithms of the standard deviations (hardmaru/WorldModelsExperiments, rnn.
 rows of Z numbers. One component after another is added up, because sums over a short axis are slow on a CPU.
 """
 
+import itertools
 import math
 
 from keras import ops
@@ -56,19 +57,17 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
     Returns:
         z (B, Z).
     """
-    logits, means, log_stds = components(outputs, num_mixtures)
-    temperature, highest = temperature[:, None], _maximum(logits)
-    weights = [ops.exp((logit - highest) / ops.maximum(temperature, LOWEST_TEMPERATURE)) for logit in logits]
-    # Component k is chosen where the draw lies between the sums of the weights up to k and up to k + 1.
-    threshold = component * sum(weights[1:], weights[0])
-    total, beyond, mean, std = 0.0, 1.0, 0.0, 0.0
-    for k in range(num_mixtures):
-        total = total + weights[k]
-        # Rounding may leave the draw above the last sum: the last component takes what is left.
-        still_beyond = ops.cast(threshold >= total, outputs.dtype) * beyond if k + 1 < num_mixtures else 0.0
-        mean, std = mean + (beyond - still_beyond) * means[k], std + (beyond - still_beyond) * ops.exp(log_stds[k])
-        beyond = still_beyond
-    return mean + std * ops.sqrt(temperature) * normal
+    # One array for all components here, not a list as above: a single dream is a matter of how many operations there are.
+    blocks = ops.reshape(outputs, (-1, 3, num_mixtures, normal.shape[-1]))
+    logits, means, log_stds = blocks[:, 0], blocks[:, 1], blocks[:, 2]
+    weights = ops.exp((logits - ops.max(logits, axis=1, keepdims=True)) / ops.maximum(temperature, LOWEST_TEMPERATURE)[:, None, None])
+    sums = list(itertools.accumulate(ops.split(weights, num_mixtures, axis=1)))
+    # Component k is chosen where the draw has reached the sum of the weights before it, and not the one up to it.
+    before = ops.concatenate([0 * sums[0], *sums[:-1]], axis=1)
+    reached = ops.cast(component[:, None] * sums[-1] >= before, outputs.dtype)
+    chosen = reached - ops.concatenate([reached[:, 1:], 0 * reached[:, :1]], axis=1)
+    mean, log_std = ops.sum(chosen * means, axis=1), ops.sum(chosen * log_stds, axis=1)
+    return mean + ops.exp(log_std) * ops.sqrt(temperature)[:, None] * normal
 
 
 def _maximum(arrays: list):
