@@ -1,28 +1,32 @@
 """Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either of us ends.
 
 ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm; a killed parent leaves both,
-and the engine writes its settings into the folder where it starts. Here it starts through this file, run by a bare
-Python (hence the standard library only), which asks the kernel to be killed when the parent dies, enters a temporary
-folder, and becomes the engine. Once it runs, both sides have mapped the shared files, and they and the folder are
-removed at once. Knows nothing of games. On systems other than Linux the engine is started as ViZDoom does it.
+and the engine writes its settings into the folder where it starts. Here two small helpers see to that, both this file
+run by a bare Python (hence the standard library only). One becomes the engine, after it has entered a temporary folder
+and asked the kernel to be killed when the parent dies. The other, the guard, lives while the engine starts: it removes
+the shared files and the folder once both sides have them open, or when the parent dies before that. Knows nothing of
+games. On systems other than Linux the engine is started as ViZDoom does it.
 """
 
 import contextlib
 import ctypes
 import os
+import select
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 SHARED = "/dev/shm"
-PREFIXES = ("ViZDoomSM", "ViZDoomMQCtr", "ViZDoomMQDoom")
+PREFIXES = ("ViZDoomMQCtr", "ViZDoomMQDoom", "ViZDoomSM")  # each followed by the instance's id
+DONE = b"."
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_starting = threading.Lock()  # what a process has newly mapped is told apart by looking before and after
+_starting = threading.Lock()  # the guard takes the instance that appears for ours
 
 
 def start(game, engine: str) -> None:
@@ -33,58 +37,45 @@ def start(game, engine: str) -> None:
         engine: path of ViZDoom's engine.
 
     Raises:
-        RuntimeError: the engine did not start.
+        RuntimeError: the engine did not start. (Where it dies while it starts, ViZDoom 1.3 crashes, and this process with
+            it; nothing is left then either.)
     """
-    if sys.platform != "linux":
-        return _init(game)
-    with _starting:
-        before, folder = _mapped(), tempfile.mkdtemp(prefix="WorldModels-doom-")
-        try:
-            game.set_vizdoom_path(_write_script(folder, engine))
+    with _engine_script(engine) if sys.platform == "linux" else contextlib.nullcontext() as script:
+        if script:
+            game.set_vizdoom_path(script)
             game.set_doom_config_path(os.devnull)
-            _init(game)
+        try:
+            game.init()
+        except Exception as error:
+            raise RuntimeError(f"ViZDoom's engine did not start: {' '.join(str(error).split())}") from error
+
+
+@contextlib.contextmanager
+def _engine_script(engine: str) -> Iterator[str]:
+    """A program that becomes the engine, with a guard over what starting it leaves; both are gone afterwards."""
+    with _starting:
+        before, folder = _instances(os.getpid()), tempfile.mkdtemp(prefix="WorldModels-doom-")
+        guard = subprocess.Popen([*_this("guard"), str(os.getpid()), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 start_new_session=True)  # fmt: skip
+        try:
+            guard.stdout.read(1)  # until it watches
+            script = os.path.join(folder, "engine.sh")
+            with open(script, "w") as file:
+                file.write(f'#!/bin/sh\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n')
+            os.chmod(script, 0o700)
+            yield script
         finally:
-            _remove(_mapped() - before, folder)
+            guard.communicate(DONE)
+            _remove(_instances(os.getpid()) - before, folder)  # nothing, unless the guard was killed
 
 
-def _init(game) -> None:
-    try:
-        game.init()
-    except Exception as error:
-        raise RuntimeError(f"ViZDoom's engine did not start: {' '.join(str(error).split())}") from error
+def _this(role: str) -> list[str]:
+    return [sys.executable, "-I", "-S", os.path.abspath(__file__), role]
 
 
-def _write_script(folder: str, engine: str) -> str:
-    """A program that runs this file with what ViZDoom gives it."""
-    command = shlex.join([sys.executable, "-I", "-S", os.path.abspath(__file__), folder, str(os.getpid()), engine])
-    path = os.path.join(folder, "engine.sh")
-    with open(path, "w") as file:
-        file.write(f'#!/bin/sh\nexec {command} "$@"\n')
-    os.chmod(path, 0o700)
-    return path
-
-
-def _mapped() -> set[str]:
-    """ViZDoom's shared files that this process has mapped."""
-    with open("/proc/self/maps") as maps:
-        paths = {line.split(maxsplit=5)[5].strip() for line in maps if SHARED in line}
-    return {path for path in paths if path.startswith(tuple(f"{SHARED}/{prefix}" for prefix in PREFIXES)) and " " not in path}
-
-
-def _remove(shared: Iterable[str], folder: str) -> None:
-    for path in shared:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-    shutil.rmtree(folder, ignore_errors=True)  # last: it tells the guard that all is done
-
-
-def _become_engine(folder: str, parent: int, engine: str, arguments: list[str]) -> None:
-    """In the child: what must be arranged before it turns into the engine, then that."""
+def _become_engine(parent: int, folder: str, engine: str, *arguments: str) -> None:
+    """In the child that ViZDoom starts: arrange its end, then turn into the engine."""
     os.setsid()  # a Ctrl-C in the terminal is the parent's to handle
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # holds after exec: the guard leaves no zombie
-    instance, me = arguments[arguments.index("+viz_instance_id") + 1], os.getpid()
-    if os.fork() == 0:
-        _guard(me, [f"{SHARED}/{prefix}{instance}" for prefix in PREFIXES], folder)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # it died before we asked
@@ -92,13 +83,37 @@ def _become_engine(folder: str, parent: int, engine: str, arguments: list[str]) 
     os.execv(engine, [engine, *arguments])
 
 
-def _guard(engine: int, shared: list[str], folder: str) -> None:
-    """While the engine starts: wait until its parent has cleaned up, or do it where parent and engine die before."""
-    while os.getppid() == engine and os.path.exists(folder):
-        time.sleep(0.005)
-    _remove(shared, folder)
-    os._exit(0)
+def _guard(parent: int, folder: str) -> None:
+    """Wait until the parent says that the engine has started, or dies; then remove what the start has left."""
+    before, ours, told = _instances(parent), set(), False
+    os.write(1, DONE)  # it may start
+    while os.getppid() == parent and not told:
+        told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
+        ours = ours or _instances(parent) - before
+    if not told:
+        time.sleep(0.05)  # until the kernel has killed the engine too, which else might make a file after this
+    _remove(ours, folder)
+
+
+def _remove(instances: set[str], folder: str) -> None:
+    for instance in instances:
+        for prefix in PREFIXES:
+            with contextlib.suppress(OSError):
+                os.unlink(f"{SHARED}/{prefix}{instance}")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _instances(process: int) -> set[str]:
+    """Ids of the ViZDoom instances whose shared files a process has mapped; none where there is no such process."""
+    found = set()
+    with contextlib.suppress(OSError), open(f"/proc/{process}/maps") as maps:
+        for line in maps:
+            path = line.split(maxsplit=5)[-1].strip()
+            for prefix in PREFIXES:
+                if path.startswith(f"{SHARED}/{prefix}") and not path.endswith(" (deleted)"):
+                    found.add(path.removeprefix(f"{SHARED}/{prefix}"))
+    return found
 
 
 if __name__ == "__main__":
-    _become_engine(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:])
+    {"engine": _become_engine, "guard": _guard}[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:])

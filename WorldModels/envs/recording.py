@@ -4,7 +4,18 @@ import gymnasium
 
 
 class IgnoreTermination(gymnasium.Wrapper):
-    """Goes on after the game has ended, so that every episode has the same length (hardmaru/WorldModelsExperiments, `full_episode`)."""
+    """Goes on after the game has ended, so that every episode has the same length (hardmaru/WorldModelsExperiments, `full_episode`).
+
+    Raises:
+        ValueError: a game that cannot go on (metadata `death_is_final`).
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        if env.metadata.get("death_is_final"):
+            raise ValueError(
+                f"--record.full-episode: expected False for {env.unwrapped.__class__.__name__}, which ends with its player; received True."
+            )
+        super().__init__(env)
 
     def step(self, action):
         observation, reward, _, truncated, info = self.env.step(action)

@@ -105,7 +105,7 @@ class TakeCover(gymnasium.Env):
 
 def buttons(action) -> tuple[int, int]:
     """Which of the scenario's buttons (left, right) an action (1,) in -1..1 presses (hardmaru doomrnn/)."""
-    number = float(np.asarray(action).reshape(()) if np.ndim(action) == 0 else action[0])
+    number = float(np.ravel(action)[0])
     return LEFT if number < -ACTION_THRESHOLD else RIGHT if number > ACTION_THRESHOLD else STAY
 
 

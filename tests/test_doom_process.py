@@ -1,0 +1,197 @@
+"""Doom's engine: whoever of us ends, however, no process and no shared file of ours is left, nor any temporary folder.
+
+Everything is looked up by our own process ids and the instance ids found in them: others may play Doom here too.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from WorldModels.control.executors import Executor
+from WorldModels.envs.doom_process import PREFIXES, SHARED
+from WorldModels.envs.make import make_env
+
+pytest.importorskip("vizdoom")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+ROOT = Path(__file__).resolve().parent.parent
+LEFT = np.array([-1.0], np.float32)
+
+
+def children(process, role="/vizdoom"):
+    """Ids of a process's children whose command line has these letters."""
+    found = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in path.read_text().split():
+            if role in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(int(child))
+    return found
+
+
+def shared_by(process):
+    """Names of ViZDoom's files in /dev/shm that a process has mapped, also those whose name is gone."""
+    try:
+        lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    return {line.split()[5] for line in lines if f"{SHARED}/ViZDoom" in line}
+
+
+def alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def soon(condition, seconds=10.0):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.005)
+    return condition()
+
+
+def left_of(names):
+    """Which files of the instances with these names are still in /dev/shm."""
+    ids = {name.removeprefix(f"{SHARED}/{prefix}") for name in names for prefix in PREFIXES if name.startswith(f"{SHARED}/{prefix}")}
+    return [f"{SHARED}/{prefix}{id}" for id in ids for prefix in PREFIXES if os.path.exists(f"{SHARED}/{prefix}{id}")]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder for temporary files, so that ours are told apart."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path / "tmp"
+
+
+def test_nothing_is_left_while_it_runs_nor_after_close(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    others = set(children(os.getpid()))
+    env = make_env("TakeCover", max_steps=2100)
+    env.reset(seed=1)
+    (engine,) = set(children(os.getpid())) - others
+    names = shared_by(engine)
+    assert len(names) == 3 and left_of(names) == [] and list(folder.iterdir()) == []
+    for game in range(20):  # the files without names serve on
+        env.reset(seed=game)
+        while not any(env.step(LEFT)[2:4]):
+            pass
+    env.close()
+    assert not alive(engine) and not children(engine) and left_of(names) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
+    env.close()  # twice does no harm
+
+
+def test_an_engine_that_dies_is_one_clear_line():
+    others = set(children(os.getpid()))
+    env = make_env("TakeCover", max_steps=2100)
+    env.reset(seed=1)
+    (engine,) = set(children(os.getpid())) - others
+    names = shared_by(engine)
+    os.kill(engine, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="ViZDoom's engine died") as raised:
+        env.step(LEFT)
+    assert "\n" not in str(raised.value) and soon(lambda: not alive(engine)) and left_of(names) == []
+    with pytest.raises(RuntimeError, match="closed"):
+        env.step(LEFT)
+    env.close()
+
+
+def test_the_thread_that_made_it_may_end():
+    made = []
+    thread = threading.Thread(target=lambda: made.append(make_env("TakeCover", max_steps=2100)))
+    thread.start()
+    thread.join()
+    made[0].reset(seed=1)
+    assert all(made[0].step(LEFT)[1] == 1 for _ in range(50))
+    made[0].close()
+
+
+PARENT = """
+    import numpy as np
+    from WorldModels.envs.make import make_env
+    env = make_env("TakeCover", max_steps=2100)
+    env.reset(seed=1)
+    print("plays", flush=True)
+    while True:
+        if any(env.step(np.zeros(1, np.float32))[2:4]):
+            env.reset()
+"""
+
+
+def player(**options):
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(PARENT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, **options)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_the_engine_ends_with_its_parent(number, folder):
+    parent = player()
+    parent.stdout.readline()
+    (engine,) = children(parent.pid)
+    names = shared_by(engine)
+    os.killpg(parent.pid, number)  # as a terminal does
+    errors = parent.communicate(timeout=20)[1]
+    assert soon(lambda: not alive(engine)) and left_of(names) == [] and list(folder.iterdir()) == []
+    assert errors.count("Traceback") == (number == signal.SIGINT) and ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["parent", "engine", "guard"])
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
+def test_a_kill_while_it_starts_leaves_nothing(victim, delay, folder):
+    parent = player()
+    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid))
+    time.sleep(delay)
+    names, engines, guards = shared_by(parent.pid), children(parent.pid), children(parent.pid, "guard")
+    for process in {"parent": [parent.pid], "engine": engines, "guard": guards}[victim]:
+        os.kill(process, signal.SIGKILL)
+    if victim == "guard":
+        assert parent.stdout.readline() == "plays\n"
+    soon(lambda: parent.poll() is not None, 2.0 if victim == "engine" else 0.0)
+    parent.kill()
+    parent.communicate(timeout=20)
+    assert names and soon(lambda: not left_of(names) and not list(folder.iterdir()))
+    assert soon(lambda: not any(alive(process) for process in engines + guards))
+
+
+class Breaker:
+    """A worker that plays; at two of its tasks, the first time, it is killed or its engine is."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self):
+        env = make_env("TakeCover", max_steps=2100)
+        env.reset(seed=1)
+
+        def work(task):
+            (engine,) = children(os.getpid())
+            marker = self.folder / f"{task}"
+            if task in ("worker", "engine") and not marker.exists():
+                marker.write_text("\n".join([str(engine), *shared_by(engine)]))
+                os.kill(os.getpid() if task == "worker" else engine, signal.SIGKILL)
+            env.step(LEFT)
+            return engine
+
+        return work
+
+
+def test_a_worker_without_an_engine_is_replaced_and_a_killed_worker_takes_its_engine_along(tmp_path):
+    said = []
+    with Executor(Breaker(tmp_path), 2, say=said.append) as executor:
+        engines = dict(executor.map_unordered((task, task) for task in ("a", "worker", "b", "engine", "c")))
+        assert len(said) == 2 and any("SIGKILL" in line for line in said) and any("engine died" in line for line in said)
+    for task in ("worker", "engine"):
+        engine, *names = (tmp_path / task).read_text().splitlines()
+        assert soon(lambda engine=engine: not alive(engine)) and len(names) >= 3 and left_of(names) == []
+    assert soon(lambda: not any(alive(engine) for engine in engines.values()))
