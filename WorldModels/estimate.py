@@ -34,22 +34,44 @@ REFERENCE = 200.0  # steps/s
 RECORDED, STOPPED, SCORED = 0.83, 0.6, 0.95
 
 
+# Take Cover against CarRacing: its steps are so many times faster, while recording and with V and M in the loop, and a
+# game is so long: of who plays at random, and of who was evolved.
+DOOM_SPEED = {"episodes": 2.0, "controller": 1.2, "evaluation": 11.0}
+RANDOM_GAME, DRIVEN_GAME = 280, 700  # steps
+# A dream's lane-steps: share of the limit, and of the longest dream that lanes live for where M ends it.
+DREAM_SHARE, DREAMT = 0.7, 0.6
+
+
 def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
-    """How much each stage of an iteration has to do: steps of the environment, images, frames, tokens."""
-    record, vision, memory, c = experiment.record, experiment.vision, experiment.memory, experiment.controller
-    length, max_steps = record.max_frames * (1.0 if record.full_episode else RECORDED), experiment.env.max_steps
-    frames = record.episodes * length
+    """How much each stage of an iteration has to do: steps of the environment, images, frames, tokens, MFLOP of dreams."""
+    record, vision, memory, evaluate = experiment.record, experiment.vision, experiment.memory, experiment.evaluate
+    doom = experiment.env.id == "TakeCover"
+    frames = record.episodes * (RANDOM_GAME if doom else record.max_frames * (1.0 if record.full_episode else RECORDED))
     seen = frames * (iteration + 1 if experiment.iterate.episodes == "all" else 1)
     # A V that goes on takes the steps that the iteration's own episodes would.
     epoch = (frames if experiment.iterate.networks == "previous" else seen) * (1 - vision.validation_share)
     passes, chosen = memory.epochs * seen * (1 - memory.validation_share), memory.steps * memory.batch_size * memory.sequence_length
-    tokens = passes or chosen
-    generation = c.population_size * c.rollouts * max_steps * (STOPPED if c.hopeless_steps else SCORED)
-    steps = c.steps or c.generations * generation
-    scores = steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
-    tracks = (experiment.evaluate.tracks + experiment.evaluate.baseline_tracks) * max_steps * SCORED
-    return {"episodes": frames, "vision": epoch * vision.epochs, "series": seen, "memory": tokens,
-            "controller": steps + scores, "evaluation": tracks}  # fmt: skip
+    baselines = len(evaluate.baselines.split(",")) * evaluate.baseline_tracks
+    scored = experiment.env.max_steps * SCORED
+    tested = evaluate.tracks * (DRIVEN_GAME if doom else scored) + baselines * (RANDOM_GAME if doom else scored)
+    return {"episodes": frames, "vision": epoch * vision.epochs, "series": seen, "memory": passes or chosen, **_evolution(experiment),
+            "evaluation": tested}  # fmt: skip
+
+
+def _evolution(experiment: Experiment) -> dict[str, float]:
+    """Steps of the environment, and MFLOP of dreams, that the controller takes."""
+    c, dream, m, max_steps = experiment.controller, experiment.dream, experiment.memory, experiment.env.max_steps
+    found = {"controller": 0.0, "dreams": 0.0}
+    if c.world != "dream":
+        generation = c.population_size * c.rollouts * max_steps * (STOPPED if c.hopeless_steps else SCORED)
+        steps = c.steps or c.generations * generation
+        found["controller"] = steps + steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
+    if c.world != "real":
+        z, units = experiment.vision.latent_size, m.lstm_size
+        work = 2e-6 * (4 * units * (z + 3 + units) + units * 3 * m.num_mixtures * z)
+        lanes = dream.generations * (dream.population_size * dream.rollouts + dream.validation_rollouts / dream.validation_every)
+        found["dreams"] = work * lanes * (dream.max_steps or max_steps) * (DREAMT if m.terminated_head else 1.0)
+    return found
 
 
 def left(path: Path, experiment: Experiment, stage: str) -> float:
@@ -62,8 +84,9 @@ def left(path: Path, experiment: Experiment, stage: str) -> float:
     if stage == "episodes":
         return 1 - min(0.99, len(list((path / "episodes").glob("*.npz"))) / experiment.record.episodes)
     if stage == "controller" and (rows := read_rows(path / "controller" / "generations.csv")):
-        c = experiment.controller
-        share = int(rows[-1]["frames"]) / c.steps if c.steps else int(rows[-1]["generation"]) / c.generations
+        c, dreams = experiment.controller, experiment.controller.world == "dream"
+        generations = experiment.dream.generations if dreams else c.generations
+        share = int(rows[-1]["frames"]) / c.steps if c.steps and not dreams else int(rows[-1]["generation"]) / generations
         return 1 - min(0.99, share)
     return 1.0
 
@@ -82,10 +105,14 @@ def seconds(experiment: Experiment, steps_a_second: float, gflops: float, proces
     found = {}
     for stage, amount in amounts(experiment, iteration).items():
         if stage in SPEED:
-            own = amount / (SPEED[stage] * steps_a_second)
+            doom = DOOM_SPEED[stage] if experiment.env.id == "TakeCover" else 1.0
+            own = amount / (SPEED[stage] * doom * steps_a_second)
+        elif stage == "dreams":
+            own = amount / 1000 / (DREAM_SHARE * gflops)
         else:
             own = amount * WORK[stage] / 1000 / (SHARE[stage][0 if cpu_has_bfloat16() else 1] * gflops)
-        found[stage] = own + START[stage] * machine
+        found[stage] = own + START.get(stage, 0) * machine
+    found["controller"] += found.pop("dreams")
     return found
 
 
@@ -111,7 +138,7 @@ def estimate(run: Run) -> None:
 
     iterations, processes = _iterations(run), run.experiment.workers or cores()
     steps, gflops = measure(processes)
-    rest = dict.fromkeys(VERBS, 0.0)
+    rest = dict.fromkeys((stage for stage in VERBS if stage != "temperatures"), 0.0)
     for iteration in iterations:
         for stage, whole in seconds(run.experiment, steps, gflops, processes, iteration).items():
             rest[stage] += whole * left(run.folder / str(iteration), run.experiment, stage) / 60
