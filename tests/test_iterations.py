@@ -22,10 +22,10 @@ def opened(tmp_path):
     """Opens iteration k of a run with some settings changed: opened(1, record={"policies": "held"})."""
     runs = []
 
-    def open_run(iteration, verb="record", folder=tmp_path, **changes):
+    def open_run(iteration, verb="record", folder=tmp_path, reuse="", **changes):
         for run in runs:
             run.close()
-        experiment = dataclasses.replace(preset("carracing", "smoke"), results=str(folder), iteration=iteration)
+        experiment = dataclasses.replace(preset("carracing", "smoke"), results=str(folder), iteration=iteration, reuse=reuse)
         nouns = {noun: dataclasses.replace(getattr(experiment, noun), **values) for noun, values in changes.items()}
         runs.append(Run(dataclasses.replace(experiment, **nouns), verb))
         return runs[-1]
@@ -99,6 +99,23 @@ def test_a_warm_up_rises_to_the_schedule(schedule):
     np.testing.assert_allclose(rates, np.minimum(1, (np.arange(20) + 1) / 10), rtol=1e-5)
 
 
+@pytest.mark.parametrize("steps, expected", [(2, 1), (9, 4), (120, 60), (10_000, 60)])
+def test_a_short_training_is_not_all_warm_up(steps, expected):
+    assert iterations.warmup_steps(steps) == expected
+
+
+def test_another_run_s_episodes_are_those_of_the_same_iteration(opened, tmp_path):
+    for k in (0, 1):
+        stage = opened(k, folder=tmp_path / "one").stage("episodes")
+        stage.begin()
+        (tmp_path / f"one/{k}/episodes").mkdir()
+        (tmp_path / f"one/{k}/episodes/00000{k}.npz").touch()
+        stage.finish()
+    for k in (0, 1):
+        assert opened(k, folder=tmp_path / "other", reuse=str(tmp_path / "one")).stage("episodes").complete
+        assert [path.name for path in (tmp_path / f"other/{k}/episodes").iterdir()] == [f"00000{k}.npz"]
+
+
 @pytest.fixture
 def evolved(tmp_path, monkeypatch):
     """A run whose iteration 0 has a driver of a cheap world, and stand-ins for V and M in both iterations."""
@@ -167,12 +184,13 @@ def test_a_later_iteration_notes_what_it_takes_and_the_first_does_not(opened):
 
 
 def test_iterations_stand_beside_one_another_with_what_each_gained(tmp_path):
-    for k, scores in enumerate(([0.0, 10.0, 20.0], [5.0, 15.0], [5.0, 15.0, 40.0])):
+    for k, scores in enumerate(([0.0, 10.0, 20.0], [5.0, 15.0], [5.0, 15.0, 40.0], [9.0])):
         (tmp_path / str(k)).mkdir()
         facts = {"mean": float(np.mean(scores)), "sd": 1.0, "median": 1.0, "iqm": 1.0, "interval": [0.0, 1.0], "n": len(scores)}
-        report = {"first_seed": 5, "scores": {"return": facts | {"tracks": scores}}}
+        report = {"first_seed": 5 if k < 3 else 6, "scores": {"return": facts | {"tracks": scores}}}
         (tmp_path / str(k) / "evaluation.json").write_text(json.dumps(report))
-    assert comparison(tmp_path, 0) is None and comparison(tmp_path, 3) is None
+    assert comparison(tmp_path, 0) is None and comparison(tmp_path, 4) is None
+    assert comparison(tmp_path, 3) is None, "other tracks"
     lines = comparison(tmp_path, 2).splitlines()[1:]
     assert [line.split("  ")[0] for line in lines] == [*(f"iteration {k}, return" for k in range(3)), "1 minus 0", "2 minus 1"]
     assert " 5.0 " in lines[3] and " 0.0 " in lines[4] and lines[4].split()[-1] == "2"

@@ -14,6 +14,7 @@ from test_pipeline import arrays, killed_at_random
 
 from WorldModels import train_memory, train_vision
 from WorldModels.episodes.series import Series
+from WorldModels.experiment.files import read_rows
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +74,11 @@ def test_the_same_command_again_says_that_all_is_done(two):
     assert done.returncode == 0 and "nothing is left to do" in done.stdout
     assert len(re.findall("there already", done.stdout)) == 2 * len(SIX)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_going_on_does_not_throw_vision_off(two):
+    errors = [float(read_rows(two[0] / f"{k}/vision.csv")[-1]["val_reconstruction"]) for k in (0, 1)]
+    assert errors[1] < 1.5 * errors[0]
 
 
 @pytest.mark.parametrize("verb, output", [("train_vision", "vision.keras"), ("train_memory", "memory.keras")])
