@@ -1,19 +1,27 @@
 #!/usr/bin/env bash
 # Makes .venv with everything in requirements.txt, once; later calls return at once.
-#   bash launch_scripts/setup.bash          # CPU
-#   bash launch_scripts/setup.bash --gpu    # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
+#   bash launch_scripts/setup.bash           # CPU
+#   bash launch_scripts/setup.bash --gpu     # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
+#   bash launch_scripts/setup.bash --doom    # with ViZDoom, for Take Cover
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-case "${1:-}" in
-  "") tensorflow="tensorflow==2.21.0" ;;
-  --gpu) tensorflow="tensorflow[and-cuda]==2.21.0" ;;
-  *) echo "error: setup.bash: expected --gpu or nothing, received '$1'." >&2; exit 2 ;;
-esac
+# What was once asked for stays: later calls only bring it up to date.
+gpu=false doom=false
+[[ -f .venv/.gpu ]] && gpu=true
+[[ -f .venv/.doom ]] && doom=true
+for flag in "$@"; do
+  case "$flag" in
+    --gpu) gpu=true ;;
+    --doom) doom=true ;;
+    *) echo "error: setup.bash: expected --gpu, --doom or nothing, received '$flag'." >&2; exit 2 ;;
+  esac
+done
 
-# A GPU set up once stays set up: without --gpu an existing environment is only brought up to date.
-[[ -z "${1:-}" && -f .venv/.gpu ]] && tensorflow="tensorflow[and-cuda]==2.21.0"
-stamp="$tensorflow $(cat requirements.txt pyproject.toml | sha256sum)"
+packages=("tensorflow==2.21.0")
+if $gpu; then packages=("tensorflow[and-cuda]==2.21.0"); fi
+if $doom; then packages+=("vizdoom==1.3.2"); fi
+stamp="${packages[*]} $(cat requirements.txt pyproject.toml | sha256sum)"
 if [[ "$(cat .venv/.installed 2>/dev/null)" == "$stamp" ]]; then exit 0; fi
 
 python=""
@@ -24,7 +32,8 @@ if [[ -z "$python" ]]; then echo "error: setup.bash: expected Python 3.11 or lat
 
 echo "Setting up .venv (once, some minutes) ..."
 [[ -x .venv/bin/python ]] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt "$tensorflow"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt "${packages[@]}"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-if [[ "$tensorflow" == *and-cuda* ]]; then touch .venv/.gpu; fi
+if $gpu; then touch .venv/.gpu; fi
+if $doom; then touch .venv/.doom; fi
 echo "$stamp" > .venv/.installed

@@ -4,6 +4,6 @@
 #   bash launch_scripts/test.bash -m "not slow"      # the quick ones
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash launch_scripts/setup.bash
+bash launch_scripts/setup.bash --doom
 .venv/bin/ruff check .
 .venv/bin/python -m pytest "$@"
