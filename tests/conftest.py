@@ -31,3 +31,19 @@ def smoke_script(tmp_path_factory):
 def smoke_run(smoke_script):
     """The folder of a finished smoke-scale run."""
     return smoke_script[0]
+
+
+@pytest.fixture(scope="session")
+def doom_script(tmp_path_factory):
+    """The folder and the output of `bash launch_scripts/wm_doom.bash --scale smoke`."""
+    folder = tmp_path_factory.mktemp("doom") / "run"
+    command = ["bash", "launch_scripts/wm_doom.bash", "--scale", "smoke", "--results", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="session")
+def doom_run(doom_script):
+    """The folder of a finished smoke-scale run of Take Cover."""
+    return doom_script[0]
