@@ -23,7 +23,8 @@ OUTPUTS = {
                "memory_sample.onnx", "memory_sequence.onnx", "imagination.onnx", "tensorboard/memory", "checkpoints/memory"),
     "controller": ("controller", "tensorboard/controller"),
     "temperatures": ("temperatures",),
-    "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif", "figures"),
+    "evaluation": ("evaluation.json", "evaluation", "real.mp4", "reconstructed.mp4", "reconstructed.gif", "dream.mp4", "dream.gif",
+                   "figures"),
 }  # fmt: skip
 NOUNS = {"episodes": ("env", "record"), "vision": ("vision",), "series": (), "memory": ("memory",),
          "controller": ("env", "controller"), "temperatures": ("env", "controller", "dream"), "evaluation": ("evaluate",)}  # fmt: skip
@@ -146,7 +147,7 @@ def stage_settings(experiment: Experiment, name: str, iteration: int = 0) -> tup
 
 def _reuse(stage: Stage, folder: Path) -> None:
     """Take a complete stage's output from another run, where the settings agree."""
-    if stage.name not in ("episodes", "vision", "series"):
+    if stage.name not in ("episodes", "vision", "series", "memory"):
         return
     iterations = [p for p in folder.iterdir() if p.name.isdigit()] if folder.is_dir() else []
     if not iterations:
