@@ -22,6 +22,7 @@ SEEDS = {"tracks": 5_000_000, "curve": 3_000_000, "gates": 4_000_000, "dreams": 
 COLUMNS = {"curve": ("generation", "game"), "dreams": ("driver", "dream"), "gate_dreams": ("driver", "dream")}  # else driver, track
 DREAMT = ("dreams", "gate_dreams")
 LANES = 50  # dreams side by side
+HANG_SECONDS = 600  # the longest dreams side by side, on a machine that does other things too
 SHOWN_GAMES = 8  # recorded games whose frames are shown to the driver of another
 
 
@@ -160,9 +161,9 @@ def examined(run: Run, examiner: Examiner, wanted: Iterable[tuple[str, str, int]
         rows |= {(kind, row[who], int(row[which])): row for row in read_rows(folder / f"{kind}.csv")}
     missing = _tasks([key for key in wanted if key not in rows])
     if missing:
-        left = sum(len(task.numbers) for task in missing)
+        left, workers = sum(len(task.numbers) for task in missing), min(run.experiment.workers or cores(), len(missing))
         bar = tqdm(total=len(wanted), initial=len(wanted) - left, unit="episode", desc=run.verb, smoothing=0.05)
-        with Executor(examiner, min(run.experiment.workers or cores(), len(missing)), say=run.say) as executor, bar:
+        with Executor(examiner, workers, say=run.say, hang_seconds=HANG_SECONDS) as executor, bar:
             for task, found in executor.map_unordered((task, task) for task in missing):
                 for number, row in zip(task.numbers, found, strict=True):
                     if folder:

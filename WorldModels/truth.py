@@ -36,13 +36,13 @@ def foresight(run: Run) -> dict | None:
         What memory.terminal.terminal_scores gives, and the number of episodes; None where M has no terminated head or nothing
         was held out.
     """
+    series = held_out_series(run) if run.experiment.memory.terminated_head else []
+    if not series:
+        return None
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.terminal import terminal_scores, terminated_logits
     from WorldModels.models import load_memory
 
-    series = held_out_series(run) if run.experiment.memory.terminated_head else []
-    if not series:
-        return None
     memory, logits, targets = load_memory(run.need("memory.keras", "train_memory")), [], []
     for start in range(0, len(series), BATCH):
         some = series[start : start + BATCH]

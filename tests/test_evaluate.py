@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from WorldModels.control.controller import Controller
-from WorldModels.evaluate import DRIVER, FIRST_SEED, Examiner, main
+from WorldModels.episodes.episode import Episode
+from WorldModels.episodes.series import Series
+from WorldModels.evaluate import main
+from WorldModels.examiner import DRIVER, SEEDS, Examiner, Task
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.settings import EnvSettings
 
@@ -27,13 +30,13 @@ def trained(tmp_path_factory):
     """A run's folder with everything that evaluate reads."""
     from WorldModels import export
     from WorldModels.memory.mdn_rnn import MDNRNN
-    from WorldModels.models import Perception
+    from WorldModels.models import Imagination, Perception
     from WorldModels.vision.vae import VAE
 
     folder = tmp_path_factory.mktemp("trained")
     path = folder / "0"
     vision = VAE(latent_size=4, encoder_filters=(4, 4, 4, 4), decoder_filters=(4, 4, 4))
-    memory = MDNRNN(latent_size=4, lstm_size=8)
+    memory = MDNRNN(latent_size=4, lstm_size=8, reward_head=True, terminated_head=True)
     path.mkdir()
     vision.save(path / "vision.keras")
     memory.save(path / "memory.keras")
@@ -44,12 +47,25 @@ def trained(tmp_path_factory):
             onnx.export_onnx(vision, path / f"{endpoint.name}.onnx", endpoint)
         perception = Perception(vision, memory)
         onnx.export_onnx(perception, path / "perception.onnx", endpoints.of_perception(perception))
+        imagination = Imagination(memory)
+        onnx.export_onnx(imagination, path / "imagination.onnx", endpoints.of_imagination(imagination))
+    save_episodes(path)
     save_driver(path / "controller" / "best.npz", 2)
     save_driver(path / "controller" / "generations" / "2.npz", 2)
     save_driver(path / "controller" / "generations" / "1.npz", 1)
     for name, text in HISTORY.items():
         (path / name).write_text(text)
     return folder
+
+
+def save_episodes(path):
+    """Two games as a run records them, their series, and where dreams begin."""
+    draw = np.random.default_rng(0)
+    for name in ("000.npz", "001.npz"):
+        frames, actions = draw.integers(0, 256, (41, 64, 64, 3), np.uint8), draw.uniform(-1, 1, (40, 3))
+        Episode(frames, actions, np.ones(40), True, False, 1, "cauchy").save(path / "episodes" / name)
+        Series(draw.normal(size=(41, 4)), np.full((41, 4), -4.0), actions, np.ones(40), True).save(path / "series" / name)
+    np.savez(path / "first_latents.npz", mean=np.zeros((2, 4), np.float32), log_var=np.zeros((2, 4), np.float32))
 
 
 def save_driver(file, generation):
@@ -85,7 +101,8 @@ def test_an_evaluation_has_scores_films_curves_and_says_where_they_are(folder, c
         assert scores["mean"] == pytest.approx(np.mean(scores["tracks"]))
         assert scores["sd"] == pytest.approx(np.std(scores["tracks"], ddof=1))
         assert scores["interval"][0] <= scores["mean"] <= scores["interval"][1]
-    assert report["baseline"]["policy"] == "cauchy" and report["baseline"]["scores"]["lap rule 1.0"]["n"] == 2
+    assert next(iter(report["baselines"])) == "cauchy"
+    assert all(scores["lap rule 1.0"]["n"] == 2 for scores in report["baselines"].values())
     driver = report["controller"]
     assert (driver["file"], driver["generation"], driver["training_steps"]) == ("controller/best.npz", 2, 1600)
     assert (driver["features"], driver["latent"], report["seed"], report["scale"]) == ("zh", "mean", 0, "smoke")
@@ -97,6 +114,7 @@ def test_an_evaluation_has_scores_films_curves_and_says_where_they_are(folder, c
     assert Image.open(path / "reconstructed.gif").n_frames > 10
     assert len(list((path / "evaluation" / "frames").glob("*.png"))) == STEPS + 1
     assert {file.name for file in (path / "figures").iterdir()} == {"vision.png", "generations.png", "scores.png"}
+    assert not {"dream", "curve", "looks", "dream_checks", "filmed_dream"} & set(report)  # it was evolved in the real world
     (film,) = report["filmed"]
     assert film["score"] == sorted(report["scores"]["lap rule 0.95"]["tracks"])[1]  # the median of three
 
@@ -135,7 +153,7 @@ def test_another_driver_is_scored_anew_and_one_track_is_enough(folder):
     assert kept["controller"]["sha256"] != best["controller"]["sha256"]
     assert kept["scores"]["lap rule 1.0"]["tracks"] != best["scores"]["lap rule 1.0"]["tracks"]
     assert kept["scores"]["lap rule 1.0"]["sd"] == 0
-    assert len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 2
+    assert len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 3  # the driver, and two that do not look
 
 
 @pytest.mark.parametrize(
@@ -145,6 +163,7 @@ def test_another_driver_is_scored_anew_and_one_track_is_enough(folder):
         ("memory.keras", (), ("memory.keras is missing", "python -m WorldModels.train_memory carracing --scale smoke")),
         ("controller", (), ("best.npz is missing", "python -m WorldModels.train_controller carracing --scale smoke")),
         (None, ("--controller.generation", "418"), ("--controller.generation", "(1, 2)", "received 418")),
+        (None, ("--evaluate.baselines", "cauchy,nobody"), ("--evaluate.baselines", "uniform", "received 'nobody'")),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(folder, capsys, absent, flags, words):
@@ -161,14 +180,42 @@ def test_what_is_missing_is_named_with_its_remedy(folder, capsys, absent, flags,
 def test_the_film_shows_the_drive_that_was_scored(trained):
     from WorldModels.control.rollout import rollout
 
-    examiner = Examiner(trained / "0", trained / "0" / "controller" / "best.npz", EnvSettings(max_steps=STEPS))
-    drive = examiner()
-    rows = [drive((DRIVER, track)) for track in (1, 0, 1)]
+    examiner = Examiner(trained / "0", EnvSettings(max_steps=STEPS), {DRIVER: trained / "0" / "controller" / "best.npz"})
+    rows = examiner()(Task("tracks", DRIVER, (1, 0, 1)))
     assert rows[0] == rows[2], "a track's result depends on what was driven before it"
-    filmed = rollout(*examiner.world(DRIVER, "0.95"), FIRST_SEED + 1, STEPS, keep="episode")
+    filmed = rollout(examiner.world(DRIVER, "0.95"), examiner.policy(DRIVER, 3), SEEDS["tracks"] + 1, STEPS, keep="episode")
     assert filmed.return_ == rows[0]["return_095"]
     bare, total = examiner.bare("0.95", "fast"), 0.0
     bare.reset(seed=filmed.episode.seed)
     for action in filmed.episode.actions:
         total += bare.step(action)[1]
     assert total == pytest.approx(filmed.return_, abs=1e-9), "the person's view shows another drive"
+
+
+DREAMT = ("--controller.world", "dream", "--evaluate.dreams", "3", "--evaluate.curve-games", "1", "--memory.validation-share", "0.5")
+
+
+def test_what_was_evolved_in_a_dream_is_shown_there_too_and_its_eyes_are_bound(folder, capsys):
+    report, path = evaluate(folder, *DREAMT), folder / "0"
+    assert list(report["dream"]["scores"]) == ["controller", "cauchy", "straight"] and report["dream"]["max_steps"] == STEPS
+    assert all(scores["n"] == 3 for scores in report["dream"]["scores"].values())
+    assert set(report["looks"]) == {"another game's frames", "a frozen frame"}
+    assert [point["generation"] for point in report["curve"]] == [1, 2] and [point["dream"] for point in report["curve"]] == [None, 5.0]
+    assert report["dream_checks"]["foresight"]["episodes"] == 1 and report["dream_checks"]["horizon"]["horizons"] == [1, 2, 5, 10, 20]
+    filmed = report["filmed_dream"]
+    assert len(iio.imread(path / "dream.mp4", plugin="pyav")) == filmed["steps"] + 1 and (path / "dream.gif").exists()
+    assert {"dream_curve.png", "horizon.png"} <= {file.name for file in (path / "figures").iterdir()}
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("dream: driver", "dream: cauchy", "driver on a frozen frame", "How true the dream is"))
+
+    drop_end(folder)
+    for name in ("tracks", "dreams", "curve"):
+        rows = path / "evaluation" / f"{name}.csv"
+        rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
+    again = evaluate(folder, *DREAMT, workers=1)
+    assert {name: again[name] for name in ("scores", "looks", "curve", "filmed_dream")} == \
+        {name: report[name] for name in ("scores", "looks", "curve", "filmed_dream")}
+    evaluate(folder, *DREAMT)
+    assert "are there already" in capsys.readouterr().out
+    shutil.copy(path / "controller/generations/2.npz", path / "controller/generations/3.npz")  # the evolution went on, the best did not
+    assert [point["generation"] for point in evaluate(folder, *DREAMT)["curve"]] == [1, 2, 3]

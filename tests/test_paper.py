@@ -121,7 +121,7 @@ CARRACING = {
     "evaluate": {
         "tracks": 100,  # [P] 100 random tracks
         "baseline_tracks": 20,
-        "baselines": "cauchy",
+        "baselines": "cauchy,straight",  # [P] has the first
         "dreams": 100,
         "curve_games": 20,
         "frames": False,

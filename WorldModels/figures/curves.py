@@ -37,7 +37,7 @@ def vision_curves(rows: Rows) -> Figure:
         ValueError: there are no rows.
     """
     _some(rows, "vision.csv")
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = figure_of(2)
     for axes, name, label in (
         (left, "reconstruction", "squared error (sum over a frame)"),
         (right, "kl", "KL divergence (nats a frame)"),
@@ -58,7 +58,7 @@ def memory_curves(rows: Rows) -> Figure:
         ValueError: there are no rows.
     """
     _some(rows, "memory.csv")
-    figure, (axes,) = _figure(1)
+    figure, (axes,) = figure_of(1)
     _losses(axes, rows, "nll", column(rows, "step"))
     for name, label, style in (("copy_previous_nll", "copy previous z", "--"), ("static_nll", "static Gaussian", ":")):
         level = column(rows, name)
@@ -82,23 +82,24 @@ def _losses(axes: Axes, rows: Rows, name: str, done: np.ndarray) -> None:
     axes.legend(frameon=False)
 
 
-def generation_curves(rows: Rows, solved: float | None = SOLVED) -> Figure:
+def generation_curves(rows: Rows, solved: float | None = SOLVED, dreamt: bool = False) -> Figure:
     """The evolution of C: returns of the population, validation score of its mean, and sigma on an axis of its own.
 
     Args:
         rows: of generations.csv: generation, mean, min, max, validation, sigma, frames (environment steps so far).
         solved: return at which a line is drawn.
+        dreamt: the world was a dream.
 
     Raises:
         ValueError: there are no rows.
     """
     _some(rows, "generations.csv")
-    figure, (axes,) = _figure(1)
+    figure, (axes,) = figure_of(1)
     generation, scored = column(rows, "generation"), np.isfinite(column(rows, "validation"))
     axes.fill_between(generation, column(rows, "min"), column(rows, "max"), color=BAND, linewidth=0, label="population, min to max")
     axes.plot(generation, column(rows, "mean"), ".-", markersize=2, color=TRAIN, label="population, mean")
     axes.plot(generation[scored], column(rows, "validation")[scored], "o-", markersize=4, color=HELD_OUT,
-              label="mean of the search, on validation tracks")  # fmt: skip
+              label=f"mean of the search, {'in validation dreams' if dreamt else 'on validation tracks'}")  # fmt: skip
     if solved is not None:
         axes.axhline(solved, color="black", linewidth=1, linestyle="--", label=f"{solved:g}: counts as solved")
     axes.set(xlabel="generation", ylabel="return of an episode")
@@ -108,15 +109,15 @@ def generation_curves(rows: Rows, solved: float | None = SOLVED) -> Figure:
     right.set_ylabel("sigma (step size of the search)")
     right.set_ylim(0, 1.1 * float(np.nanmax(column(rows, "sigma"))))
     right.spines["right"].set_visible(True)
-    _steps_above(axes, generation, column(rows, "frames"))
+    _steps_above(axes, generation, column(rows, "frames"), "steps of dreams" if dreamt else "training steps of the environment")
     lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle("C: evolution of the driver")
     return figure
 
 
-def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray) -> None:
-    """A second scale along the top: environment steps so far."""
+def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray, what: str) -> None:
+    """A second scale along the top: steps so far."""
     there = np.isfinite(steps)
     if not there.any():
         return
@@ -125,33 +126,35 @@ def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray) -> None:
     ticks = ticks[ticks <= steps[-1]]
     top = axes.secondary_xaxis("top")
     top.set_xticks(np.interp(ticks, steps, generation), [EngFormatter(sep="")(tick) for tick in ticks])
-    top.set_xlabel("training steps of the environment so far")
+    top.set_xlabel(f"{what} so far")
     axes.set_xlim(generation[0], generation[-1])
 
 
-def score_histogram(scores: Mapping[str, Sequence[float]]) -> Figure:
+def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "track") -> Figure:
     """How the returns of drivers spread over the test tracks.
 
     Args:
         scores: name of a driver to its returns (N,).
+        noun: what a track is called.
 
     Raises:
         ValueError: there are no scores.
     """
     _some([value for values in scores.values() for value in values], "scores")
-    figure, (axes,) = _figure(1)
+    figure, (axes,) = figure_of(1)
     everything = np.concatenate([np.asarray(values, float) for values in scores.values()])
     edges = MaxNLocator(25).tick_values(everything.min() - 1, everything.max() + 1)
     for colour, (name, values) in zip((HELD_OUT, TRAIN, SIGMA), scores.items(), strict=False):
-        axes.hist(values, edges, color=colour, alpha=0.75, label=f"{name}: mean {np.mean(values):.0f}, {len(values)} tracks")
-    axes.set(xlabel="return of an episode", ylabel="tracks")
+        axes.hist(values, edges, color=colour, alpha=0.75, label=f"{name}: mean {np.mean(values):.0f}, {len(values)} {noun}s")
+    axes.set(xlabel="return of an episode", ylabel=f"{noun}s")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
-    figure.suptitle("Test tracks")
+    figure.suptitle(f"Test {noun}s")
     return figure
 
 
-def _figure(panels: int) -> tuple[Figure, np.ndarray]:
+def figure_of(panels: int) -> tuple[Figure, np.ndarray]:
+    """A figure with panels side by side, all of one look; gives it and its axes."""
     figure = Figure(figsize=(9 if panels > 1 else 8, 4.5), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     for each in axes:
