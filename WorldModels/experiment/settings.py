@@ -100,7 +100,7 @@ class EvaluateSettings:
 
     tracks: int = budget(100)  # test tracks
     baseline_tracks: int = budget(20)  # test tracks for each policy beside it
-    baselines: str = "cauchy"  # policies beside it, the random one first: see control/policies.py
+    baselines: str = "cauchy,straight"  # policies beside it that do not look, the random one first: see control/policies.py
     dreams: int = budget(100)  # dreams of the driver and of each policy, where it was evolved in one
     curve_games: int = budget(20)  # real games of each kept generation of a driver evolved in the dream
     frames: bool = budget(False)  # also write every frame of the filmed episode as PNG
@@ -120,7 +120,7 @@ class Experiment:
     seed: int = 0  # every random draw follows from it
     results: str = free("")  # folder of the run; default results/NAME, results/NAME-smoke, results/NAME-paper
     force: bool = free(False)  # make this verb's output anew
-    reuse: str = free("")  # folder of another run, whose episodes, vision and series are taken where settings agree
+    reuse: str = free("")  # folder of another run, whose episodes, vision, series and memory are taken where settings agree
     workers: int = free(0)  # worker processes; 0: one per core
     iteration: int = free(-1)  # which iteration's folder; -1: the latest
     iterations: int = free(1)  # how many a launch script goes through
