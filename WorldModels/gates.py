@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from WorldModels.examiner import Examiner, examined
+from WorldModels.examiner import Examiner, examined, has_laps
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.results import Run
@@ -39,7 +39,7 @@ def show_gates(run: Run) -> dict:
     experiment, file = run.experiment, run.path / "gates.json"
     policies = baseline_names(experiment.evaluate.baselines)
     dream = dream_world(run.path, experiment, max_steps=experiment.env.max_steps)
-    games = min(GAMES if experiment.env.id == "TakeCover" else TRACKS, experiment.evaluate.baseline_tracks)
+    games = min(TRACKS if has_laps(experiment.env) else GAMES, experiment.evaluate.baseline_tracks)
     made_with = {"memory": hash_files([run.need("memory.keras", "train_memory"), run.need("first_latents.npz", "encode")]),
                  "environment": plain(experiment.env), "dream": dream.how, "policies": policies, "games": games,
                  "dreams": 2 * experiment.evaluate.dreams}  # fmt: skip

@@ -1,5 +1,6 @@
 """Policies that do not look, in the game and in the dream; how true a dream is; a driver with its eyes bound."""
 
+import dataclasses
 import json
 
 import gymnasium
@@ -11,7 +12,7 @@ from WorldModels import gates, truth
 from WorldModels.control.lockstep import lockstep
 from WorldModels.control.policies import POLICIES
 from WorldModels.control.rollout import rollout
-from WorldModels.dream_curve import kept_means
+from WorldModels.dream_curve import curve, evolved_in, kept_means
 from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
@@ -117,8 +118,6 @@ def test_baselines_are_known_policies_each_once():
 
 @pytest.fixture
 def run(tmp_path):
-    import dataclasses
-
     experiment = dataclasses.replace(preset("takecover", "smoke"), results=str(tmp_path))
     run = Run(experiment, "train_controller")
     run.path.mkdir()
@@ -184,3 +183,15 @@ def test_at_most_ten_generations_play_the_first_and_the_last_among_them(tmp_path
         file.parent.mkdir(exist_ok=True)
         file.touch()
     assert [int(generation) for generation in kept_means(tmp_path)] == expected
+
+
+def test_the_curve_has_each_generation_s_games_beside_its_validation_in_the_dream(run):
+    assert evolved_in(run) == run.path / "controller"
+    run.experiment = dataclasses.replace(run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed"))
+    folder = evolved_in(run)
+    assert folder == run.path / "controller" / "dream"  # what came after was evolved in the real world
+    folder.mkdir(parents=True)
+    (folder / "generations.csv").write_text("generation,validation,validation_sd\n10,900.5,400\n20,,\n")
+    first, second = curve(folder, {"10": [200.0, 300.0], "20": [500.0]})
+    assert (first["generation"], first["dream"], first["dream_sd"], first["real"]["mean"], first["real"]["n"]) == (10, 900.5, 400, 250, 2)
+    assert (second["generation"], second["dream"], second["dream_sd"], second["real"]["mean"]) == (20, None, None, 500)
