@@ -95,7 +95,7 @@ def film_dream(run: Run, examiner: Examiner, fps: float) -> dict:
     z = np.stack([latents[dream] for latents, alive in seen if alive[dream]])
     decode, temperature = open_decode(run.path), examiner.dream.how["temperature"]
     frames = np.concatenate([videos.as_uint8(decode(z[i : i + 100])) for i in range(0, len(z), 100)])
-    clip = {f"dream, {temperature:g}": frames}
+    clip = {f"dream, temperature {temperature:g}": frames}
     names = ["dream.mp4", "dream.gif"]
     videos.write_mp4(run.path / names[0], videos.side_by_side(clip, scale=6), fps)
     videos.write_gif(run.path / names[1], videos.side_by_side(clip, scale=3), fps)
