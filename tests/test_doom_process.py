@@ -25,30 +25,28 @@ ROOT = Path(__file__).resolve().parent.parent
 LEFT = np.array([-1.0], np.float32)
 
 
+def text(path):
+    """What a file in /proc says; nothing where its process has just gone."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
 def children(process, role="/vizdoom"):
     """Ids of a process's children whose command line has these letters."""
-    found = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in path.read_text().split():
-            if role in Path(f"/proc/{child}/cmdline").read_text():
-                found.append(int(child))
-    return found
+    found = [child for path in Path(f"/proc/{process}/task").glob("*/children") for child in text(path).split()]
+    return [int(child) for child in found if role in text(f"/proc/{child}/cmdline")]
 
 
 def shared_by(process):
     """Names of ViZDoom's files in /dev/shm that a process has mapped, also those whose name is gone."""
-    try:
-        lines = Path(f"/proc/{process}/maps").read_text().splitlines()
-    except OSError:
-        return set()
-    return {line.split()[5] for line in lines if f"{SHARED}/ViZDoom" in line}
+    return {line.split()[5] for line in text(f"/proc/{process}/maps").splitlines() if f"{SHARED}/ViZDoom" in line}
 
 
 def alive(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    state = text(f"/proc/{process}/stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
 
 
 def soon(condition, seconds=10.0):
@@ -81,7 +79,7 @@ def test_nothing_is_left_while_it_runs_nor_after_close(folder, monkeypatch, tmp_
     (engine,) = set(children(os.getpid())) - others
     names = shared_by(engine)
     assert len(names) == 3 and left_of(names) == [] and list(folder.iterdir()) == []
-    for game in range(20):  # the files without names serve on
+    for game in range(5):  # the files without names serve on
         env.reset(seed=game)
         while not any(env.step(LEFT)[2:4]):
             pass
@@ -128,14 +126,20 @@ PARENT = """
 """
 
 
-def player(**options):
-    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(PARENT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, **options)  # fmt: skip
+@pytest.fixture
+def parent(folder):
+    """A process that makes the environment, says so, and plays."""
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PARENT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)  # fmt: skip
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
-def test_the_engine_ends_with_its_parent(number, folder):
-    parent = player()
+def test_the_engine_ends_with_its_parent(number, parent, folder):
     parent.stdout.readline()
     (engine,) = children(parent.pid)
     names = shared_by(engine)
@@ -148,8 +152,7 @@ def test_the_engine_ends_with_its_parent(number, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["parent", "engine", "guard"])
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
-def test_a_kill_while_it_starts_leaves_nothing(victim, delay, folder):
-    parent = player()
+def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
     assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid))
     time.sleep(delay)
     names, engines, guards = shared_by(parent.pid), children(parent.pid), children(parent.pid, "guard")
@@ -159,7 +162,7 @@ def test_a_kill_while_it_starts_leaves_nothing(victim, delay, folder):
         assert parent.stdout.readline() == "plays\n"
     soon(lambda: parent.poll() is not None, 2.0 if victim == "engine" else 0.0)
     parent.kill()
-    parent.communicate(timeout=20)
+    parent.wait(20)
     assert names and soon(lambda: not left_of(names) and not list(folder.iterdir()))
     assert soon(lambda: not any(alive(process) for process in engines + guards))
 

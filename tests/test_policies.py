@@ -86,3 +86,33 @@ def test_a_bad_mixture_is_one_clear_line(text):
 def test_good_mixtures():
     assert parse_mixture("cauchy") == {"cauchy": 1.0}
     assert parse_mixture(" held:0.25, controller:0.75 ") == {"held": 0.25, "controller": 0.75}
+
+
+def test_held_short_redraws_at_steps_that_its_length_divides():
+    """hardmaru/WorldModelsExperiments, doomrnn/extract.py: a length of 1 lasts one step, longer ones up to their next multiple."""
+    held = np.concatenate([np.diff(np.flatnonzero(np.r_[True, np.diff(actions("held_short", s, 2000)[:, 0]) != 0])) for s in range(5)])
+    assert held.min() == 1 and held.max() == 10 and 3 < held.mean() < 5.5
+    # A hold begun at step s with length n ends at the next multiple of n, so the lengths are shorter than uniform ones (5.5).
+    flat = np.concatenate([actions("held_short", s) for s in range(30)])
+    assert abs(flat.mean()) < 0.1 and flat.std() == pytest.approx(1 / np.sqrt(3), abs=0.05)
+
+
+def test_diverse_has_a_manner_of_its_own_in_every_episode():
+    episodes = np.array([actions("diverse", s, 1000, action_size=1)[:, 0] for s in range(100)])
+    assert set(np.unique(episodes)) == {-1.0, 0.0, 1.0}
+    switches = (np.diff(episodes) != 0).mean(1)
+    assert np.percentile(switches, 10) < 0.01 and np.percentile(switches, 90) > 0.1  # from long holds to restless
+    still = (episodes == 0).mean(1)
+    assert (still > 0.7).sum() > 5 and (still < 0.1).sum() > 5 and still.mean() == pytest.approx(1 / 3, abs=0.07)
+    sizes = [actions("diverse", s, 100, action_size=2) for s in range(20)]
+    assert any(not np.array_equal(a[:, 0], a[:, 1]) for a in sizes)
+
+
+def test_the_yardsticks_do_what_their_names_say():
+    for name, first in (("stay", 0), ("left", -1), ("right", 1)):
+        np.testing.assert_array_equal(actions(name, 0, 20, action_size=2), [[first, 0]] * 20)
+    sweep = actions("sweep", 0, 400, action_size=1)[:, 0]
+    np.testing.assert_array_equal(sweep, np.repeat([-1, 1, -1, 1], 100))
+    steer, gas, brake = actions("straight", 0, 1)[0]
+    assert steer == 0 and 0 < (gas + 1) / 2 < 0.5 and brake <= 0
+    assert not actions("straight", 0, 5, pedals=False).any()
