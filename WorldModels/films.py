@@ -7,6 +7,8 @@ import numpy as np
 from WorldModels.examiner import DRIVER, LANES, SEEDS, Examiner
 from WorldModels.experiment.results import Run
 
+GIF_SECONDS = 15  # of a dream's GIF, from its beginning: a whole long one would have few frames left
+
 
 def film_games(run: Run, examiner: Examiner, scores: list[float], rule: str) -> list[dict]:
     """Film the test games that stand for all: the one nearest the median first, then from the worst to the best.
@@ -98,6 +100,7 @@ def film_dream(run: Run, examiner: Examiner, fps: float) -> dict:
     clip = {f"dream, temperature {temperature:g}": frames}
     names = ["dream.mp4", "dream.gif"]
     videos.write_mp4(run.path / names[0], videos.side_by_side(clip, scale=6), fps)
-    videos.write_gif(run.path / names[1], videos.side_by_side(clip, scale=3), fps)
+    begin = {name: frames[: round(GIF_SECONDS * fps)] for name, frames in clip.items()}
+    videos.write_gif(run.path / names[1], videos.side_by_side(begin, scale=3), fps)
     return {"dream": dream, "seed": SEEDS["dreams"] + dream, "score": float(returns[dream]), "steps": int(steps[dream]),
             "temperature": temperature, "files": names}  # fmt: skip
