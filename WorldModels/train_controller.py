@@ -41,8 +41,8 @@ def train_controller(run: Run) -> None:
 
 def _dream(run: Run, stage, folder: Path, controller, mean):
     """Evolve in the dream; first show how true it is to the policies that do not look."""
+    from WorldModels.evaluation.gates import show_gates
     from WorldModels.evolve import dream_generations
-    from WorldModels.gates import show_gates
 
     generations = dream_generations(run, folder, controller, mean)
     stage.begin()

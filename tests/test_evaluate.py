@@ -12,7 +12,7 @@ from WorldModels.control.controller import Controller
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
-from WorldModels.examiner import DRIVER, SEEDS, Examiner, Task
+from WorldModels.evaluation.examiner import DRIVER, SEEDS, Examiner, Task
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.settings import EnvSettings
 

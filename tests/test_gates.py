@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from WorldModels import gates, truth
 from WorldModels.control.lockstep import lockstep
 from WorldModels.control.policies import POLICIES
 from WorldModels.control.rollout import rollout
-from WorldModels.dream_curve import curve, evolved_in, kept_means
 from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
+from WorldModels.evaluation import gates, truth
+from WorldModels.evaluation.curve import curve, evolved_in, kept_means
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.results import Run
 

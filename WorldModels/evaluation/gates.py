@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from WorldModels.examiner import Examiner, examined, has_laps
+from WorldModels.evaluation.examiner import Examiner, examined, has_laps
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.results import Run
@@ -67,8 +67,8 @@ def baseline_names(text: str) -> list[str]:
 
 
 def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
+    from WorldModels.evaluation.truth import foresight
     from WorldModels.figures.scores import summary
-    from WorldModels.truth import foresight
 
     run.say("gates: policies that do not look, in the game and in the dream.")
     counts = {"gates": made_with["games"], "gate_dreams": made_with["dreams"]}

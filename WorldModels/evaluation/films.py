@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from WorldModels.examiner import DRIVER, LANES, SEEDS, Examiner
+from WorldModels.evaluation.examiner import DRIVER, LANES, SEEDS, Examiner
 from WorldModels.experiment.results import Run
 
 GIF_SECONDS = 15  # of a dream's GIF, from its beginning: a whole long one would have few frames left

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from WorldModels.examiner import BOUND, DRIVER, RENDERER, SEEDS, Examiner, has_laps
+from WorldModels.evaluation.examiner import BOUND, DRIVER, RENDERER, SEEDS, Examiner, has_laps
 from WorldModels.experiment.files import hash_files, read_rows
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import EnvSettings
@@ -22,7 +22,7 @@ def report_of(run: Run, examiner: Examiner, rows: dict[tuple, dict]) -> dict:
         examiner: who played.
         rows: (kind, driver, number) -> row, of all episodes.
     """
-    from WorldModels.gates import baseline_names
+    from WorldModels.evaluation.gates import baseline_names
 
     experiment = run.experiment
     baselines = baseline_names(experiment.evaluate.baselines)
@@ -39,9 +39,9 @@ def report_of(run: Run, examiner: Examiner, rows: dict[tuple, dict]) -> dict:
 
 def _dream_report(run: Run, examiner: Examiner, rows: dict[tuple, dict], baselines: list[str]) -> dict:
     """What stands in it besides for a driver that was evolved in a dream."""
-    from WorldModels.dream_curve import curve, evolved_in
+    from WorldModels.evaluation.curve import curve, evolved_in
+    from WorldModels.evaluation.truth import foresight, horizon_errors
     from WorldModels.figures.scores import summary
-    from WorldModels.truth import foresight, horizon_errors
 
     env, random = run.experiment.env, baselines[0]
     returns = {driver: _returns(env, found)[0] for driver in examiner.controllers if (found := _of(rows, "curve", driver))}
@@ -58,7 +58,7 @@ def _dream_report(run: Run, examiner: Examiner, rows: dict[tuple, dict], baselin
 
 def _driver(run: Run, file: Path) -> dict:
     from WorldModels.control.controller import Controller
-    from WorldModels.dream_curve import world_of
+    from WorldModels.evaluation.curve import world_of
 
     shape, _, facts = Controller.load(file)
     return {"file": str(file.relative_to(run.path)), "generation": _whole(facts.get("generation")),
@@ -159,7 +159,7 @@ def _lines(report: dict) -> dict[str, dict]:
 
 
 def _show_checks(run: Run, checks: dict) -> None:
-    from WorldModels.truth import CONSTANT, MODE, SAMPLED
+    from WorldModels.evaluation.truth import CONSTANT, MODE, SAMPLED
 
     length = checks["random_length"]
     in_dream, in_game = (length[where]["mean"] for where in ("dream", "real"))
