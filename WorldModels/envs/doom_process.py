@@ -25,6 +25,7 @@ from collections.abc import Iterator
 SHARED = "/dev/shm"
 PREFIXES = ("ViZDoomMQCtr", "ViZDoomMQDoom", "ViZDoomSM")  # each followed by the instance's id
 DONE = b"."
+ARGUMENTS = "arguments"  # file in the temporary folder: what ViZDoom gave the script
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _starting = threading.Lock()  # the guard takes the instance that appears for ours
 
@@ -54,19 +55,24 @@ def start(game, engine: str) -> None:
 def _engine_script(engine: str) -> Iterator[str]:
     """A program that becomes the engine, with a guard over what starting it leaves; both are gone afterwards."""
     with _starting:
-        before, folder = _instances(os.getpid()), tempfile.mkdtemp(prefix="WorldModels-doom-")
-        guard = subprocess.Popen([*_this("guard"), str(os.getpid()), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                 start_new_session=True)  # fmt: skip
+        before = _instances(os.getpid())
+        guard = subprocess.Popen([*_this("guard"), str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        folder = ""
         try:
-            guard.stdout.read(1)  # until it watches
-            script = os.path.join(folder, "engine.sh")
-            with open(script, "w") as file:
-                file.write(f'#!/bin/sh\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n')
-            os.chmod(script, 0o700)
-            yield script
+            folder = os.fsdecode(guard.stdout.readline().rstrip(b"\n"))  # once it watches
+            yield _write_script(folder, engine)
         finally:
             guard.communicate(DONE)
             _remove(_instances(os.getpid()) - before, folder)  # nothing, unless the guard was killed
+
+
+def _write_script(folder: str, engine: str) -> str:
+    script = os.path.join(folder, "engine.sh")
+    notes = shlex.quote(os.path.join(folder, ARGUMENTS))
+    with open(script, "w") as file:
+        file.write(f'#!/bin/sh\necho "$*" > {notes}\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n')
+    os.chmod(script, 0o700)
+    return script
 
 
 def _this(role: str) -> list[str]:
@@ -83,16 +89,29 @@ def _become_engine(parent: int, folder: str, engine: str, *arguments: str) -> No
     os.execv(engine, [engine, *arguments])
 
 
-def _guard(parent: int, folder: str) -> None:
+def _guard(parent: int) -> None:
     """Wait until the parent says that the engine has started, or dies; then remove what the start has left."""
     before, ours, told = _instances(parent), set(), False
-    os.write(1, DONE)  # it may start
+    folder = tempfile.mkdtemp(prefix="WorldModels-doom-")
+    with contextlib.suppress(BrokenPipeError):  # it has died already
+        os.write(1, os.fsencode(folder) + b"\n")
     while os.getppid() == parent and not told:
         told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
         ours = ours or _instances(parent) - before
     if not told:
-        time.sleep(0.05)  # until the kernel has killed the engine too, which else might make a file after this
-    _remove(ours, folder)
+        time.sleep(0.2)  # until the kernel has killed the engine too, which else might make a file after this
+        until = time.monotonic() + 2.0  # a script that a parent started and did not outlive has this long to note its instance
+        while not (ours := ours or _noted(folder)) and time.monotonic() < until:
+            time.sleep(0.01)
+    _remove(ours or _noted(folder), folder)
+
+
+def _noted(folder: str) -> set[str]:
+    """The instance that the engine's script has noted: the guard may have been too late to see it in a parent that died."""
+    with contextlib.suppress(OSError), open(os.path.join(folder, ARGUMENTS)) as file:
+        words = file.read().split()
+        return set(words[words.index("+viz_instance_id") + 1 :][:1]) if "+viz_instance_id" in words else set()
+    return set()
 
 
 def _remove(instances: set[str], folder: str) -> None:
