@@ -35,7 +35,7 @@ def latent(experiment: str, results: str = "", iteration: int = -1, render_mode:
 
     folder, settings = _opened(experiment, results, iteration)
     world = real_world(folder, settings.env, features=settings.controller.features, latent=settings.controller.seen)()
-    world.render_mode = render_mode
+    world.unwrapped.render_mode = render_mode
     return world
 
 
