@@ -119,17 +119,14 @@ def test_the_ids_pass_gymnasiums_check(request, kind, game):
     many.close()
 
 
-@pytest.mark.parametrize("experiment, flags, words", [
-    ("takecover", ["--dream.temperature", "0"], ["--dream.temperature", "positive"]),
-    ("takecover", ["--dream.reward", "head"], ["reward head", "--memory.reward-head"]),
-])  # fmt: skip
-def test_a_dream_that_cannot_be_is_one_line(doom_run, tmp_path, experiment, flags, words):
+@pytest.mark.parametrize("flags, words", [(["--dream.temperature", "0"], ["--dream.temperature", "positive"]),
+                                          (["--dream.reward", "head"], ["reward head", "--memory.reward-head"])])  # fmt: skip
+def test_a_dream_that_cannot_be_is_refused_and_leaves_nothing(doom_run, tmp_path, flags, words):
     run = copied(doom_run, tmp_path / "run", "controller*")
-    done = verb("train_controller", run, *flags, experiment=experiment)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert done.returncode == 2 and len(errors) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert all(word in errors[0] for word in words), errors
-    assert not (run / "0/controller/mean.npz").exists()
+    done = verb("train_controller", run, *flags)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not (run / "0/controller").exists()
 
 
 def test_a_run_of_another_environment_is_refused(doom_run, smoke_run):
