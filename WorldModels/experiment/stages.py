@@ -67,7 +67,7 @@ class Stage:
         self.run, self.name, self.inputs = run, name, inputs
         self.file = run.path / "stages" / f"{name}.json"
         self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
-        for read in READS[name]:
+        for read in dict.fromkeys(("episodes", *READS[name])) if name != "episodes" else ():  # the environment before all else
             self._check_input(read)
         if run.experiment.reuse and not self.file.exists():
             _reuse(self, Path(run.experiment.reuse))
