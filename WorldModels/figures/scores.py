@@ -74,12 +74,13 @@ def table(rows: Mapping[str, Mapping]) -> str:
     """
     width = max(map(len, rows))
     widths = (8, 19, 8, 8, 8, 5, 6)
-    lines = [" ".join([" " * width, *(name.rjust(w) for name, w in zip(COLUMNS, widths, strict=True))])]
+    columns = COLUMNS if any(s.get("laps") is not None for s in rows.values()) else COLUMNS[:-1]
+    lines = [" ".join([" " * width, *(name.rjust(w) for name, w in zip(columns, widths, strict=False))])]
     for name, s in rows.items():
         laps = f"{100 * s['laps']:.0f}%" if s.get("laps") is not None else ""
         cells = (f"{s['mean']:.1f}", "[{:.1f}, {:.1f}]".format(*s["interval"]), f"{s['sd']:.1f}", f"{s['median']:.1f}",
                  f"{s['iqm']:.1f}", str(s["n"]), laps)  # fmt: skip
-        lines.append(" ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(cells, widths, strict=True))]))
+        lines.append(" ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(cells[: len(columns)], widths, strict=False))]))
     return "\n".join(lines)
 
 
