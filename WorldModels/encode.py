@@ -56,9 +56,9 @@ def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.nda
     """V of a file as a function from frames (N, H, W, 3) uint8 to mean and log-variance (N, Z), in batches of one size."""
     import keras
 
-    import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
+    from WorldModels.models import load_vision
 
-    vision = keras.models.load_model(path, compile=False)
+    vision = load_vision(path)
     frames = keras.Input(vision.observation_shape, dtype="uint8")
     encoder = keras.Model(frames, vision.encode(frames))
 

@@ -67,7 +67,7 @@ def _evolution(experiment: Experiment) -> dict[str, float]:
         steps = c.steps or c.generations * generation
         found["controller"] = steps + steps / generation / c.validation_every * c.validation_rollouts * max_steps * SCORED
     if c.world != "real":
-        z, units = experiment.vision.latent_size, m.lstm_size
+        z, units = experiment.vision.latent_size, m.h_size
         work = 2e-6 * (4 * units * (z + 3 + units) + units * 3 * m.num_mixtures * z)
         lanes = dream.generations * (dream.population_size * dream.rollouts + dream.validation_rollouts / dream.validation_every)
         found["dreams"] = work * lanes * (dream.max_steps or max_steps) * (DREAMT if m.terminated_head else 1.0)

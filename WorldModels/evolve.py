@@ -29,7 +29,7 @@ def controller_shape(run: Run):
         action_size = env.action_space.shape[0]
     finally:
         env.close()
-    return Controller(s.features, experiment.vision.latent_size, experiment.memory.lstm_size, action_size=action_size,
+    return Controller(s.features, experiment.vision.latent_size, experiment.memory.h_size, action_size=action_size,
                       num_hidden=s.num_hidden, bias=s.bias, latent=s.seen)  # fmt: skip
 
 

@@ -36,6 +36,9 @@ class Memory(Protocol):
 
     latent_size: int  # Z
     action_size: int  # A
+    hidden_size: int  # numbers in h
+    reward_head: bool  # predicts the reward
+    terminated_head: bool  # predicts the end of the episode
 
     def initial_state(self, batch: int) -> State:
         """The state before the first step: zeros."""
@@ -53,8 +56,20 @@ class Memory(Protocol):
         which its probability must exceed: uniform for a draw, a constant for a threshold.
         """
 
-    def sequence(self, z: Any, actions: Any, rewards: Any, state: State) -> tuple[Any, State]:
-        """h (B, T, .) after every step and the last state, of latents (B, T, Z), actions (B, T, A) and rewards (B, T)."""
+    def sequence(self, z: Any, actions: Any, rewards: Any, state: State, restarts: Any = None) -> tuple[Any, State]:
+        """Many steps in one call, equal to as many calls of `step`.
+
+        Args:
+            z: (B, T, Z).
+            actions: (B, T, A) in -1..1.
+            rewards: (B, T).
+            state: before the first step.
+            restarts: (B, T), 1 where an episode begins: there the state is zeroed before the step. None: nowhere; episodes that
+                begin with the sequence need none, their state is zero.
+
+        Returns:
+            h (B, T, hidden_size) after every step, float32, and the state after the last one.
+        """
 
 
 class Perception(Protocol):

@@ -18,7 +18,7 @@ def prepare(folder: str) -> dict:
     """Write V and M of the paper's size, untrained, as workers and `encode` open them."""
     from WorldModels import export
     from WorldModels.models import Imagination, Perception
-    from WorldModels.vision.vae import published_form
+    from WorldModels.vision.kinds import published_form
 
     vision, memory = published_form(_vision()), _memory("float32", reward_head=True)
     first = np.random.default_rng(0).standard_normal((2, 100, memory.latent_size), np.float32)

@@ -11,6 +11,8 @@ from keras import ops
 
 from WorldModels import interfaces
 from WorldModels.interfaces import LATENT, REWARD, STARTED, State
+from WorldModels.memory import kinds as memory_kinds
+from WorldModels.vision import kinds as vision_kinds
 
 
 class Perception(keras.Model):
@@ -152,10 +154,23 @@ def load_memory(path: str | Path) -> keras.Model:
         FileNotFoundError: there is none.
         ValueError: the file is no model of ours.
     """
-    import WorldModels.memory.mdn_rnn  # noqa: F401   registers the class with Keras
+    return _load(path, memory_kinds, "train_memory")
 
+
+def load_vision(path: str | Path) -> keras.Model:
+    """V of a .keras file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: the file is no model of ours.
+    """
+    return _load(path, vision_kinds, "train_vision")
+
+
+def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
     if not Path(path).exists():
-        raise FileNotFoundError(f"{path} is missing; make it first: python -m WorldModels.train_memory")
+        raise FileNotFoundError(f"{path} is missing; make it first: python -m WorldModels.{made_by}")
+    kinds.register()
     return keras.models.load_model(path, compile=False)
 
 
@@ -163,10 +178,7 @@ def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPe
     """Perception of the models in two .keras files.
 
     Raises:
+        FileNotFoundError: one is missing.
         ValueError: their latent sizes differ, or a file is no model of ours.
     """
-    import WorldModels.memory.mdn_rnn  # noqa: F401   registers the class with Keras
-    import WorldModels.vision.vae  # noqa: F401
-
-    vision, memory = (keras.models.load_model(path, compile=False) for path in (vision_file, memory_file))
-    return KerasPerception(Perception(vision, memory))
+    return KerasPerception(Perception(load_vision(vision_file), load_memory(memory_file)))

@@ -24,9 +24,6 @@ def open_perception(folder: str | Path):
         from WorldModels.envs.sessions import PerceptionSession
 
         return PerceptionSession(folder / PERCEPTION)
-    for name, verb in (("vision.keras", "train_vision"), ("memory.keras", "train_memory")):
-        if not (folder / name).exists():
-            raise FileNotFoundError(f"{folder / name} is missing; make it first: python -m WorldModels.{verb}")
     from WorldModels.models import load_perception
 
     return load_perception(folder / "vision.keras", folder / "memory.keras")
@@ -53,9 +50,9 @@ def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray
     else:
         import keras
 
-        import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
+        from WorldModels.models import load_vision
 
-        vision = keras.models.load_model(folder / "vision.keras", compile=False)
+        vision = load_vision(folder / "vision.keras")
 
         def reconstruct(frames: np.ndarray) -> np.ndarray:
             return keras.ops.convert_to_numpy(vision.decode(vision.encode(frames)[0]))
@@ -91,8 +88,6 @@ def open_imagination(folder: str | Path):
         from WorldModels.envs.sessions import ImaginationSession
 
         return ImaginationSession(folder / IMAGINATION)
-    if not (folder / "memory.keras").exists():
-        raise FileNotFoundError(f"{folder / 'memory.keras'} is missing; make it first: python -m WorldModels.train_memory")
     from WorldModels.models import Imagination, KerasImagination, load_memory
 
     return KerasImagination(Imagination(load_memory(folder / "memory.keras")))
@@ -111,13 +106,11 @@ def open_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
 
         session = open_session(folder / DECODE)
         return lambda z: session.run(["observations"], {"z": np.asarray(z, np.float32)})[0]
-    if not (folder / "vision.keras").exists():
-        raise FileNotFoundError(f"{folder / 'vision.keras'} is missing; make it first: python -m WorldModels.train_vision")
     import keras
 
-    import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
+    from WorldModels.models import load_vision
 
-    vision = keras.models.load_model(folder / "vision.keras", compile=False)
+    vision = load_vision(folder / "vision.keras")
     return lambda z: keras.ops.convert_to_numpy(vision.decode(z))
 
 

@@ -66,15 +66,11 @@ def _split(run: Run) -> tuple[list, list]:
 def _memory(run: Run, series):
     """M, untrained, for latents and actions as the series have them."""
     from WorldModels.experiment.machine import cpu_has_bfloat16
-    from WorldModels.memory.mdn_rnn import MDNRNN
+    from WorldModels.memory.kinds import build_memory
 
     s = run.experiment.memory
     dtype = s.dtype if s.dtype != "auto" else "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
-    return MDNRNN(
-        latent_size=series.mean.shape[1], action_size=series.actions.shape[1], lstm_size=s.lstm_size, num_mixtures=s.num_mixtures,
-        reward_head=s.reward_head, terminated_head=s.terminated_head, terminated_weight=s.terminated_weight,
-        restart_input=s.restart_input, action_threshold=s.action_threshold, seed=_seed(run, "weights"), dtype=dtype,
-    )  # fmt: skip
+    return build_memory(s, series.mean.shape[1], series.actions.shape[1], _seed(run, "weights"), dtype)
 
 
 def _seed(run: Run, purpose: str) -> int:
@@ -95,7 +91,7 @@ def _fit(run: Run, stage, memory, training: list, held_out: list, goes_on: bool)
     model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
     for compiled in {id(m): m for m in (model, memory)}.values():
         compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm,
-                              warmup_steps(steps) if goes_on else 0))  # fmt: skip
+                              warmup_steps(steps) if goes_on else 0, s.beta_2))  # fmt: skip
     stage.begin()
     run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
             f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
@@ -129,17 +125,14 @@ def _validation(run: Run, memory, training: list, held_out: list) -> Callable[[i
 
 def _save(run: Run, memory, vision_file: Path) -> None:
     """Write M in float32, and the files that TensorFlow Serving, the workers and a browser take."""
-    import keras
-
-    import WorldModels.vision.vae  # noqa: F401   registers the class with Keras
     from WorldModels import export
-    from WorldModels.memory.mdn_rnn import float32_copy
-    from WorldModels.models import Imagination, Perception
+    from WorldModels.memory.kinds import float32_copy
+    from WorldModels.models import Imagination, Perception, load_vision
 
     memory = float32_copy(memory)
     with atomic(run.path / "memory.keras") as temporary:
         memory.save(temporary)
-    vision = keras.models.load_model(vision_file, compile=False)
+    vision = load_vision(vision_file)
     try:
         export.export_memory(memory, Perception(vision, memory), Imagination(memory), run.path)
     except ImportError as error:

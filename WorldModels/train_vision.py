@@ -66,13 +66,12 @@ def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], s
         ValueError: there is no network for such pictures.
     """
     from WorldModels.experiment.machine import cpu_has_bfloat16
-    from WorldModels.vision.vae import VAE
+    from WorldModels.vision.kinds import build
 
     fast = cpu_has_bfloat16()
     dtype = {"auto": "mixed_bfloat16" if fast else "float32"}.get(settings.dtype, settings.dtype)
     form = {"auto": "depth_to_space" if fast else "transpose"}.get(settings.decoder_form, settings.decoder_form)
-    return VAE(observation_shape, settings.latent_size, settings.encoder_filters, settings.decoder_filters,
-               settings.kl_tolerance, settings.rare_weight, settings.kl_weight, form, seed, dtype=dtype)  # fmt: skip
+    return build(settings, observation_shape, seed, dtype=dtype, decoder_form=form)
 
 
 def _size(model) -> int:
@@ -200,7 +199,7 @@ def _write(run: Run, vision) -> None:
     """Write vision.keras in its published form, and from it the files for others."""
     from WorldModels import export
     from WorldModels.experiment.files import atomic
-    from WorldModels.vision.vae import published_form
+    from WorldModels.vision.kinds import published_form
 
     published = published_form(vision)
     with atomic(run.path / "vision.keras") as temporary:

@@ -15,7 +15,7 @@ import pytest
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.presets import EXPERIMENTS, preset
 from WorldModels.experiment.settings import Experiment
-from WorldModels.memory.mdn_rnn import MDNRNN
+from WorldModels.memory.kinds import build_memory
 from WorldModels.train_vision import build_vision
 
 CARRACING = {
@@ -23,6 +23,7 @@ CARRACING = {
         "id": "CarRacing-v3",  # [P] CarRacing-v0; v3 is what Gymnasium ships of it
         "renderer": "fast",  # ours; the same physics
         "lap_complete": "0.95",  # v3's own rule; evaluate scores v0's beside it
+        "observation": "frame",  # [P] A.1
         "frame_size": 64,  # [P] A.1
         "max_steps": 1000,  # the game's limit
     },
@@ -38,6 +39,11 @@ CARRACING = {
     },
     "vision": {
         "kind": "vae",
+        "kernel_size": 5,  # from here to hidden_sizes: no effect on this kind
+        "depth": 32,
+        "normality_weight": 0.1,
+        "generator_loss": "minimax",
+        "hidden_sizes": [200, 200],
         "latent_size": 32,  # [P] A.1
         "encoder_filters": [32, 64, 128, 256],  # [P] figure 22
         "decoder_filters": [128, 64, 32],  # [P] figure 22
@@ -58,7 +64,17 @@ CARRACING = {
     },
     "memory": {
         "kind": "mdn_rnn",
+        "trade": "seed",  # no effect on this kind, as those from hidden_size to mmd_weight
         "lstm_size": 256,  # [P] A.2
+        "hidden_size": 256,
+        "width": 32,
+        "num_layers": 3,
+        "num_heads": 8,
+        "feed_forward": 2048,
+        "dropout": 0.1,
+        "window": 64,
+        "mmd_weight": 0.1,
+        "mixture": "independent",  # [P] A.2
         "num_mixtures": 5,  # [P] A.2
         "restart_input": False,
         "action_threshold": 0.0,  # ours; rnn.py takes actions as they are
@@ -73,6 +89,7 @@ CARRACING = {
         "learning_rate": 1e-3,  # rnn.py
         "schedule": "exponential",
         "decay": 1.0,  # rnn.py decay_rate
+        "beta_2": 0.999,  # Adam's default, which rnn.py keeps
         "final_learning_rate": 1e-5,  # rnn.py min_learning_rate
         "clip_value": 1.0,  # rnn.py grad_clip
         "clip_norm": 0.0,
@@ -190,8 +207,7 @@ def test_no_group_of_settings_is_left_out():
 def test_networks_at_paper_scale_have_as_many_parameters_as_published():
     """[P] A.1 to A.3 for Take Cover: 4,446,915, 1,678,785 with the restart flag, and 1,088."""
     paper = preset("takecover", "paper")
-    memory = MDNRNN(paper.vision.latent_size, 1, paper.memory.lstm_size, paper.memory.num_mixtures, paper.memory.reward_head,
-                    paper.memory.terminated_head, paper.memory.terminated_weight, paper.memory.restart_input)  # fmt: skip
+    memory = build_memory(paper.memory, paper.vision.latent_size, 1, seed=0)
     assert build_vision(paper.vision, (64, 64, 3), 0).count_params() == 4_446_915
     assert memory.count_params() == 1_678_785
     assert paper.controller.num_hidden == 0 and not paper.controller.bias

@@ -15,8 +15,9 @@ from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.settings import VisionSettings
 from WorldModels.train_vision import build_vision, learning_rate
 from WorldModels.vision.batches import FrameBatches
+from WorldModels.vision.kinds import published_form
 from WorldModels.vision.networks import TransposedConvolution
-from WorldModels.vision.vae import VAE, published_form
+from WorldModels.vision.vae import VAE
 
 ROOT = Path(__file__).parent.parent
 SMALL = {"latent_size": 4, "encoder_filters": (4, 4, 8, 8), "decoder_filters": (8, 8, 4)}

@@ -10,7 +10,8 @@ from WorldModels.episodes.episode import Episode, list_episodes
 from WorldModels.episodes.frames import held_out
 from WorldModels.experiment.presets import preset
 from WorldModels.train_vision import main, median_frame
-from WorldModels.vision.vae import VAE, frame_losses, published_form
+from WorldModels.vision.kinds import published_form
+from WorldModels.vision.vae import VAE, frame_losses
 
 
 def test_the_losses_are_their_closed_forms():

@@ -16,8 +16,8 @@ from WorldModels.experiment.settings import Experiment
 def parse(verb: str, argv: list[str], description: str = "", settings: type[Experiment] = Experiment) -> Experiment:
     """Settings from a command line.
 
-    Parses twice: first for the name and the scale, then with that preset as the default. `settings` is Experiment, or a
-    dataclass that adds a verb's own flags to it.
+    Parses twice: first for the name, the scale and the kinds of networks, then with their preset as the default. `settings` is
+    Experiment, or a dataclass that adds a verb's own flags to it.
 
     Raises:
         ValueError: no such experiment or scale, or a value out of its range.
@@ -25,12 +25,15 @@ def parse(verb: str, argv: list[str], description: str = "", settings: type[Expe
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--scale", default="laptop")
+    for noun in ("vision", "memory"):
+        first.add_argument(f"--{noun}.kind", dest=noun)
     known, rest = first.parse_known_args(argv)
     name = next((word for word in rest[:1] if not word.startswith("-")), None)
     if name is None and not {"-h", "--help"} & set(argv):
         raise ValueError(f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}.")
+    start = preset(name or "carracing", known.scale, {"vision": known.vision, "memory": known.memory})
     return tyro.cli(settings, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
-                    default=settings(**vars(preset(name or "carracing", known.scale))), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
+                    default=settings(**vars(start)), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
 
 
 def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = None, description: str = "",

@@ -9,12 +9,17 @@ from WorldModels.experiment.fields import budget, free, positive, within
 
 @dataclass(frozen=True)
 class VisionSettings:
-    """V, the variational autoencoder, and its training (paper section A.1; hardmaru vae_train.py)."""
+    """V and its training (paper section A.1; hardmaru vae_train.py)."""
 
-    kind: Literal["vae"] = "vae"  # network family
+    kind: Literal["vae", "vae_gan", "dense"] = "vae"  # network family; dense: for environments without pictures
     latent_size: int = 32  # numbers in z
     encoder_filters: tuple[int, int, int, int] = (32, 64, 128, 256)  # channels of the encoder's convolutions
     decoder_filters: tuple[int, int, int] = (128, 64, 32)  # channels of the decoder's inner transposed convolutions
+    kernel_size: int = 5  # vae_gan: of its convolutions
+    depth: int = 32  # vae_gan: channels of its generator's last layer; the others are multiples
+    normality_weight: float = 0.1  # vae_gan: of the term that holds the latents of a batch to mean 0 and variance 1
+    generator_loss: Literal["minimax", "non_saturating"] = "minimax"  # vae_gan: minus the discriminator's loss, or -log D(fake)
+    hidden_sizes: tuple[int, ...] = (200, 200)  # dense: units of its hidden layers, encoder and decoder alike
     rare_weight: float = 0.0  # pixels weigh 1 + this * squared distance from the median frame: so small things are seen (0: all equal)
     kl_weight: float = 1.0  # of the KL term in the loss
     kl_tolerance: float = 0.5  # nats per latent dimension that the KL term may cost freely
@@ -33,7 +38,8 @@ class VisionSettings:
 
     def __post_init__(self):
         positive(self, "latent_size", "epochs", "batch_size", "learning_rate", "buffer_frames", "max_validation_frames")
-        positive(self, "final_learning_rate")
+        positive(self, "final_learning_rate", "kernel_size", "depth")
+        within(self, "normality_weight", 0.0, 1e6)
         within(self, "kl_tolerance", 0.0, 1e6)
         within(self, "kl_weight", 0.0, 1e6)
         within(self, "rare_weight", 0.0, 1e6)
@@ -43,12 +49,22 @@ class VisionSettings:
 
 @dataclass(frozen=True)
 class MemorySettings:
-    """M, the MDN-RNN, and its training (paper section A.2; hardmaru rnn_train.py)."""
+    """M and its training (paper section A.2; hardmaru rnn_train.py)."""
 
-    kind: Literal["mdn_rnn"] = "mdn_rnn"  # network family
-    lstm_size: int = 256  # units of the LSTM: the size of h and of c
-    num_mixtures: int = 5  # Gaussians per latent dimension
-    restart_input: bool = False  # feed a flag at the first step of an episode (hardmaru doomrnn)
+    kind: Literal["mdn_rnn", "transformer", "trade"] = "mdn_rnn"  # network family
+    trade: Literal["seed", "paper"] = "seed"  # trade: a GRU in place of the positions; or latents one dimension after the other
+    lstm_size: int = 256  # mdn_rnn: units of the LSTM, the size of h and of c
+    hidden_size: int = 256  # transformer, trade: numbers in h
+    width: int = 32  # transformer, trade: numbers in a token
+    num_layers: int = 3  # transformer, trade: layers
+    num_heads: int = 8  # transformer, trade: heads of each layer
+    feed_forward: int = 2048  # transformer, trade: units within each layer
+    dropout: float = 0.1  # transformer, trade: share of activations that training drops
+    window: int = 64  # transformer, trade: steps that each layer sees, the present one included
+    mmd_weight: float = 0.1  # trade paper: of the maximum mean discrepancy between what is drawn and what was seen
+    num_mixtures: int = 5  # Gaussians in a mixture
+    mixture: Literal["independent", "joint"] = "independent"  # a mixture for each latent dimension (paper), or one over whole latents
+    restart_input: bool = False  # mdn_rnn: feed a flag at the first step of an episode (hardmaru doomrnn)
     action_threshold: float = 0.0  # M sees actions as -1, 0 or 1, by this threshold (0: as they are)
     reward_head: bool = False  # predict the reward
     terminated_head: bool = False  # predict the end of the episode
@@ -62,6 +78,7 @@ class MemorySettings:
     schedule: Literal["constant", "cosine", "exponential"] = "exponential"  # of the learning rate
     decay: float = 1.0  # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
     final_learning_rate: float = 1e-5  # where cosine or exponential ends
+    beta_2: float = 0.999  # Adam's, of the mean square of the gradients
     clip_value: float = 1.0  # gradients are clipped to +- this (0: not)
     clip_norm: float = 0.0  # global norm of the gradients is clipped to this (0: not)
     validation_share: float = 0.05  # share of the episodes held out
@@ -69,9 +86,15 @@ class MemorySettings:
 
     def __post_init__(self):
         positive(self, "lstm_size", "num_mixtures", "batch_size", "sequence_length", "learning_rate", "terminated_weight")
+        positive(self, "hidden_size", "width", "num_layers", "num_heads", "feed_forward", "window")
+        if self.width % self.num_heads or self.width % 2:
+            raise ValueError(f"--memory.width: expected an even multiple of --memory.num-heads ({self.num_heads}), received {self.width}.")
+        within(self, "dropout", 0.0, 0.9)
+        within(self, "mmd_weight", 0.0, 1e6)
         within(self, "steps", 0, 10**9)
         within(self, "epochs", 0, 10**9)
         within(self, "decay", 1e-9, 1.0)
+        within(self, "beta_2", 0.0, 0.999999)
         within(self, "action_threshold", 0.0, 1.0)
         within(self, "final_learning_rate", 0.0, 1.0)
         within(self, "clip_value", 0.0, 1e9)
@@ -80,17 +103,27 @@ class MemorySettings:
         if self.steps == 0 and self.epochs == 0:
             raise ValueError("--memory.steps, --memory.epochs: expected one of them above 0, received 0 and 0.")
 
+    @property
+    def h_size(self) -> int:
+        """Numbers in h."""
+        return self.lstm_size if self.kind == "mdn_rnn" else self.hidden_size
+
+    @property
+    def has_c(self) -> bool:
+        """Whether this kind has a c beside h, which controller.features zch needs."""
+        return self.kind == "mdn_rnn"
+
 
 @dataclass(frozen=True)
 class ControllerSettings:
-    """C, the linear controller, and its evolution by CMA-ES (paper section A.4; hardmaru train.py)."""
+    """C, the linear controller, and its evolution, by CMA-ES where nothing else is said (paper section A.4; hardmaru train.py)."""
 
     world: Literal["real", "dream", "mixed"] = "real"  # where C evolves; mixed: in the dream, and then on in the real world
     features: Literal["z", "zh", "zch"] = "zh"  # what C sees: V alone, with h, or with c and h
     num_hidden: int = 0  # units of a tanh hidden layer; 0: linear (paper: 40 for "V with a hidden layer")
     bias: bool = True  # add a bias to each action
     latent: Literal["mean", "sampled"] = "sampled"  # the z that C and M get, in training and in use; after a dream always sampled
-    optimizer: Literal["cma"] = "cma"  # evolution strategy
+    optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = "cma"  # evolution strategy (hardmaru es.py)
     population_size: int = 64  # candidates a generation
     rollouts: int = 16  # episodes per candidate
     late_rollouts: int = 0  # episodes per candidate once sigma anneals (0: as before)

@@ -65,6 +65,15 @@ TAKECOVER_LAPTOP = {
 
 SCALES = ("smoke", "laptop", "paper")
 
+# What a kind of network needs to be otherwise than its noun's preset, by noun, kind and scale.
+KINDS = {
+    # gan.py of the published VAE-GAN.
+    ("vision", "vae_gan"): dict.fromkeys(SCALES, dict(latent_size=512, batch_size=32, learning_rate=1e-4, schedule="constant",
+                                                      kl_weight=0.01, kl_tolerance=0.0)),
+    # 02_train_vae.py of goodluckoguzie/WorldModels.
+    ("vision", "dense"): dict.fromkeys(SCALES, dict(latent_size=31, batch_size=64)),
+}  # fmt: skip
+
 # Each experiment: how each scale differs from settings.py, one set of differences after another.
 EXPERIMENTS = {
     "carracing": {"smoke": (SMOKE,), "laptop": (LAPTOP,), "paper": ()},
@@ -72,8 +81,13 @@ EXPERIMENTS = {
 }
 
 
-def preset(name: str, scale: str) -> Experiment:
+def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experiment:
     """The settings of an experiment at a scale.
+
+    Args:
+        name: of the experiment.
+        scale: one of SCALES.
+        kinds: noun -> kind of network, where it is not the preset's own.
 
     Raises:
         ValueError: no such experiment or scale; the message lists those that there are.
@@ -83,7 +97,8 @@ def preset(name: str, scale: str) -> Experiment:
     if scale not in SCALES:
         raise ValueError(f"--scale: expected one of {', '.join(SCALES)}, received {scale!r}.")
     experiment = Experiment(name=name, scale=scale)
-    for differences in EXPERIMENTS[name][scale]:
+    of_kinds = {noun: KINDS.get((noun, kind), {}).get(scale, {}) for noun, kind in (kinds or {}).items()}
+    for differences in (*EXPERIMENTS[name][scale], of_kinds):
         nouns = {noun: replace(getattr(experiment, noun), **changes) for noun, changes in differences.items()}
         experiment = replace(experiment, **nouns)
     return experiment

@@ -22,6 +22,7 @@ class EnvSettings:
     # fast: our own picture; exact: the official one, bit for bit, drawn faster; official: Gymnasium's own. Test scores never use fast.
     renderer: Literal["fast", "exact", "official"] = "fast"
     lap_complete: Literal["0.95", "1.0"] = "0.95"  # share of tiles that ends a lap: CarRacing-v3's default, or v0's every tile
+    observation: Literal["frame", "vector"] = "frame"  # what V sees: pictures, or the environment's own numbers (--vision.kind dense)
     frame_size: Literal[64, 96] = 64  # pixels: 64 = top 84 rows area-resized, 96 = the whole official frame
     max_steps: int = 1000  # steps after which an episode is truncated
 
@@ -138,3 +139,12 @@ class Experiment:
         within(self, "workers", 0, 4096)
         within(self, "iteration", -1, 10**6)
         within(self, "iterations", 1, 10**6)
+        if "c" in self.controller.features and not self.memory.has_c:
+            raise ValueError(
+                f"--controller.features: expected z or zh, received {self.controller.features}: --memory.kind {self.memory.kind} has no c."
+            )
+        if (self.vision.kind == "dense") != (self.env.observation == "vector"):
+            raise ValueError(
+                "--vision.kind: expected dense beside --env.observation vector and only there, received "
+                f"{self.vision.kind} beside {self.env.observation}."
+            )

@@ -33,11 +33,12 @@ READS = {"episodes": (), "vision": ("episodes",), "series": ("episodes", "vision
          "evaluation": ("vision", "memory", "controller")}  # fmt: skip
 # What a stage hands on: the settings that whoever reads its output must share.
 SHAPE = {
-    "episodes": {"env": ("id", "frame_size")},
-    "vision": {"vision": ("kind", "latent_size", "encoder_filters", "decoder_filters")},
+    "episodes": {"env": ("id", "observation", "frame_size")},
+    "vision": {"vision": ("kind", "latent_size", "encoder_filters", "decoder_filters", "kernel_size", "depth", "hidden_sizes")},
     "series": {},
-    "memory": {"memory": ("kind", "lstm_size", "num_mixtures", "restart_input", "action_threshold", "reward_head", "terminated_head")},
-    "controller": {"controller": ("features", "num_hidden", "bias", "latent"), "env": ("id", "frame_size")},
+    "memory": {"memory": ("kind", "trade", "lstm_size", "hidden_size", "width", "num_layers", "num_heads", "feed_forward", "window",
+                          "num_mixtures", "mixture", "restart_input", "action_threshold", "reward_head", "terminated_head")},
+    "controller": {"controller": ("features", "num_hidden", "bias", "latent"), "env": ("id", "observation", "frame_size")},
 }
 # What a stage of iteration k takes from iteration k - 1 by settings of --iterate; at iteration 0 nothing.
 ITERATES = {"episodes": ("controller_share",), "vision": ("episodes", "networks"), "series": ("episodes",), "memory": ("networks",),

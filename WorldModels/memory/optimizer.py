@@ -7,7 +7,8 @@ SCHEDULES = ("constant", "cosine", "exponential")
 
 
 def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", final_learning_rate: float = 1e-5, decay: float = 1.0,
-         clip_value: float = 1.0, clip_norm: float = 0.0, warmup_steps: int = 0) -> keras.optimizers.Adam:  # fmt: skip
+         clip_value: float = 1.0, clip_norm: float = 0.0, warmup_steps: int = 0,
+         beta_2: float = 0.999) -> keras.optimizers.Adam:  # fmt: skip
     """Adam whose rate changes from step to step.
 
         constant     rate
@@ -20,6 +21,7 @@ def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", fi
         clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
         clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0: not.
         warmup_steps: over so many first steps the schedule's rate is multiplied by a factor that rises evenly to 1.
+        beta_2: of the mean square of the gradients (0.98 for transformers: Vaswani et al. 2017).
 
     Raises:
         ValueError: no such schedule, or both ways of clipping.
@@ -35,7 +37,7 @@ def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", fi
         rate = ExponentialTowards(learning_rate, final_learning_rate, decay)
     if warmup_steps:
         rate = WarmedUp(rate, warmup_steps)
-    return keras.optimizers.Adam(rate, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
+    return keras.optimizers.Adam(rate, beta_2=beta_2, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
 
 
 @keras.saving.register_keras_serializable("WorldModels")

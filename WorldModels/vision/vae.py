@@ -1,7 +1,6 @@
 """V as a variational autoencoder. Knows pictures and latents, not where they come from or what they are for."""
 
 import keras
-import numpy as np
 from keras import ops
 
 from WorldModels.vision.networks import DECODER_FORMS, Decoder, Encoder, architecture, unit_range
@@ -119,15 +118,6 @@ def rare_error(observations, reconstruction, background):
     """
     distance = ops.mean(ops.square(observations - background), axis=-1)
     return ops.sum(distance * ops.sum(ops.square(observations - reconstruction), axis=-1), axis=(1, 2))
-
-
-def published_form(model: keras.Model) -> keras.Model:
-    """A float32 copy of V whose decoder is made of plain transposed convolutions: the form that is saved and exported."""
-    config = {**model.get_config(), "dtype": "float32", "decoder_form": "transpose"}
-    copy = type(model).from_config(config)
-    for variable, source in zip(copy.variables, model.variables, strict=True):
-        variable.assign(np.asarray(ops.convert_to_numpy(source)))
-    return copy
 
 
 def _checked(observation_shape, encoder_filters, decoder_filters, decoder_form):
