@@ -31,7 +31,7 @@ def train_memory(run: Run) -> None:
     stage = run.stage("memory", {"series": hash_files(files)} | (hashes(run, before) if before else {}))
     if stage.complete and (run.path / "memory.keras").exists():
         return run.say(f"train_memory: {run.path / 'memory.keras'} is there already; a larger --memory.steps or --memory.epochs goes on.")
-    training, held_out = _split(run)
+    training, held_out = split_series(run)
     memory = _memory(run, training[0])
     if before:
         take_weights(memory, before)
@@ -46,7 +46,7 @@ def train_memory(run: Run) -> None:
     run.say(f"train_memory: {run.path / 'memory.keras'} after {rows[-1]['step'] if rows else 0} steps.")
 
 
-def _split(run: Run) -> tuple[list, list]:
+def split_series(run: Run) -> tuple[list, list]:
     """Series to train on, and whole episodes held out: of every iteration's those that it held out itself."""
     from WorldModels.episodes.series import read_series
     from WorldModels.iterations import iteration_of

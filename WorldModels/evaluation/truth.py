@@ -21,10 +21,10 @@ MODE, SAMPLED, CONSTANT = "mode", "sampled", "last frame kept"
 
 def held_out_series(run: Run) -> list:
     """The series that M was not trained on; none where there are no series, or none were held out."""
-    from WorldModels.train_memory import _split
+    from WorldModels.train_memory import split_series
 
     try:
-        return _split(run)[1]
+        return split_series(run)[1]
     except FileNotFoundError:
         return []
 
