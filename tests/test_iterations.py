@@ -44,7 +44,7 @@ def series_of(folder, names):
 def test_what_was_held_out_stays_held_out(opened, tmp_path):
     series_of(tmp_path / "0/series", [f"{i:06}" for i in range(20)])
     series_of(tmp_path / "1/series", [*(f"0-{i:06}" for i in range(20)), *(f"{i:06}" for i in range(20, 40))])
-    first, second = ([[int(s.mean[0, 0]) for s in part] for part in train_memory._split(opened(k, "train_memory"))] for k in (0, 1))
+    first, second = ([[int(s.mean[0, 0]) for s in part] for part in train_memory.split_series(opened(k, "train_memory"))] for k in (0, 1))
     assert [len(part) for part in first] == [16, 4] and [len(part) for part in second] == [32, 8]
     assert set(first[1]) <= set(second[1]) and not set(second[0]) & set(second[1])
 
