@@ -50,6 +50,7 @@ def play(run: Run) -> None:
     settings = run.experiment
     for name, verb in NEEDS[settings.world].items():
         run.need(name, verb)
+    from WorldModels.envs.takecover import EngineDiedError
     from WorldModels.playing.window import Window, need_screen
 
     need_screen()
@@ -59,6 +60,8 @@ def play(run: Run) -> None:
         go_on(session, window, settings.frames)
     except KeyboardInterrupt:  # Ctrl-C in the terminal is as good as Esc in the window
         pass
+    except EngineDiedError as error:
+        raise ValueError(f"{error}; what was played is lost, start again: {run.command('play')}") from error
     finally:
         window.close()
         session.world.close()

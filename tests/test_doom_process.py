@@ -104,6 +104,25 @@ def test_an_engine_that_dies_is_one_clear_line():
     env.close()
 
 
+def test_whoever_plays_is_told_of_the_engines_death_in_one_line(tmp_path, monkeypatch, capsys):
+    from WorldModels import play
+    from WorldModels.envs.takecover import TakeCover
+
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    others, step = set(children(os.getpid())), TakeCover.step
+
+    def step_and_kill(game, action):
+        for engine in set(children(os.getpid())) - others:
+            os.kill(engine, signal.SIGKILL)
+        return step(game, action)
+
+    monkeypatch.setattr(TakeCover, "step", step_and_kill)
+    with pytest.raises(SystemExit) as ended:
+        play.main(["takecover", "--scale", "smoke", "--results", str(tmp_path / "run"), "--frames", "30"])
+    said = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2 and len(said) == 1 and "engine died" in said[0] and "play" in said[0]
+
+
 def test_the_thread_that_made_it_may_end():
     made = []
     thread = threading.Thread(target=lambda: made.append(make_env("TakeCover", max_steps=2100)))

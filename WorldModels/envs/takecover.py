@@ -21,6 +21,10 @@ LEFT, RIGHT, STAY = (1, 0), (0, 1), (0, 0)  # the scenario's two buttons
 INSTALL = 'pip install "WorldModels[doom]", or bash launch_scripts/setup.bash --doom'
 
 
+class EngineDiedError(RuntimeError):
+    """Doom's own process ended while the game was on."""
+
+
 class TakeCover(gymnasium.Env):
     """Monsters throw fireballs at a player who can only step aside; the game ends when he dies.
 
@@ -36,7 +40,7 @@ class TakeCover(gymnasium.Env):
 
     Raises:
         ImportError: vizdoom is not installed.
-        RuntimeError: the engine did not start, or died.
+        RuntimeError: the engine did not start; EngineDiedError: it died.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35, "death_is_final": True}
@@ -100,7 +104,7 @@ class TakeCover(gymnasium.Env):
         except Exception as error:
             self.close()
             reason = " ".join(str(error).split())
-            raise RuntimeError(f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make another.") from error
+            raise EngineDiedError(f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make another.") from error
 
 
 def buttons(action) -> tuple[int, int]:
