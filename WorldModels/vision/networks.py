@@ -96,7 +96,7 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
         return {**config, "form": self.form}
 
 
-class _Seeds:
+class Seeds:
     """A different initial seed for each layer, all from one."""
 
     def __init__(self, seed: int, purpose: int):
@@ -120,7 +120,7 @@ class Encoder(keras.layers.Layer):
     def __init__(self, filters, kernels, latent_size, seed=0, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.kernels, self.latent_size, self.seed = filters, kernels, latent_size, seed
-        seeds = _Seeds(seed, 0)
+        seeds = Seeds(seed, 0)
         self.convolutions = [
             keras.layers.Conv2D(width, kernel, stride, activation="relu", kernel_initializer=seeds.glorot(),
                                 dtype=self.dtype_policy, name=f"convolution_{i}")
@@ -167,7 +167,7 @@ class Decoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.hidden_size, self.filters, self.kernels = hidden_size, filters, kernels
         self.hidden_activation, self.form, self.seed = activation, form, seed
-        seeds = _Seeds(seed, 1)
+        seeds = Seeds(seed, 1)
         self.dense = keras.layers.Dense(hidden_size, activation=activation, kernel_initializer=seeds.glorot(),
                                         dtype=self.dtype_policy, name="dense")  # fmt: skip
         last = len(kernels) - 1
