@@ -6,4 +6,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
 .venv/bin/ruff check .
-.venv/bin/python -m pytest "$@"
+# As many processes as there are cores, four at most: each may hold a network or two.
+.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"

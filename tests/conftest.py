@@ -11,6 +11,13 @@ ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that share a run, or else a file, stay in one process: what they share is made once, and nobody disturbs it."""
+    for item in items:
+        shared = next((name for name in ("smoke_script", "doom_script") if name in item.fixturenames), item.path.name)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 def run_verb_process(verb, folder, *flags, env=None, **kwargs):
     """A verb as a user types it, at smoke scale; gives the finished process."""
     command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder), *flags]
