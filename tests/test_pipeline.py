@@ -60,37 +60,44 @@ def test_a_generation_that_was_not_kept_is_refused(smoke_run):
     assert done.returncode == 2 and "418" in done.stderr and "1" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "foreign", "an array", "pickled", "other pictures"])
-def test_a_damaged_episode_is_set_aside_by_name_and_counted(smoke_run, tmp_path, damage):
+def damage(path, how):
+    """Make an episode's file one that is not sound."""
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:10_000])
+    elif how == "one bit":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif how == "foreign":
+        path.write_bytes(b"this is no episode")
+    elif how == "an array":
+        with open(path, "wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        fields = arrays(path)
+        observations = np.array([{"a": 1}], object) if how == "pickled" else np.zeros((61, 96, 96, 3), np.uint8)
+        np.savez(path, **fields | {"observations": observations})
+
+
+@pytest.mark.parametrize("kinds", [("truncated", "foreign", "pickled"), ("one bit", "an array", "other pictures")])
+def test_damaged_episodes_are_set_aside_by_name_and_counted(smoke_run, tmp_path, kinds):
     (tmp_path / "run/0").mkdir(parents=True)
     shutil.copytree(smoke_run / "0/episodes", tmp_path / "run/0/episodes")
     shutil.copytree(smoke_run / "0/stages", tmp_path / "run/0/stages")
     for stage in (tmp_path / "run/0/stages").iterdir():
         if stage.name != "episodes.json":
             stage.unlink()
-    path = tmp_path / "run/0/episodes/000003.npz"
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:10_000])
-    elif damage == "one bit":
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-    elif damage == "foreign":
-        path.write_bytes(b"this is no episode")
-    elif damage == "an array":
-        with open(path, "wb") as file:
-            np.save(file, np.zeros(3))
-    else:
-        fields = arrays(path)
-        observations = np.array([{"a": 1}], object) if damage == "pickled" else np.zeros((61, 96, 96, 3), np.uint8)
-        np.savez(path, **fields | {"observations": observations})
+    paths = [tmp_path / f"run/0/episodes/00000{i}.npz" for i in (2, 3, 5)]
+    for path, how in zip(paths, kinds, strict=True):
+        damage(path, how)
     done = run_verb_process("train_vision", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert "000003.npz" in done.stdout and "1 damaged file" in done.stdout
-    assert (tmp_path / "run/0/episodes/000003.npz.damaged").exists() and not path.exists()
-    again = run_verb_process("record", tmp_path / "run")
-    assert again.returncode == 0 and path.exists()
-    np.testing.assert_equal(np.load(path)["observations"], np.load(smoke_run / "0/episodes/000003.npz")["observations"])
+    assert "3 damaged files" in done.stdout
+    for path in paths:
+        assert path.name in done.stdout and path.with_name(path.name + ".damaged").exists() and not path.exists()
+    assert run_verb_process("record", tmp_path / "run").returncode == 0
+    for path in paths:
+        np.testing.assert_equal(np.load(path)["observations"], np.load(smoke_run / "0/episodes" / path.name)["observations"])
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):

@@ -74,14 +74,15 @@ class Noise:
         return mean[episode] + np.exp(log_var[episode] / 2) * self.generator.standard_normal(self.latent_size, np.float32)
 
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Component (Z,) uniform, normal (Z,), and uniform () for the end."""
+        """Component (1, Z) uniform, normal (1, Z), and uniform (1,) for the end."""
         if not self.left:
             shape = (BLOCK, self.latent_size)
             self.block = (self.generator.random(shape, np.float32), self.generator.standard_normal(shape, np.float32),
                           self.generator.random(BLOCK, np.float32))  # fmt: skip
             self.left = BLOCK
         self.left -= 1
-        return tuple(numbers[BLOCK - 1 - self.left] for numbers in self.block)
+        here = BLOCK - 1 - self.left
+        return tuple(numbers[here : here + 1] for numbers in self.block)
 
 
 class Lanes:
@@ -109,6 +110,7 @@ class Lanes:
         self.features = np.zeros((count, self.feature_size), np.float32)
         self.noise = [Noise(None, size) for _ in range(count)]
         self.temperature, self.steps = np.full(count, dreaming.temperature, np.float32), np.zeros(count, int)
+        self.threshold = np.full(count, dreaming.threshold, np.float32)
 
     def begin(self, lane: int, seed: int | None) -> None:
         """Begin a dream: a state of zeros and a first latent."""
@@ -126,12 +128,13 @@ class Lanes:
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One step of every lane on actions (B, A); gives reward (B,), terminated and truncated (B,) bool."""
         how, count = self.dreaming, len(self.steps)
-        component, normal, end = (np.stack(numbers) for numbers in zip(*(noise.step() for noise in self.noise), strict=True))
+        drawn = [noise.step() for noise in self.noise]
+        component, normal, end = drawn[0] if count == 1 else map(np.concatenate, zip(*drawn, strict=True))
         if how.termination == "threshold":
-            end = np.full(count, how.threshold, np.float32)
+            end = self.threshold
         noise = {"component": component, "normal": normal, "terminated": end}
         z, h, c, reward, terminated, following = self.imagination(np.asarray(actions, np.float32), self.temperature, noise, self.state)
-        self.state = {name: np.array(x) for name, x in following.items()}
+        self.state = {name: x if x.flags.writeable else np.array(x) for name, x in following.items()}
         seen = {"z": z, "h": h, "c": c}
         self.features = np.concatenate([seen[name] for name in self.names], axis=1)
         self.steps += 1
