@@ -53,13 +53,15 @@ def _older(series: Path, episode: Path) -> bool:
 
 
 def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """V of a file as a function from frames (N, H, W, 3) uint8 to mean and log-variance (N, Z), in batches of one size."""
+    """V of a file as a function from frames (N, H, W, 3) uint8, or vectors (N, D) float32, to mean and log-variance (N, Z), in batches
+    of one size."""
     import keras
 
+    from WorldModels.interfaces import observation_dtype
     from WorldModels.models import load_vision
 
     vision = load_vision(path)
-    frames = keras.Input(vision.observation_shape, dtype="uint8")
+    frames = keras.Input(vision.observation_shape, dtype=observation_dtype(vision.observation_shape))
     encoder = keras.Model(frames, vision.encode(frames))
 
     def look(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,17 +18,22 @@ REWARD = "reward"  # (B,): of the last step, in a dream
 STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
 
 
+def observation_dtype(shape: tuple[int, ...]) -> str:
+    """What observations of a shape are made of: "uint8" for pictures (H, W, 3), "float32" for vectors (D,)."""
+    return "uint8" if len(shape) == 3 else "float32"
+
+
 class Vision(Protocol):
-    """V, a keras.Model: pictures to latents and back."""
+    """V, a keras.Model: pictures, or vectors where the world has none, to latents and back."""
 
     observation_shape: tuple[int, ...]  # (H, W, 3), or (D,) where the world has no picture
     latent_size: int  # Z
 
     def encode(self, observations: Any) -> tuple[Any, Any]:
-        """Mean and log-variance (B, Z) of observations (B, H, W, 3), uint8 0..255 or float 0..1."""
+        """Mean and log-variance (B, Z) of observations (B, H, W, 3), uint8 0..255 or float 0..1, or (B, D) float32."""
 
     def decode(self, z: Any) -> Any:
-        """Observations (B, H, W, 3), 0..1, of latents (B, Z)."""
+        """Observations (B, H, W, 3), 0..1, or (B, D), of latents (B, Z)."""
 
 
 class Memory(Protocol):
@@ -73,14 +78,14 @@ class Memory(Protocol):
 
 
 class Perception(Protocol):
-    """V and M together in the real world: a frame, and the action that led to it, to z, h and c.
+    """V and M together in the real world: an observation, and the action that led to it, to z, h and c.
 
     While `started` in the state is 0, M is not stepped and h is 0.
     """
 
     sizes: dict[str, int]  # numbers in "z", in "h", and in "c" where M has one
     action_size: int  # A
-    observation_shape: tuple[int, ...]  # (H, W, 3)
+    observation_shape: tuple[int, ...]  # (H, W, 3), or (D,) where the world has no picture
     state_spec: dict[str, tuple[int, ...]]  # name -> shape without the batch axis: M's state, "z" and "started"
 
     def initial(self, batch: int) -> State:
@@ -92,7 +97,7 @@ class Perception(Protocol):
         """Step M with the z in the state, then look: z = mean + exp(log_var / 2) * noise.
 
         Args:
-            observation: (B, H, W, 3) uint8.
+            observation: (B, H, W, 3) uint8, or (B, D) float32.
             reward: (B,), of the step before the action (0 before the first).
             action: (B, A) in -1..1, the one that led to this observation (any before the first).
             noise: (B, Z), standard normal, or zeros for the mean.

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from WorldModels import interfaces
-from WorldModels.interfaces import LATENT, REWARD, STARTED, State
+from WorldModels.interfaces import LATENT, REWARD, STARTED, State, observation_dtype
 from WorldModels.memory import kinds as memory_kinds
 from WorldModels.vision import kinds as vision_kinds
 
@@ -19,7 +19,7 @@ class Perception(keras.Model):
     """One step in the real world: M with the last z and the action, then V on the frame; see interfaces.Perception.
 
     `call` takes and gives flat dicts, so that the model can be exported and compiled:
-    observation (B, H, W, 3) uint8, reward (B,), action (B, A), noise (B, Z), and the state, state_<name> (B, ...),
+    observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A), noise (B, Z), and the state, state_<name> (B, ...),
     to z (B, Z), h (B, .), c (B, .) where M has one, and next_<name>.
 
     Args:
@@ -45,8 +45,8 @@ class Perception(keras.Model):
         """Shape and dtype of each input of `call`, by name."""
         shapes = {"observation": self.observation_shape, "reward": (), "action": (self.action_size,), "noise": (self.sizes["z"],)}
         shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
-        return {name: keras.InputSpec(dtype="uint8" if name == "observation" else "float32", shape=(None, *shape), name=name)
-                for name, shape in shapes.items()}  # fmt: skip
+        dtypes = {"observation": observation_dtype(self.observation_shape)}
+        return {name: keras.InputSpec(dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name) for name, shape in shapes.items()}
 
     def call(self, inputs):
         state = {name: inputs[f"state_{name}"] for name in self.state_spec}

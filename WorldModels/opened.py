@@ -30,7 +30,7 @@ def open_perception(folder: str | Path):
 
 
 def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in 0..1.
+    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in 0..1, or (T, D) -> (T, D).
 
     Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by Keras.
 

@@ -48,6 +48,8 @@ class PlaySettings(Experiment):
 def play(run: Run) -> None:
     """Open the world and the window, and go on until the person quits."""
     settings = run.experiment
+    if settings.env.observation == "vector" and settings.world != "real":
+        raise ValueError(f"--world: expected real beside --env.observation vector, as V sees no picture, received {settings.world}.")
     for name, verb in NEEDS[settings.world].items():
         run.need(name, verb)
     from WorldModels.envs.takecover import EngineDiedError

@@ -89,7 +89,8 @@ class Recorder:
 def env_arguments(experiment: Experiment) -> dict:
     """An experiment's environment as `make_env` takes it, without the number of steps."""
     env = experiment.env
-    return {"id": env.id, "renderer": env.renderer, "lap_complete": float(env.lap_complete), "frame_size": env.frame_size}
+    return {"id": env.id, "renderer": env.renderer, "lap_complete": float(env.lap_complete), "frame_size": env.frame_size,
+            "observation": env.observation}  # fmt: skip
 
 
 def record(run: Run) -> None:

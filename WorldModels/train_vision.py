@@ -43,11 +43,12 @@ def train_vision(run: Run) -> None:
     if before:
         take_weights(vision, before)
         run.say(f"train_vision: goes on from {before}.")
-    if settings.rare_weight > 0:
+    if hasattr(vision, "background"):
         vision.background.assign(median_frame(training))  # a checkpoint brings the one that it was trained with
     stage.begin()
     run.say(f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(validation)} held out; "
-            f"{_size(vision):,} parameters, {vision.dtype_policy.name}, decoder by {vision.decoder_form}.")  # fmt: skip
+            f"{_size(vision):,} parameters, {vision.dtype_policy.name}"
+            + (f", decoder by {vision.decoder_form}." if hasattr(vision, "decoder_form") else "."))  # fmt: skip
     rows = _fit(run, vision, frames, looked_at if validation else None, looked_at, len(folders) if before else 0)
     _write(run, vision)
     stage.finish()
@@ -59,16 +60,16 @@ def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], s
 
     Args:
         settings: of V.
-        observation_shape: (H, W, 3).
+        observation_shape: (H, W, 3), or (D,), which is computed in float32 wherever nothing else is asked for.
         seed: of the first weights and the noise.
 
     Raises:
-        ValueError: there is no network for such pictures.
+        ValueError: there is no network for such observations.
     """
     from WorldModels.experiment.machine import cpu_has_bfloat16
     from WorldModels.vision.kinds import build
 
-    fast = cpu_has_bfloat16()
+    fast = cpu_has_bfloat16() and len(observation_shape) == 3  # bfloat16 would round a vector's numbers, and gain nothing
     dtype = {"auto": "mixed_bfloat16" if fast else "float32"}.get(settings.dtype, settings.dtype)
     form = {"auto": "depth_to_space" if fast else "transpose"}.get(settings.decoder_form, settings.decoder_form)
     return build(settings, observation_shape, seed, dtype=dtype, decoder_form=form)
@@ -117,7 +118,7 @@ def _fit(run: Run, vision, frames, validation, looked_at, goes_on: int) -> list[
     if goes_on:
         settings = replace(settings, warmup_steps=max(settings.warmup_steps, warmup_steps(steps)))
     vision.compile(keras.optimizers.Adam(learning_rate(settings, steps)))
-    pictures = looked_at[:: max(1, len(looked_at) // PICTURES)][:PICTURES]
+    pictures = looked_at if looked_at.ndim == 2 else looked_at[:: max(1, len(looked_at) // PICTURES)][:PICTURES]
     noise = run.rng("prior").standard_normal((PICTURES, settings.latent_size), "float32")
 
     def after_epoch(epoch: int) -> dict[str, float]:
@@ -135,7 +136,7 @@ def validate(vision, frames, batch_size: int) -> dict[str, float]:
 
     Args:
         vision: V.
-        frames: (n, H, W, 3) uint8.
+        frames: (n, H, W, 3) uint8, or (n, D) float32.
         batch_size: frames at a time.
 
     Returns:
@@ -150,23 +151,27 @@ def validate(vision, frames, batch_size: int) -> dict[str, float]:
     of_mean = 0.0
     for start in range(0, len(frames), batch_size):
         seen = frames[start : start + batch_size]
-        error = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])) - seen / np.float32(255)
+        error = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])) - (seen / np.float32(255) if seen.dtype == np.uint8 else seen)
         of_mean += float(np.square(error).sum()) / len(frames)
     return {f"val_{name}": float(value) for name, value in losses.items()} | {"val_reconstruction_of_mean": of_mean}
 
 
 def write_picture(path: Path, vision, frames, noise) -> None:
-    """Write a picture: rows of frames (n, H, W, 3) uint8, each over its reconstruction from the mean, then samples of the prior.
+    """Write a picture: rows of frames, each over its reconstruction from the mean, then samples of the prior; of vectors a chart.
 
     Args:
         path: of the .png.
         vision: V.
-        frames: (n, H, W, 3) uint8.
+        frames: (n, H, W, 3) uint8, or (n, D) float32.
         noise: (n, Z) standard normal, decoded as it is.
     """
     from WorldModels.figures.frames import grid, write_png
 
     seen = np.asarray(vision.decode(vision.encode(frames)[0]))
+    if frames.ndim == 2:
+        from WorldModels.figures import curves, vectors
+
+        return curves.save(vectors.reconstruction_chart(frames, seen), path)
     rows, columns = [], PICTURES // 2
     for start in range(0, len(frames), columns):
         blank = [np.ones_like(seen[0])] * (columns - len(frames[start : start + columns]))

@@ -17,9 +17,9 @@ class WorldMaker:
 
     Args:
         folder: an iteration's folder with V and M; not read for a bare world.
-        features: "z", "zh", "zch"; empty: the bare world, which emits frames.
+        features: "z", "zh", "zch"; empty: the bare world, which emits what V sees.
         latent: "mean" or "sampled".
-        id, renderer, lap_complete, frame_size, random_start, max_steps: see envs/make.py.
+        id, renderer, lap_complete, frame_size, random_start, max_steps, observation: see envs/make.py.
     """
 
     folder: str = ""
@@ -31,6 +31,7 @@ class WorldMaker:
     frame_size: int = 64
     random_start: bool = False
     max_steps: int = 1000
+    observation: str = "frame"
 
     def __call__(self):
         """The environment.
@@ -42,7 +43,7 @@ class WorldMaker:
         from WorldModels.envs.make import make_env
 
         env = make_env(self.id, renderer=self.renderer, lap_complete=self.lap_complete, frame_size=self.frame_size,
-                       random_start=self.random_start, max_steps=self.max_steps)  # fmt: skip
+                       random_start=self.random_start, max_steps=self.max_steps, observation=self.observation)  # fmt: skip
         if not self.features:
             return env
         from WorldModels.envs.latent import LatentObservation
@@ -56,14 +57,14 @@ def real_world(folder: str | Path, env: Any, *, features: str = "", latent: str 
 
     Args:
         folder: the iteration's folder.
-        env: settings with id, renderer, lap_complete, frame_size, max_steps (settings.EnvSettings).
+        env: settings with id, observation, renderer, lap_complete, frame_size, max_steps (settings.EnvSettings).
         features, latent: what the controller sees; no features: the bare world.
         official: draw with the official renderer, as scores demand.
         random_start: begin on a random tile.
         max_steps: 0: as `env` says.
     """
     return WorldMaker(str(folder), features, latent, env.id, "official" if official else env.renderer, float(env.lap_complete),
-                      env.frame_size, random_start, max_steps or env.max_steps)  # fmt: skip
+                      env.frame_size, random_start, max_steps or env.max_steps, env.observation)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def driven(env: Any, controller: str | Path, folder: str | Path):
     """A world seen through V and M, and the driver for it: (Gymnasium environment of features, policy).
 
     Args:
-        env: emits frames.
+        env: emits what V sees.
         controller: the driver's file; what it sees, and whether z is mean or sampled, comes from there.
         folder: the iteration's folder with V and M.
 

@@ -101,7 +101,7 @@ def test_a_contradiction_is_refused():
         (Notes(), "hz", "mean", "features.*zch.*'hz'"),
         (Notes(), "z", "median", "latent.*'median'"),
         (without_c, "zch", "mean", "lacks"),
-        (narrow, "z", "mean", r"frames.*\(8, 8, 3\)"),
+        (narrow, "z", "mean", r"observations.*\(8, 8, 3\)"),
     ):
         with pytest.raises(ValueError, match=message):
             LatentObservation(Corridor(), perception, features, latent)

@@ -39,11 +39,12 @@ CARRACING = {
     },
     "vision": {
         "kind": "vae",
-        "kernel_size": 5,  # from here to hidden_sizes: no effect on this kind
+        "kernel_size": 5,  # from here to decoder_hidden_sizes: no effect on this kind
         "depth": 32,
         "normality_weight": 0.1,
         "generator_loss": "minimax",
-        "hidden_sizes": [200, 200],
+        "hidden_sizes": [200, 200, 200],
+        "decoder_hidden_sizes": [200, 200],
         "latent_size": 32,  # [P] A.1
         "encoder_filters": [32, 64, 128, 256],  # [P] figure 22
         "decoder_filters": [128, 64, 32],  # [P] figure 22

@@ -67,8 +67,12 @@ class DreamEnv(gymnasium.Env):
         return self._lanes.features[0].copy(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
 
     def render(self) -> np.ndarray:
-        """The present latent as V decodes it, (H, W, 3) uint8."""
-        return np.rint(np.clip(self._decode(self.z[None])[0], 0, 1) * 255).astype(np.uint8)
+        """The present latent as V decodes it, (H, W, 3) uint8.
+
+        Raises:
+            ValueError: V decodes no pictures.
+        """
+        return _pictures(self._decode(self.z[None]))[0]
 
 
 class DreamVectorEnv(VectorEnv):
@@ -118,6 +122,12 @@ class DreamVectorEnv(VectorEnv):
         return self._lanes.features.copy(), np.where(ended, 0.0, reward), self._terminated.copy(), self._truncated.copy(), {}
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """Every lane's present latent as V decodes it, (H, W, 3) uint8 each."""
-        frames = self._decode(self._lanes.state[LATENT])
-        return tuple(np.rint(np.clip(frames, 0, 1) * 255).astype(np.uint8))
+        """Every lane's present latent as V decodes it, (H, W, 3) uint8 each; raises as DreamEnv's."""
+        return tuple(_pictures(self._decode(self._lanes.state[LATENT])))
+
+
+def _pictures(decoded: np.ndarray) -> np.ndarray:
+    """What V decodes, float (B, H, W, 3) in 0..1, as uint8."""
+    if decoded.ndim != 4:
+        raise ValueError(f"render: expected a V of pictures, received one of vectors {decoded.shape[1:]}; this dream cannot be shown.")
+    return np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)

@@ -13,10 +13,11 @@ LATENTS = ("mean", "sampled")
 class LatentObservation(gymnasium.Wrapper):
     """Turns frames into features: what V sees now, and what M remembers.
 
-    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself, uint8 (H, W, 3).
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself: uint8 (H, W, 3), or where the
+    world has no picture the vector that V sees instead, float32 (D,).
 
     Args:
-        env: emits frames uint8 (H, W, 3), takes actions (A,) in -1..1.
+        env: emits frames uint8 (H, W, 3) or vectors float32 (D,), takes actions (A,) in -1..1.
         perception: see interfaces.Perception; called at batch 1.
         features: "z", "zh" or "zch".
         latent: "mean", or "sampled" with noise from a generator that reset(seed=) seeds.
@@ -65,7 +66,7 @@ def _check(env: gymnasium.Env, perception: Perception, features: str, latent: st
     missing = [name for name in FEATURES[features] if name not in perception.sizes]
     if missing:
         raise ValueError(f"features: {features!r} has {missing[0]}, which this kind of M lacks; take z or zh.")
-    for name, expected, received in (("frames", perception.observation_shape, env.observation_space.shape),
+    for name, expected, received in (("observations", perception.observation_shape, env.observation_space.shape),
                                      ("actions", (perception.action_size,), env.action_space.shape)):  # fmt: skip
         if tuple(expected) != tuple(received):
             raise ValueError(f"{name}: V and M were trained with shape {tuple(expected)}, the environment has {tuple(received)}.")

@@ -1,4 +1,4 @@
-"""Small wrappers named by their effect: crop, resize, render, rescale actions, refuse rewards that are no numbers."""
+"""Small wrappers named by their effect: crop, resize, render, observe numbers, rescale actions, refuse rewards that are none."""
 
 import math
 
@@ -44,6 +44,26 @@ class ObserveRender(gymnasium.ObservationWrapper):
 
     def observation(self, observation):
         return self.env.render()
+
+
+class ObserveVector(gymnasium.ObservationWrapper):
+    """Observes the environment's own numbers as float32 (D,), in its own units; its space must be a Box with one axis.
+
+    Raises:
+        ValueError: it is another space.
+    """
+
+    def __init__(self, env):
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise ValueError(f"environment {env.spec.id if env.spec else env}: expected observations in a Box with one axis for "
+                             f"--env.observation vector, received {space}.")  # fmt: skip
+        low, high = (np.asarray(bound, np.float32) for bound in (space.low, space.high))
+        self.observation_space = spaces.Box(low, high, dtype=np.float32)
+
+    def observation(self, observation):
+        return np.asarray(observation, np.float32)
 
 
 class DriveAction(gymnasium.ActionWrapper):

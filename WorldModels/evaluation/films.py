@@ -33,7 +33,8 @@ def film_games(run: Run, examiner: Examiner, scores: list[float], rule: str) -> 
 
 
 def _film_game(run: Run, examiner: Examiner, track: int, prefix: str, first: bool) -> list[str]:
-    """Play a game once more: what a person sees, and what V makes of the frames that it sees; give the files' names."""
+    """Play a game once more: what a person sees, and what V makes of the frames that it sees, where those are pictures; give the
+    files' names."""
     from WorldModels.control.rollout import rollout
     from WorldModels.figures import videos
     from WorldModels.opened import open_reconstruction
@@ -43,11 +44,13 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str, first: boo
     policy = examiner.policy(DRIVER, world.action_space.shape[0])
     episode = rollout(world, policy, SEEDS["tracks"] + track, examiner.env.max_steps, keep="episode").episode
     world.close()
-    clips = {"real": episode.observations, "reconstructed": open_reconstruction(run.path)(episode.observations)}
-    fps = frames_a_second(world)
-    names = [f"{prefix}{name}" for name in ("real.mp4", "reconstructed.mp4", "reconstructed.gif")]
+    fps, names = frames_a_second(world), [f"{prefix}{name}" for name in ("real.mp4", "reconstructed.mp4", "reconstructed.gif")]
     real, rebuilt, gif = (run.path / name for name in names)
     videos.write_mp4(real, _seen_by_a_person(examiner.bare(lap_complete, "fast"), episode), fps)
+    if episode.observations.ndim == 2:
+        run.say(f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; reconstructed.mp4 and .gif are skipped.")
+        return names[:1]
+    clips = {"real": episode.observations, "reconstructed": open_reconstruction(run.path)(episode.observations)}
     videos.write_mp4(rebuilt, videos.side_by_side(clips), fps)
     videos.write_gif(gif, videos.side_by_side(clips, scale=3), fps)
     if run.experiment.evaluate.frames and first:
@@ -73,7 +76,7 @@ def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
     world.close()
 
 
-def film_dream(run: Run, examiner: Examiner, fps: float) -> dict:
+def film_dream(run: Run, examiner: Examiner, fps: float) -> dict | None:
     """Film the driver's dream whose return is nearest the median of the first ones: dream.mp4, dream.gif.
 
     Args:
@@ -82,8 +85,10 @@ def film_dream(run: Run, examiner: Examiner, fps: float) -> dict:
         fps: of the game.
 
     Returns:
-        dream (its number), seed, score, steps, temperature, files.
+        dream (its number), seed, score, steps, temperature, files; None where V decodes no pictures.
     """
+    if run.experiment.env.observation == "vector":
+        return run.say("evaluate: V sees numbers and no picture; dream.mp4 and .gif are skipped.")
     from WorldModels.control.controller import Controller
     from WorldModels.figures import videos
     from WorldModels.figures.scores import nearest_quantiles

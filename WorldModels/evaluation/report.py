@@ -116,7 +116,8 @@ def draw(run: Run, report: dict) -> None:
         rows, level = history.get("dream_generations", history.get("generations", [])), report["baselines"][random][rule]["mean"]
         curves.save(dreams.dream_curve(rows, report["curve"], level, solved), folder / "dream_curve.png")
     if horizon := report.get("dream_checks", {}).get("horizon"):
-        curves.save(dreams.horizon_curves(horizon), folder / "horizon.png")
+        decoded = "numbers" if run.experiment.env.observation == "vector" else "pixels (0..1)"
+        curves.save(dreams.horizon_curves(horizon, decoded), folder / "horizon.png")
 
 
 def show(run: Run, report: dict) -> None:

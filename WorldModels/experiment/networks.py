@@ -19,7 +19,8 @@ class VisionSettings:
     depth: int = 32  # vae_gan: channels of its generator's last layer; the others are multiples
     normality_weight: float = 0.1  # vae_gan: of the term that holds the latents of a batch to mean 0 and variance 1
     generator_loss: Literal["minimax", "non_saturating"] = "minimax"  # vae_gan: minus the discriminator's loss, or -log D(fake)
-    hidden_sizes: tuple[int, ...] = (200, 200)  # dense: units of its hidden layers, encoder and decoder alike
+    hidden_sizes: tuple[int, ...] = (200, 200, 200)  # dense: units of the hidden layers of its encoder
+    decoder_hidden_sizes: tuple[int, ...] = (200, 200)  # dense: and of its decoder
     rare_weight: float = 0.0  # pixels weigh 1 + this * squared distance from the median frame: so small things are seen (0: all equal)
     kl_weight: float = 1.0  # of the KL term in the loss
     kl_tolerance: float = 0.5  # nats per latent dimension that the KL term may cost freely
@@ -45,6 +46,8 @@ class VisionSettings:
         within(self, "rare_weight", 0.0, 1e6)
         within(self, "warmup_steps", 0, 10**9)
         within(self, "validation_share", 0.0, 0.9)
+        if self.kind == "dense" and self.rare_weight > 0:
+            raise ValueError(f"--vision.rare-weight: expected 0 beside --vision.kind dense, as it sees no pixels, received {self.rare_weight}.")
 
 
 @dataclass(frozen=True)

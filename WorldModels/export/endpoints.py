@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from WorldModels.interfaces import observation_dtype
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -45,6 +47,7 @@ class Endpoint:
 
 def of_vision(vision) -> list[Endpoint]:
     """encode: observations to mean, log_var. decode: z to observations."""
+    shape = tuple(vision.observation_shape)
 
     def encode(observations):
         mean, log_var = vision.encode(observations)
@@ -53,7 +56,7 @@ def of_vision(vision) -> list[Endpoint]:
     def decode(z):
         return {"observations": vision.decode(z)}
 
-    return [Endpoint("encode", encode, (_spec("observations", *vision.observation_shape, dtype="uint8"),)),
+    return [Endpoint("encode", encode, (_spec("observations", *shape, dtype=observation_dtype(shape)),)),
             Endpoint("decode", decode, (_spec("z", vision.latent_size),))]  # fmt: skip
 
 

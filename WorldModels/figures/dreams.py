@@ -43,14 +43,15 @@ def dream_curve(rows: Rows, points: Sequence[Mapping], random: float, solved: fl
     return figure
 
 
-def horizon_curves(errors: Mapping) -> Figure:
+def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
     """How far dreaming on is from what came, by steps since the last frame that was seen.
 
     Args:
         errors: horizons (K,), and by name of a guess its errors (K,) in `latent` and in `frame`.
+        decoded: what V decodes.
     """
     figure, panels = figure_of(2)
-    for axes, what, label in zip(panels, ("latent", "frame"), ("of the latent", "of decoded pixels (0..1)"), strict=True):
+    for axes, what, label in zip(panels, ("latent", "frame"), ("of the latent", f"of decoded {decoded}"), strict=True):
         for (name, values), (colour, style) in zip(errors[what].items(), STYLES, strict=False):
             axes.plot(errors["horizons"], values, style, color=colour, markersize=4, label=name)
         axes.set(xscale="log", xlabel="steps dreamt since the last frame seen", ylabel=f"mean squared error {label}")

@@ -40,16 +40,17 @@ class DenseVAE(keras.Model):
         self.hidden_sizes, self.decoder_hidden_sizes = tuple(hidden_sizes), tuple(decoder_hidden_sizes)
         self.kl_weight, self.kl_tolerance, self.seed = float(kl_weight), float(kl_tolerance), int(seed)
         seeds, (size,) = Seeds(seed, 0), self.observation_shape
-        self.encoder_layers = self._layers("encoder", size, self.hidden_sizes, seeds)
-        self.mean, self.log_var = (self._head(name, (size, *self.hidden_sizes)[-1], self.latent_size, seeds) for name in ("mean", "log_var"))
-        self.decoder_layers = self._layers("decoder", self.latent_size, self.decoder_hidden_sizes, seeds)
-        self.output_layer = self._head("reconstruction", (self.latent_size, *self.decoder_hidden_sizes)[-1], size, seeds)
+        self.encoder_layers = self._hidden("encoder", size, self.hidden_sizes, seeds)
+        self.mean = self._head("mean", self.hidden_sizes[-1], self.latent_size, seeds)
+        self.log_var = self._head("log_var", self.hidden_sizes[-1], self.latent_size, seeds)
+        self.decoder_layers = self._hidden("decoder", self.latent_size, self.decoder_hidden_sizes, seeds)
+        self.output_layer = self._head("reconstruction", self.decoder_hidden_sizes[-1], size, seeds)
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
         self.kl_metric = keras.metrics.Mean("kl")
         self.built = True
 
-    def _layers(self, name, size, units, seeds):
+    def _hidden(self, name, size, units, seeds):
         layers = []
         for i, width in enumerate(units):
             layers.append(keras.layers.Dense(width, activation="relu", kernel_initializer=seeds.glorot(), dtype=self.dtype_policy,

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-KINDS = {"vae": "WorldModels.vision.vae:VAE"}
+KINDS = {"vae": "WorldModels.vision.vae:VAE", "dense": "WorldModels.vision.dense:DenseVAE"}
 
 
 def vision_class(kind: str) -> type:
