@@ -54,11 +54,20 @@ def _make_carracing(renderer, lap_complete, frame_size, random_start):
     return DriveAction(env)
 
 
+def _made(id, observation):
+    try:
+        return gymnasium.make(id, render_mode="rgb_array")
+    except TypeError:  # it takes no render_mode
+        if observation == "frame":
+            raise ValueError(f"environment {id}: expected pictures of render_mode rgb_array, received an environment without.") from None
+        return gymnasium.make(id)
+
+
 def _make_registered(id, observation, frame_size):
     if frame_size < 1:
         raise ValueError(f"frame_size: expected 1 pixel or more, received {frame_size!r}.")
     try:
-        env = gymnasium.make(id, render_mode="rgb_array")
+        env = _made(id, observation)
     except (gymnasium.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
         known = f"{CARRACING}, {TAKECOVER} or an id that Gymnasium can make"

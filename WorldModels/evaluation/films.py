@@ -46,6 +46,9 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str, first: boo
     world.close()
     fps, names = frames_a_second(world), [f"{prefix}{name}" for name in ("real.mp4", "reconstructed.mp4", "reconstructed.gif")]
     real, rebuilt, gif = (run.path / name for name in names)
+    if "rgb_array" not in world.metadata.get("render_modes", ()):
+        run.say("evaluate: the environment draws no pictures; real.mp4, reconstructed.mp4 and .gif are skipped.")
+        return []
     videos.write_mp4(real, _seen_by_a_person(examiner.bare(lap_complete, "fast"), episode), fps)
     if episode.observations.ndim == 2:
         run.say(f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; reconstructed.mp4 and .gif are skipped.")

@@ -47,7 +47,7 @@ class VisionSettings:
         within(self, "warmup_steps", 0, 10**9)
         within(self, "validation_share", 0.0, 0.9)
         if self.kind == "dense" and self.rare_weight > 0:
-            raise ValueError(f"--vision.rare-weight: expected 0 beside --vision.kind dense, as it sees no pixels, received {self.rare_weight}.")
+            raise ValueError(f"--vision.rare-weight: expected 0 beside --vision.kind dense, without pixels, received {self.rare_weight}.")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ KINDS = {
     # 02_train_vae.py of goodluckoguzie/WorldModels, whose loss has no KL term. With this weight what varies by less than 0.02 of the
     # environment's own units is not told.
     ("vision", "dense"): {scale: dict(latent_size=31, batch_size=64, kl_weight=1e-3, kl_tolerance=0.0, rare_weight=0.0, **how)
-                          for scale, how in {"smoke": {}, "laptop": dict(epochs=20), "paper": {}}.items()},
+                          for scale, how in {"smoke": dict(epochs=10), "laptop": dict(epochs=20), "paper": {}}.items()},
 }  # fmt: skip
 
 # Each experiment: how each scale differs from settings.py, one set of differences after another.
