@@ -1,9 +1,10 @@
-"""Train V, the variational autoencoder, on the recorded frames: 0/episodes/ -> 0/vision.keras
+"""Train V, which turns what is seen into a latent and back, on the recorded frames: 0/episodes/ -> 0/vision.keras
 
     python -m WorldModels.train_vision carracing
     python -m WorldModels.train_vision carracing --vision.epochs 6          # goes on from the epochs that are there
 
-Also writes vision.csv, tensorboard/vision, a picture an epoch (vision_epochs/), and V for others: a SavedModel and ONNX files.
+Also writes vision.csv, tensorboard/vision, a picture an epoch and the curves of all losses (vision_epochs/), and V for others: a
+SavedModel and ONNX files.
 The order of the frames, the noise and the first weights follow from the seed, so an interrupted run ends with the same weights.
 """
 
@@ -14,11 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import VisionSettings
 
 BACKGROUND = 1000, 100  # frames of the median frame, from so many episodes at most
 PICTURES = 16  # held-out frames in an epoch's picture, and prior samples
+SAMPLES = 128  # of the prior, whose differences are measured
 
 
 def train_vision(run: Run) -> None:
@@ -108,9 +111,14 @@ def _fit(run: Run, vision, frames, validation, looked_at, goes_on: int) -> list[
     """Train V; where it goes on with trained weights, `goes_on` counts the iterations whose episodes it sees, else it is 0."""
     import keras
 
+    from WorldModels.events import event_writer, image_writer
+    from WorldModels.figures import curves
+    from WorldModels.figures.losses import loss_curves
     from WorldModels.iterations import warmup_steps
     from WorldModels.training import fit_with_checkpoints
     from WorldModels.vision.batches import FrameBatches
+    from WorldModels.vision.progress import LossRows
+    from WorldModels.vision.quality import validate
 
     settings = run.experiment.vision
     # The older episodes were learned from before, so they add none to the steps that the iteration's own would take.
@@ -119,41 +127,22 @@ def _fit(run: Run, vision, frames, validation, looked_at, goes_on: int) -> list[
         settings = replace(settings, warmup_steps=max(settings.warmup_steps, warmup_steps(steps)))
     vision.compile(keras.optimizers.Adam(learning_rate(settings, steps)))
     pictures = looked_at if looked_at.ndim == 2 else looked_at[:: max(1, len(looked_at) // PICTURES)][:PICTURES]
-    noise = run.rng("prior").standard_normal((PICTURES, settings.latent_size), "float32")
+    noise = run.rng("prior").standard_normal((SAMPLES, settings.latent_size), "float32")
+    folder, events = run.path / "vision_epochs", run.path / "tensorboard" / "vision"
+    show, every_few_steps = image_writer(events / "images"), event_writer(events / "steps", lambda line: None, "step")
 
     def after_epoch(epoch: int) -> dict[str, float]:
-        write_picture(run.path / "vision_epochs" / f"{epoch:03}.png", vision, pictures, noise)
-        return {} if validation is None else validate(vision, validation, settings.batch_size)
+        write_picture(folder / f"{epoch:03}.png", vision, pictures, noise[:PICTURES])
+        show("frames, reconstructions, samples", epoch, (folder / f"{epoch:03}.png").read_bytes())
+        return {} if validation is None else validate(vision, validation, settings.batch_size, noise)
 
-    return fit_with_checkpoints(
+    rows = fit_with_checkpoints(
         vision, FrameBatches(frames), checkpoint=run.path / "checkpoints" / "vision" / "state.npz", csv_file=run.path / "vision.csv",
-        epochs=settings.epochs, steps=steps, validate=after_epoch, callbacks=[_rate(settings.batch_size)],
-        tensorboard=run.path / "tensorboard" / "vision", say=run.say, label="train_vision")  # fmt: skip
-
-
-def validate(vision, frames, batch_size: int) -> dict[str, float]:
-    """The losses on held-out frames, as val_<name>: z drawn as in training, with the same noise whenever this is called.
-
-    Args:
-        vision: V.
-        frames: (n, H, W, 3) uint8, or (n, D) float32.
-        batch_size: frames at a time.
-
-    Returns:
-        val_loss, val_reconstruction, val_kl; and val_reconstruction_of_mean, the squared error of what the mean decodes to.
-    """
-    from keras import ops
-
-    noise = ops.convert_to_numpy(vision.noise.state).copy()
-    vision.noise.state.assign(0 * noise)
-    losses = vision.evaluate(frames, batch_size=batch_size, verbose=0, return_dict=True)
-    vision.noise.state.assign(noise)
-    of_mean = 0.0
-    for start in range(0, len(frames), batch_size):
-        seen = frames[start : start + batch_size]
-        error = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])) - (seen / np.float32(255) if seen.dtype == np.uint8 else seen)
-        of_mean += float(np.square(error).sum()) / len(frames)
-    return {f"val_{name}": float(value) for name, value in losses.items()} | {"val_reconstruction_of_mean": of_mean}
+        epochs=settings.epochs, steps=steps, validate=after_epoch,
+        callbacks=[_rate(settings.batch_size), LossRows(folder / "losses.csv", every_few_steps)],
+        tensorboard=events, say=run.say, label="train_vision")  # fmt: skip
+    curves.save(loss_curves(read_rows(folder / "losses.csv"), rows), folder / "losses.png")
+    return rows
 
 
 def write_picture(path: Path, vision, frames, noise) -> None:

@@ -1,0 +1,57 @@
+"""The losses of a training every few steps, as a table that a kill neither breaks nor doubles. Knows no kind of V."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from WorldModels.experiment.files import append_row, read_rows, remove
+
+EVERY = 10  # steps, as WorldModels/gan.py of Rtlyc/world-models logs
+
+
+class LossRows(keras.callbacks.Callback):
+    """Writes a row every EVERY steps: step, and the mean of each metric over these steps.
+
+    Give it to fit() after what restores an epoch that was broken off. Rows from beyond the step that a run goes on from are
+    dropped, so that a broken run leaves the table of an unbroken one.
+
+    Args:
+        path: of the CSV.
+        write: also called with each row.
+    """
+
+    def __init__(self, path: str | Path, write: Callable[[dict], None] = lambda row: None):
+        super().__init__()
+        self.path, self.write = Path(path), write
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.before = self._sums()
+        self.step = int(self.model.optimizer.iterations)
+        rows = read_rows(self.path)
+        if any(int(row["step"]) > self.step for row in rows):
+            remove(self.path)
+            for row in rows:
+                if int(row["step"]) <= self.step:
+                    append_row(self.path, row)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step % EVERY == 0:
+            if keras.backend.backend() == "jax":
+                self.model.jax_state_sync()  # there the variables are old within an epoch
+            self._row()
+
+    def _row(self):
+        sums = self._sums()
+        row = {"step": self.step}
+        for name, (total, count) in sums.items():
+            before, counted = self.before.get(name, (0.0, 0.0))
+            row[name] = (total - before) / max(count - counted, 1e-9)
+        self.before = sums
+        append_row(self.path, row)
+        self.write(row)
+
+    def _sums(self) -> dict[str, tuple[float, float]]:
+        """Of each running mean, what was added up in this epoch and how many were."""
+        return {m.name: (float(m.total), float(m.count)) for m in self.model.metrics if isinstance(m, keras.metrics.Mean)}
