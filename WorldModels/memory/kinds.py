@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-KINDS = {"mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN"}
+KINDS = {"mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN", "transformer": "WorldModels.memory.transformer:TransformerMemory"}
 
 
 def memory_class(kind: str) -> type:

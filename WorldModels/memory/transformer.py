@@ -52,7 +52,7 @@ class TransformerMemory(MixtureMemory):
         self.dropout, policy, seed = float(dropout), self.dtype_policy, 100 * self.seed
         self.token = dense(latent_size + action_size, width, seed, policy, "token", activation="relu")
         self.places = self.make_places(seed + 1)
-        self.encoder = [AttentionLayer(width, num_heads, feed_forward, dropout, window, seed + 20 * (i + 1), dtype=policy, name=f"layer_{i}")
+        self.encoder = [AttentionLayer(width, num_heads, feed_forward, dropout, window, seed + 20 * i + 20, dtype=policy, name=f"layer_{i}")
                         for i in range(num_layers)]  # fmt: skip
         self.last = dense(width, hidden_size, seed + 2, policy, "hidden")
         self.build_heads()
@@ -84,7 +84,7 @@ class TransformerMemory(MixtureMemory):
     def _run(self, z, actions, state: dict | None, restarts=None):
         """h (B, T, hidden_size) and the state; None for zeros that nobody wants back."""
         given = self.places.initial_state(ops.shape(z)[0]) if state is None else state
-        steps = count_steps(ops.ones_like(z[..., 0]), 0.0 if state is None else state["steps"][:, None], restarts)
+        steps = count_steps(ops.ones_like(z[..., 0], dtype="float32"), 0.0 if state is None else state["steps"][:, None], restarts)
         x = ops.cast(self.token(ops.concatenate([z, self.as_seen(actions)], axis=-1)), "float32")
         x, carried = self.places(x, steps, given, restarts)
         for i, layer in enumerate(self.encoder):
@@ -129,11 +129,10 @@ class Sinusoids(keras.layers.Layer):
             restarts: (B, T), 1 where an episode begins; None: nowhere.
             training: whether it trains.
         """
-        place = steps - 1
+        place = ops.cast(steps, "int32") - 1
         if training and restarts is None:
             place = place + keras.random.randint((ops.shape(tokens)[0], 1), 0, self.circle, "int32", self.beginnings)
-        place = ops.cast(ops.mod(place, self.circle), "int32")
-        return self.drop(tokens + ops.take(self.table, place, axis=0)), {}
+        return self.drop(tokens + ops.take(self.table, ops.mod(place, self.circle), axis=0)), {}
 
 
 def count_steps(ones, before, restarts=None):
@@ -148,4 +147,5 @@ def count_steps(ones, before, restarts=None):
     if restarts is None:
         return before + time
     begun = ops.associative_scan(ops.maximum, time * restarts, axis=1)  # when the episode began; 0: before the first
+    begun = ops.reshape(begun, (-1, time.shape[1]))  # TensorFlow has lost its shape
     return ops.where(begun > 0, time - begun + 1, before + time)
