@@ -235,8 +235,8 @@ def test_the_chart_has_a_panel_for_each_number_and_says_how_much_is_rebuilt(size
     true = np.random.default_rng(0).standard_normal((40, size))
     titles = [axes.get_title() for axes in reconstruction_chart(true, true).axes if axes.axison]
     assert len(titles) == panels and all(title.endswith(": 1.000") for title in titles)
-    half = reconstruction_chart(true, np.repeat(true.mean(axis=0, keepdims=True), 40, axis=0)).axes[0].get_title()
-    assert half == "0: 0.000"
+    nothing = reconstruction_chart(true, np.repeat(true.mean(axis=0, keepdims=True), 40, axis=0)).axes[0].get_title()
+    assert nothing.endswith(": 0.000")
 
 
 def test_v_of_numbers_trains_under_jax():
