@@ -58,7 +58,7 @@ class MDNRNN(MixtureMemory):
         layer, initial = self.lstm, [self._cast(state["h"]), self._cast(state["c"])]
         if restarts is not None:
             inputs.append(1 - restarts[..., None])
-            layer = keras.layers.RNN(_RestartCell(self.lstm.cell), return_sequences=True, return_state=True, dtype=self.dtype_policy)
+            layer = keras.layers.RNN(RestartCell(self.lstm.cell), return_sequences=True, return_state=True, dtype=self.dtype_policy)
         inputs = ops.concatenate(inputs, axis=-1)
         hidden, *carried = layer(self._cast(inputs), initial_state=initial)
         return ops.cast(hidden, "float32"), self._state(*carried, inputs)
@@ -75,7 +75,7 @@ class MDNRNN(MixtureMemory):
         return {**state, "stepped": ops.ones((ops.shape(inputs)[0], 1))} if self.restart_input else state
 
 
-class _RestartCell(keras.layers.Layer):
+class RestartCell(keras.layers.Layer):
     """An LSTM's cell whose state is multiplied by the last input, 0 where an episode begins; it has no weights of its own."""
 
     def __init__(self, cell):
