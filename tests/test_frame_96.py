@@ -1,6 +1,7 @@
 """The whole picture, 96x96, through all six verbs in the real environment, and in play and dreams; networks are tiny."""
 
 import importlib
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -79,3 +80,13 @@ def test_a_run_of_another_size_is_refused(whole, capsys):
         verb("train_vision", whole, "--env.frame-size", "64")
     error = capsys.readouterr().err
     assert ended.value.code == 2 and "--env.frame-size: 64" in error and "96" in error and error.count("\n") == 1
+
+
+def test_the_estimate_knows_what_it_costs():
+    from WorldModels.estimate import seconds
+    from WorldModels.experiment.presets import preset
+
+    settings = preset("carracing", "laptop")
+    usual, large = (seconds(replace(settings, env=replace(settings.env, frame_size=size)), 400.0, 200.0, 2) for size in (64, 96))
+    assert all(large[stage] > usual[stage] for stage in ("episodes", "vision", "series", "controller"))
+    assert large["memory"] == usual["memory"]

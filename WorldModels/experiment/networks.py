@@ -32,7 +32,7 @@ class VisionSettings:
     warmup_steps: int = 0  # steps over which the learning rate rises from 0
     validation_share: float = 0.05  # share of the episodes held out
     max_validation_frames: int = 2000  # held-out frames that are scored after each epoch
-    buffer_frames: int = free(60_000)  # frames of the shuffle buffer (12 kB each at 64x64)
+    buffer_frames: int = free(60_000)  # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = "auto"  # of training; auto: bfloat16 where the CPU has AVX512_BF16
     # how the same decoder weights are computed; auto: depth_to_space where the CPU has AVX512_BF16
     decoder_form: Literal["auto", "transpose", "depth_to_space"] = "auto"
