@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from WorldModels.experiment.presets import preset
 from WorldModels.vision.vae_gan import METRICS, VAEGAN, cross_entropy
 
 SMALL = {"latent_size": 4, "depth": 2, "kernel_size": 3}
@@ -120,3 +121,10 @@ def test_any_kernel_and_any_picture_of_eighths(shape, kernel_size):
 def test_what_there_is_no_network_for_is_refused(change, words):
     with pytest.raises(ValueError, match=words):
         VAEGAN(**{**SMALL, **change})
+
+
+def test_the_paper_scale_holds_the_published_numbers():
+    settings = preset("carracing", "paper", {"vision": "vae_gan"}).vision
+    published = {"latent_size": 512, "kernel_size": 5, "depth": 32, "batch_size": 32, "learning_rate": 1e-4, "schedule": "constant",
+                 "kl_weight": 0.01, "normality_weight": 0.1, "generator_loss": "minimax", "warmup_steps": 0}  # fmt: skip
+    assert {name: getattr(settings, name) for name in published} == published

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
-KINDS = {"vae": "WorldModels.vision.vae:VAE", "dense": "WorldModels.vision.dense:DenseVAE"}
+KINDS = {"vae": "WorldModels.vision.vae:VAE", "dense": "WorldModels.vision.dense:DenseVAE",
+         "vae_gan": "WorldModels.vision.vae_gan:VAEGAN"}  # fmt: skip
 
 
 def vision_class(kind: str) -> type:
