@@ -1,10 +1,15 @@
-"""CMA-ES by ask and tell: a search distribution over flat parameter vectors. Knows no world and no controller.
+"""Evolution strategies by name, and CMA-ES among them: a search distribution over flat parameter vectors. Knows no world and no controller.
 
-Returns are maximised; the one place where a sign turns is `tell`. All random numbers come from the generator it is given.
+Returns are maximised; the one place where a sign turns for CMA-ES is `_learn`. All random numbers come from the generator it is given.
 """
 
 import cma
 import numpy as np
+
+from WorldModels.control.strategies.genetic import GeneticAlgorithm
+from WorldModels.control.strategies.openes import OpenES
+from WorldModels.control.strategies.pepg import PEPG, SES
+from WorldModels.control.strategies.strategy import Strategy
 
 
 class _Normal:
@@ -17,24 +22,16 @@ class _Normal:
         return self.generator.standard_normal(shape)
 
 
-class CMAES:
+class CMAES(Strategy):
     """Covariance matrix adaptation with pycma, started at zeros as in hardmaru/WorldModelsExperiments es.py, or at a given mean.
 
-    It can be pickled; a copy goes on bit for bit like the original.
-
-    Args:
-        num_parameters: N.
-        population_size: P.
-        sigma: initial standard deviation.
-        generator: source of all its random numbers.
-        mean: (N,) where the search begins; None: zeros.
+    It can be pickled; a copy goes on bit for bit like the original. There is no weight decay: in hardmaru es.py its sign is turned
+    for this one kind, so that large weights are rewarded, by a hundredth of their mean square: nothing beside a return.
     """
 
-    def __init__(self, num_parameters: int, population_size: int, sigma: float, generator: np.random.Generator,
-                 mean: np.ndarray | None = None):  # fmt: skip
+    def _begin(self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator) -> None:
         options = {"popsize": population_size, "randn": _Normal(generator), "seed": float("nan"), "verbose": -9}
-        self._search = cma.CMAEvolutionStrategy(np.zeros(num_parameters) if mean is None else mean, sigma, options)
-        self._sigma_at_start = None  # of the annealing
+        self._search = cma.CMAEvolutionStrategy(mean, sigma, options)
 
     @property
     def generation(self) -> int:
@@ -56,44 +53,14 @@ class CMAES:
         """Mean over the parameters of the distribution's standard deviation (the original's rms_stdev)."""
         return float(np.mean(self._search.result.stds))
 
-    def anneal(self, share: float, start: float, final: float) -> None:
-        """Keep sigma under a cap that falls geometrically from its value at `start` to `final` at the budget's end.
+    def _sample(self) -> list[np.ndarray]:
+        return self._search.ask()
 
-        CSA adapts sigma as before below the cap; with few noisy rollouts it alone keeps sigma high.
+    def _learn(self, asked: list[np.ndarray], returns: np.ndarray) -> None:
+        self._search.tell(asked, list(-returns))
 
-        Args:
-            share: of the budget that is spent, 0..1.
-            start: share at which the fall begins.
-            final: sigma at the end.
-        """
-        if share < start:
-            return
-        if self._sigma_at_start is None:
-            self._sigma_at_start = self.sigma
-        self._search.sigma = min(self.sigma, sigma_cap(share, start, self._sigma_at_start, final))
-
-    def ask(self) -> np.ndarray:
-        """A population, (P, N) float64."""
-        self._asked = self._search.ask()
-        return np.array(self._asked)
-
-    def tell(self, returns: np.ndarray) -> None:
-        """Move towards the members of the last `ask` with the highest returns (P,).
-
-        Raises:
-            ValueError: returns are not (P,) finite numbers.
-        """
-        returns = np.asarray(returns, np.float64)
-        if returns.shape != (len(self._asked),) or not np.isfinite(returns).all():
-            raise ValueError(f"returns: expected {len(self._asked)} finite numbers, received {returns}.")
-        self._search.tell(self._asked, list(-returns))
-        self._asked = None
+    def _cap(self, sigma: float) -> None:
+        self._search.sigma = min(self.sigma, sigma)
 
 
-def sigma_cap(share: float, start: float, sigma: float, final: float) -> float:
-    """sigma * (final / sigma)^((share - start) / (1 - start)): from `sigma` at `start` to `final` at share 1."""
-    fallen = 1.0 if start >= 1 else min(max((share - start) / (1 - start), 0.0), 1.0)
-    return sigma * (final / sigma) ** fallen
-
-
-OPTIMIZERS = {"cma": CMAES}
+OPTIMIZERS = {"cma": CMAES, "openes": OpenES, "pepg": PEPG, "ses": SES, "ga": GeneticAlgorithm}
