@@ -24,7 +24,7 @@ from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.results import machine, versions
 
-MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding", "dream", "population")
+MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding", "dream", "population", "transformer")
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5, "dream": 0.85}
 # Measure: name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
@@ -139,6 +139,15 @@ class Benchmark:
             if all(map(math.isfinite, found[name])):
                 row = self._add(f"worker, {name}", found[name], unit, of=unit, must=must, aim=aim, lower=True)
                 row.compared = row.value
+
+    def _transformer(self) -> None:
+        found = self.measured("transformer", quick=self.settings.quick, **self.timing)
+        goals = {"transformer, one lane": 1, "transformer, 64 lanes": 8}
+        for name, (kept, anew) in found["rates"].items():
+            sizes = found["sizes"][name.split(",")[0]]
+            note = ", ".join(f"{size.replace('_', ' ')} {number}" for size, number in sizes.items())
+            row = self._add(name, kept, "lane-steps/s", of="x without what it keeps", must=goals.get(name), note=note)
+            row.compared = row.value / statistics.median(anew)
 
     def _network(self, measure: str) -> None:
         name, unit, work, goals = NETWORKS[measure]

@@ -27,7 +27,7 @@ def test_every_stage_is_measured(tmp_path):
     found = json.loads(output.read_text())
     assert found["skipped"] == {}
     rows = {row["name"]: row for row in found["rows"]}
-    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1
+    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 2
     for name, row in rows.items():
         assert name in done.stdout
         figures = [*row["values"], row["value"], *(row[key] for key in ("share", "compared") if row[key] is not None)]
@@ -35,7 +35,7 @@ def test_every_stage_is_measured(tmp_path):
         assert (row["share"] is not None) == (row["work"] is not None)
     goals = {name for name, row in rows.items() if row["must"] is not None}
     assert goals == {"environment, fast", "rollouts, controller", "perception, batch 1", "vision training", "memory training",
-                     "worker, ready", "worker, memory", "dream, one lane", "dream, 1,024 lanes"}  # fmt: skip
+                     "worker, ready", "worker, memory", "dream, one lane", "dream, 1,024 lanes", "transformer, one lane"}  # fmt: skip
     assert all(limit > 0 for limit in found["limits_gflops"].values())
 
 

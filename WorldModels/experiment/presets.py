@@ -66,15 +66,24 @@ TAKECOVER_LAPTOP = {
 
 SCALES = ("smoke", "laptop", "paper")
 
+# The transformer of transformers-wm as it was trained, traintransformersde.py, whose parts are ctallec/world-models': there the rate
+# halves when the loss no longer falls. It saw no more than 32 steps while it was trained.
+PUBLISHED_TRANSFORMER = dict(window=32, mixture="joint", reward_head=True, terminated_head=True, terminated_weight=1.0,
+                             batching="segments", batch_size=16, sequence_length=32, steps=0, epochs=40, learning_rate=1e-4,
+                             schedule="constant", beta_2=0.98, clip_value=0.0)  # fmt: skip
+
 # What a kind of network needs to be otherwise than its noun's preset, by noun, kind and scale.
 KINDS = {
-    # gan.py of the published VAE-GAN.
-    ("vision", "vae_gan"): dict.fromkeys(SCALES, dict(latent_size=512, batch_size=32, learning_rate=1e-4, schedule="constant",
-                                                      kl_weight=0.01, kl_tolerance=0.0)),
+    # WorldModels/gan.py of Rtlyc/world-models, which says nothing of epochs.
+    ("vision", "vae_gan"): {scale: dict(latent_size=512, batch_size=32, learning_rate=1e-4, schedule="constant", warmup_steps=0,
+                                        kl_weight=0.01, kl_tolerance=0.0, rare_weight=0.0) | how
+                            for scale, how in {"smoke": dict(latent_size=16, depth=4), "laptop": dict(depth=16, epochs=2),
+                                               "paper": {}}.items()},
     # 02_train_vae.py of goodluckoguzie/WorldModels, whose loss has no KL term. With this weight what varies by less than 0.02 of the
     # environment's own units is not told.
     ("vision", "dense"): {scale: dict(latent_size=31, batch_size=64, kl_weight=1e-3, kl_tolerance=0.0, rare_weight=0.0, **how)
                           for scale, how in {"smoke": dict(epochs=10), "laptop": dict(epochs=20), "paper": {}}.items()},
+    ("memory", "transformer"): {"paper": PUBLISHED_TRANSFORMER, "laptop": dict(learning_rate=1e-3, dropout=0.0)},
 }  # fmt: skip
 
 # Each experiment: how each scale differs from settings.py, one set of differences after another.
