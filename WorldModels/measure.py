@@ -27,6 +27,7 @@ MEASURES = {
     "encoding": "measure_networks",
     "dream": "measure_worlds",
     "population": "measure_networks",
+    "transformer": "measure_transformer",
 }  # measure: the module that has it
 # Whatever library computes, it reads one of these when it is imported.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TF_NUM_INTRAOP_THREADS",
