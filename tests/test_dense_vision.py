@@ -52,6 +52,16 @@ def test_published_layers_and_parameters():
     assert far.min() < -1 and far.max() > 1  # the last layer is linear: no range is taken for granted
 
 
+def test_the_paper_scale_has_the_published_numbers():
+    """02_train_vae.py there; the weight of the divergence is ours, as it has none."""
+    from WorldModels.experiment.presets import preset
+
+    vision = preset("carracing", "paper", {"vision": "dense"}).vision
+    assert (vision.latent_size, vision.batch_size, vision.learning_rate, vision.schedule) == (31, 64, 1e-4, "constant")
+    assert (vision.hidden_sizes, vision.decoder_hidden_sizes) == ((200, 200, 200), (200, 200))
+    assert 0 < vision.kl_weight < 0.01 and vision.kl_tolerance == 0
+
+
 def test_the_loss_is_squared_error_and_the_divergence():
     from WorldModels.vision.dense import DenseVAE
 
