@@ -4,9 +4,10 @@
     python -m WorldModels.train_controller carracing --controller.world dream    # wholly in the dream
     python -m WorldModels.train_controller carracing --controller.world mixed    # in the dream, and then on in the real world
 
-CMA-ES (paper section A.4): every generation a population drives full episodes, in worker processes or, dreaming, in one
-compiled loop; the mean of the distribution is what is delivered, scored now and then on validation tracks or dreams; the mean
-with the highest score so far is best.npz. Killed anywhere, the same command goes on to identical numbers.
+CMA-ES (paper section A.4), or another --controller.optimizer: every generation a population drives full episodes, in worker
+processes or, dreaming, in one compiled loop; the mean of the distribution is what is delivered, scored now and then on validation
+tracks or dreams; the mean with the highest score so far is best.npz. Killed anywhere, the same command goes on to identical
+numbers.
 """
 
 from pathlib import Path

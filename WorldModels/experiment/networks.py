@@ -126,7 +126,8 @@ class ControllerSettings:
     num_hidden: int = 0  # units of a tanh hidden layer; 0: linear (paper: 40 for "V with a hidden layer")
     bias: bool = True  # add a bias to each action
     latent: Literal["mean", "sampled"] = "sampled"  # the z that C and M get, in training and in use; after a dream always sampled
-    optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = "cma"  # evolution strategy (hardmaru es.py)
+    # evolution strategy (hardmaru es.py); ses: pepg whose mean moves to the best tenth, ga: a genetic algorithm
+    optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = "cma"
     population_size: int = 64  # candidates a generation
     rollouts: int = 16  # episodes per candidate
     late_rollouts: int = 0  # episodes per candidate once sigma anneals (0: as before)

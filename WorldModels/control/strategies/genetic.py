@@ -14,7 +14,7 @@ class GeneticAlgorithm(Strategy):
     kept, they keep their old return too, so that one lucky track is never forgotten.
 
     What is delivered is the mean of the elites, not the best one: that one is in part the luckiest, and averaging takes out what
-    mutation put into each, for crossover keeps them in one cloud. There at least one is elite; so there is in a population below ten.
+    mutation put into each, for crossover keeps them in one cloud. At least one is elite (there none is of fewer than ten).
     """
 
     elite_ratio = 0.1
