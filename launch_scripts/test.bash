@@ -7,4 +7,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
 .venv/bin/ruff check .
 # As many processes as there are cores, four at most: each may hold a network or two.
-.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup "$@"
+.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder "$@"

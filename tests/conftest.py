@@ -1,6 +1,8 @@
-"""One smoke-scale run of the launch script, shared by all tests that need a run."""
+"""One smoke-scale run of each launch script, shared by all tests that need a run."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +14,9 @@ SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "
 
 
 def pytest_collection_modifyitems(items):
-    """Tests that share a run, or else a file, stay in one process: what they share is made once, and nobody disturbs it."""
-    for item in items:
-        shared = next((name for name in ("smoke_script", "doom_script") if name in item.fixturenames), item.path.name)
-        item.add_marker(pytest.mark.xdist_group(shared))
+    """Files with slow tests come first, so that no process waits for another at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def run_verb_process(verb, folder, *flags, env=None, **kwargs):
@@ -24,14 +25,27 @@ def run_verb_process(verb, folder, *flags, env=None, **kwargs):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs)
 
 
+def launched(script, tmp_path_factory):
+    """The folder and the output of a launch script at smoke scale, which is run once; each process of the tests has its own copy."""
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made, printed = root / script / "run", root / script / "printed.txt"
+    with open(root / f"{script}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.exists():
+            command = ["bash", f"launch_scripts/{script}.bash", "--scale", "smoke", "--results", str(made)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            assert done.returncode == 0, done.stdout + done.stderr
+            printed.write_text(done.stdout)
+    folder = own / f"{script}-run"
+    shutil.copytree(made, folder)
+    return folder, printed.read_text().replace(str(made), str(folder))
+
+
 @pytest.fixture(scope="session")
 def smoke_script(tmp_path_factory):
     """The folder and the output of `bash launch_scripts/carracing.bash --scale smoke`."""
-    folder = tmp_path_factory.mktemp("smoke") / "run"
-    command = ["bash", "launch_scripts/carracing.bash", "--scale", "smoke", "--results", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout
+    return launched("carracing", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +57,7 @@ def smoke_run(smoke_script):
 @pytest.fixture(scope="session")
 def doom_script(tmp_path_factory):
     """The folder and the output of `bash launch_scripts/wm_doom.bash --scale smoke`."""
-    folder = tmp_path_factory.mktemp("doom") / "run"
-    command = ["bash", "launch_scripts/wm_doom.bash", "--scale", "smoke", "--results", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder, done.stdout
+    return launched("wm_doom", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
