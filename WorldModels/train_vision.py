@@ -22,6 +22,9 @@ from WorldModels.experiment.settings import VisionSettings
 BACKGROUND = 1000, 100  # frames of the median frame, from so many episodes at most
 PICTURES = 16  # held-out frames in an epoch's picture, and prior samples
 SAMPLES = 128  # of the prior, whose differences are measured
+# Columns of vision.csv that are printed at the end.
+SAID = ("epoch", "seconds", "loss", "reconstruction", "kl", "fake_probability", "images_per_second", "val_loss", "val_reconstruction",
+        "val_kl", "val_reconstruction_of_mean", "val_ssim", "val_sample_spread")  # fmt: skip
 
 
 def train_vision(run: Run) -> None:
@@ -55,7 +58,7 @@ def train_vision(run: Run) -> None:
     rows = _fit(run, vision, frames, looked_at if validation else None, looked_at, len(folders) if before else 0)
     _write(run, vision)
     stage.finish()
-    run.say(f"train_vision: {run.path / 'vision.keras'}, " + ", ".join(f"{k} {v:.4g}" for k, v in rows[-1].items() if k != "step") + ".")
+    run.say(f"train_vision: {run.path / 'vision.keras'}, " + ", ".join(f"{k} {rows[-1][k]:.4g}" for k in SAID if k in rows[-1]) + ".")
 
 
 def build_vision(settings: VisionSettings, observation_shape: tuple[int, ...], seed: int):
