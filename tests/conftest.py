@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,11 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that no process waits for another at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def hears_ctrl_c():
+    """For a child, before it begins: to hear Ctrl-C, to which the children of a job in the background are born deaf."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_verb_process(verb, folder, *flags, env=None, **kwargs):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import hears_ctrl_c
 
 from WorldModels.control.executors import Executor
 from WorldModels.envs.doom_process import PREFIXES, SHARED
@@ -149,7 +150,7 @@ PARENT = """
 def parent(folder):
     """A process that makes the environment, says so, and plays."""
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PARENT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)  # fmt: skip
+                               env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, preexec_fn=hears_ctrl_c)  # fmt: skip
     yield process
     process.kill()
     process.wait()

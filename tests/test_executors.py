@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import hears_ctrl_c
 
 from WorldModels.control.executors import Executor, SerialExecutor
 
@@ -161,7 +162,7 @@ def test_workers_end_with_their_parent(number, tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent(PARENT.format(tests=str(ROOT / "tests"))))
     parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True)  # fmt: skip
+                              env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, preexec_fn=hears_ctrl_c)  # fmt: skip
     workers = {int(parent.stdout.readline()) for _ in range(4)}
     assert all(alive(pid) for pid in workers)
     if number == signal.SIGINT:

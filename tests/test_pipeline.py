@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, SIX, run_verb_process
+from conftest import ROOT, SIX, hears_ctrl_c, run_verb_process
 
 from WorldModels.experiment.files import TEMPORARY, read_rows
 
@@ -178,7 +178,8 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
     shutil.copytree(smoke_run, tmp_path / "run", ignore=shutil.ignore_patterns("controller*", "evaluation*", "*.mp4", "*.gif"))
     command = [sys.executable, "-m", "WorldModels.train_controller", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run"),
                "--controller.generations", "100000"]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                               preexec_fn=hears_ctrl_c)  # fmt: skip
     deadline = time.monotonic() + 120
     while not (tmp_path / "run/0/controller/mean.npz").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
