@@ -12,6 +12,7 @@ VERBS = {
     "evaluate": "all of it -> evaluation.json, videos: the score on 100 test tracks",
     "play": "drive yourself: in the real game, as V sees it, or in the dream",
     "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
+    "compare": "kinds of memory, vision or evolution beside one another, each in a folder of its own",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",
 }

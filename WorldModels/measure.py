@@ -1,7 +1,7 @@
-"""What `benchmark` and `estimate` have measured in child processes: `python -m WorldModels.measure NAME JSON`.
+"""What `benchmark`, `estimate` and `compare` have measured in child processes: `python -m WorldModels.measure NAME JSON`.
 
 Each measure warms up, then times blocks of at least `seconds`; its result is the last line printed, as JSON. Knows neither
-limits nor goals. The measures themselves are here and in measure_worlds.py and measure_networks.py.
+limits nor goals. The measures themselves are here, in measure_worlds.py, measure_networks.py and comparison/speeds.py.
 """
 
 import importlib
@@ -28,6 +28,8 @@ MEASURES = {
     "dream": "measure_worlds",
     "population": "measure_networks",
     "transformer": "measure_transformer",
+    "training": "comparison.speeds",
+    "driving": "comparison.speeds",
 }  # measure: the module that has it
 # Whatever library computes, it reads one of these when it is imported.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TF_NUM_INTRAOP_THREADS",

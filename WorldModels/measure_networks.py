@@ -45,7 +45,7 @@ def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
     model.compile(keras.optimizers.Adam(settings.learning_rate))
     draw = np.random.default_rng(0)
     frames = draw.integers(0, 256, (10 * size, *FRAME_SHAPE), np.uint8)
-    rates = _fit_rates(model, lambda step: frames[draw.permutation(len(frames))[:size]], size, seconds, repeats)
+    rates = fit_rates(model, lambda step: frames[draw.permutation(len(frames))[:size]], size, seconds, repeats)
     return {"rates": rates, "note": f"{model.dtype_policy.name}, {model.decoder_form}, batch {size}"}
 
 
@@ -62,7 +62,7 @@ def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
     latents = [draw.standard_normal((length + 1, model.latent_size), np.float32) for _ in range(size)]
     series = [Series(mean, np.zeros_like(mean), np.zeros((length, 3), np.float32), np.zeros(length, np.float32), False) for mean in latents]
     batches = SeriesBatches(series, "episodes", size, length)
-    rates = _fit_rates(model, lambda step: batches[0], size * length, seconds, repeats)
+    rates = fit_rates(model, lambda step: batches[0], size * length, seconds, repeats)
     return {"rates": rates, "note": f"{model.dtype_policy.name}, {size} x {length}"}
 
 
@@ -96,7 +96,7 @@ def population(seconds: float, repeats: int, quick: bool = False) -> dict:
     return {"rates": blocks(generation, seconds, repeats), "note": f"float32, {drivers} drivers x {rollouts} rollouts"}
 
 
-def _fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:
+def fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:
     """Items a second of fit() on batch(step), in blocks of at least `seconds`, after a warm-up."""
     import keras
 

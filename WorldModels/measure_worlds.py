@@ -132,8 +132,13 @@ def dream(seconds: float, repeats: int, folder: str) -> dict:
     return {"rates": blocks(episode, seconds, repeats)}
 
 
-class _OnTheRoad:
-    """A linear controller that is asked, and a road follower that is obeyed: a trained driver's work, without training."""
+class OnTheRoad:
+    """A linear controller that is asked, and a road follower that is obeyed: a trained driver's work, without training.
+
+    Args:
+        controller: a control.controller.ControllerPolicy.
+        env: CarRacing in any wrappers.
+    """
 
     name = "controller"
 
@@ -162,7 +167,7 @@ class Driver:
 
         world = WorldMaker(self.folder, features="zh")()
         controller = Controller("zh")
-        policy = _OnTheRoad(ControllerPolicy(controller, np.full(controller.num_parameters, 0.01)), world)
+        policy = OnTheRoad(ControllerPolicy(controller, np.full(controller.num_parameters, 0.01)), world)
 
         def drive(task: tuple[int, int]) -> tuple[int, float]:
             seed, steps = task

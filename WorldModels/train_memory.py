@@ -3,8 +3,8 @@
     python -m WorldModels.train_memory carracing
     python -m WorldModels.train_memory carracing --memory.epochs 3
 
-Each row of memory.csv has the held-out loss beside two densities that learn nothing: a Gaussian around the latent before, and
-one that never moves. A killed run, started again with the same command, gives the same weights bit for bit.
+Each row of memory.csv has the held-out loss beside what it must beat: a Gaussian around the latent before, one that never moves,
+and M's own head, fit without inputs. A killed run, started again with the same command, gives the same weights bit for bit.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def train_memory(run: Run) -> None:
     if rows and held_out:
         last = rows[-1]
         run.say(f"train_memory: held-out loss {last['val_nll']:.3f} nats a dimension (latent before: {last['copy_previous_nll']:.3f}, "
-                f"never moving: {last['static_nll']:.3f}).")  # fmt: skip
+                f"never moving: {last['static_nll']:.3f}, the head without inputs: {last['unconditional_nll']:.3f}).")  # fmt: skip
     run.say(f"train_memory: {run.path / 'memory.keras'} after {rows[-1]['step'] if rows else 0} steps.")
 
 
@@ -80,7 +80,7 @@ def _seed(run: Run, purpose: str) -> int:
 def _fit(run: Run, stage, memory, training: list, held_out: list, goes_on: bool) -> list[dict[str, float]]:
     from WorldModels.iterations import warmup_steps
     from WorldModels.memory.batches import SeriesBatches
-    from WorldModels.memory.optimizer import adam
+    from WorldModels.memory.optimizer import adam_of
     from WorldModels.memory.streams import StreamTraining
     from WorldModels.training import fit_with_checkpoints
 
@@ -90,8 +90,7 @@ def _fit(run: Run, stage, memory, training: list, held_out: list, goes_on: bool)
     steps = s.epochs * len(batches) if s.epochs else s.steps
     model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
     for compiled in {id(m): m for m in (model, memory)}.values():
-        compiled.compile(adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm,
-                              warmup_steps(steps) if goes_on else 0, s.beta_2))  # fmt: skip
+        compiled.compile(adam_of(s, steps, warmup_steps(steps) if goes_on else 0))
     stage.begin()
     run.say(f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
             f"{len(training)} episodes, {len(held_out)} held out.")  # fmt: skip
@@ -107,12 +106,9 @@ def _validation(run: Run, memory, training: list, held_out: list) -> Callable[[i
     if not held_out:
         return None
     from WorldModels.memory.baselines import GaussianBaselines
-    from WorldModels.memory.batches import SeriesBatches
 
-    longest = max(len(s) for s in held_out)
-    chosen = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, _seed(run, "held-out noise"))
-    batches = [chosen[i] for i in range(len(chosen))]
-    baselines = GaussianBaselines(training).score(batches)
+    batches = held_out_batches(run, held_out)
+    baselines = GaussianBaselines(training).score(batches) | unconditional(run, memory, training, batches)
 
     def validate(epoch: int) -> dict[str, float]:
         memory.reset_metrics()
@@ -121,6 +117,24 @@ def _validation(run: Run, memory, training: list, held_out: list) -> Callable[[i
         return {f"val_{name}": float(value) for name, value in logs.items()} | baselines
 
     return validate
+
+
+def held_out_batches(run: Run, held_out: list) -> list[dict[str, np.ndarray]]:
+    """The held-out episodes as M is scored on them: see memory.batches.SeriesBatches; always the same draw of z."""
+    from WorldModels.memory.batches import SeriesBatches
+
+    longest = max(len(s) for s in held_out)
+    chosen = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, _seed(run, "held-out noise"))
+    return [chosen[i] for i in range(len(chosen))]
+
+
+def unconditional(run: Run, memory, training: list, batches: list) -> dict[str, float]:
+    """What the head of this kind of memory reaches on held-out batches without inputs: see memory.baselines.Unconditional."""
+    from WorldModels.memory.baselines import Unconditional
+
+    density = Unconditional(memory)
+    density.fit_latents(training, _seed(run, "without inputs"))
+    return density.score(batches)
 
 
 def _save(run: Run, memory, vision_file: Path) -> None:

@@ -91,6 +91,7 @@ CARRACING = {
         "schedule": "exponential",
         "decay": 1.0,  # rnn.py decay_rate
         "beta_2": 0.999,  # Adam's default, which rnn.py keeps
+        "warmup_steps": 0,
         "final_learning_rate": 1e-5,  # rnn.py min_learning_rate
         "clip_value": 1.0,  # rnn.py grad_clip
         "clip_norm": 0.0,

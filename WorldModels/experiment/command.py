@@ -25,13 +25,14 @@ def parse(verb: str, argv: list[str], description: str = "", settings: type[Expe
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--scale", default="laptop")
-    for noun in ("vision", "memory"):
-        first.add_argument(f"--{noun}.kind", dest=noun)
+    for flag in ("vision.kind", "memory.kind", "memory.trade"):
+        first.add_argument(f"--{flag}", dest=flag.replace(".", "_"))
     known, rest = first.parse_known_args(argv)
     name = next((word for word in rest[:1] if not word.startswith("-")), None)
     if name is None and not {"-h", "--help"} & set(argv):
         raise ValueError(f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}.")
-    start = preset(name or "carracing", known.scale, {"vision": known.vision, "memory": known.memory})
+    memory = "trade:paper" if (known.memory_kind, known.memory_trade) == ("trade", "paper") else known.memory_kind
+    start = preset(name or "carracing", known.scale, {"vision": known.vision_kind, "memory": memory})
     return tyro.cli(settings, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
                     default=settings(**vars(start)), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
 

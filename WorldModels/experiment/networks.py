@@ -82,6 +82,7 @@ class MemorySettings:
     decay: float = 1.0  # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
     final_learning_rate: float = 1e-5  # where cosine or exponential ends
     beta_2: float = 0.999  # Adam's, of the mean square of the gradients
+    warmup_steps: int = 0  # steps over which the learning rate rises from 0
     clip_value: float = 1.0  # gradients are clipped to +- this (0: not)
     clip_norm: float = 0.0  # global norm of the gradients is clipped to this (0: not)
     validation_share: float = 0.05  # share of the episodes held out
@@ -98,6 +99,7 @@ class MemorySettings:
         within(self, "epochs", 0, 10**9)
         within(self, "decay", 1e-9, 1.0)
         within(self, "beta_2", 0.0, 0.999999)
+        within(self, "warmup_steps", 0, 10**9)
         within(self, "action_threshold", 0.0, 1.0)
         within(self, "final_learning_rate", 0.0, 1.0)
         within(self, "clip_value", 0.0, 1e9)

@@ -71,6 +71,10 @@ SCALES = ("smoke", "laptop", "paper")
 PUBLISHED_TRANSFORMER = dict(window=32, mixture="joint", reward_head=True, terminated_head=True, terminated_weight=1.0,
                              batching="segments", batch_size=16, sequence_length=32, steps=0, epochs=40, learning_rate=1e-4,
                              schedule="constant", beta_2=0.98, clip_value=0.0)  # fmt: skip
+# At laptop scale two wider layers of fewer units learn more in as many steps, and in half the time.
+TRANSFORMER = {"paper": PUBLISHED_TRANSFORMER,
+               "laptop": dict(width=64, num_layers=2, feed_forward=512, window=32, dropout=0.0, learning_rate=2e-3, warmup_steps=50,
+                              beta_2=0.98)}  # fmt: skip
 
 # What a kind of network needs to be otherwise than its noun's preset, by noun, kind and scale.
 KINDS = {
@@ -83,7 +87,9 @@ KINDS = {
     # environment's own units is not told.
     ("vision", "dense"): {scale: dict(latent_size=31, batch_size=64, kl_weight=1e-3, kl_tolerance=0.0, rare_weight=0.0, **how)
                           for scale, how in {"smoke": dict(epochs=10), "laptop": dict(epochs=20), "paper": {}}.items()},
-    ("memory", "transformer"): {"paper": PUBLISHED_TRANSFORMER, "laptop": dict(learning_rate=1e-3, dropout=0.0)},
+    ("memory", "transformer"): TRANSFORMER,
+    ("memory", "trade"): TRANSFORMER,
+    ("memory", "trade:paper"): {**TRANSFORMER, "paper": {**PUBLISHED_TRANSFORMER, "mixture": "independent"}},
 }  # fmt: skip
 
 # Each experiment: how each scale differs from settings.py, one set of differences after another.
@@ -99,7 +105,7 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     Args:
         name: of the experiment.
         scale: one of SCALES.
-        kinds: noun -> kind of network, where it is not the preset's own.
+        kinds: noun -> kind of network, where it is not the preset's own; trade:paper where --memory.trade says so.
 
     Raises:
         ValueError: no such experiment or scale; the message lists those that there are.

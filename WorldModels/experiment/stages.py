@@ -34,7 +34,8 @@ READS = {"episodes": (), "vision": ("episodes",), "series": ("episodes", "vision
 # What a stage hands on: the settings that whoever reads its output must share.
 SHAPE = {
     "episodes": {"env": ("id", "observation", "frame_size")},
-    "vision": {"vision": ("kind", "latent_size", "encoder_filters", "decoder_filters", "kernel_size", "depth", "hidden_sizes")},
+    "vision": {"vision": ("kind", "latent_size", "encoder_filters", "decoder_filters", "kernel_size", "depth", "hidden_sizes",
+                          "decoder_hidden_sizes")},
     "series": {},
     "memory": {"memory": ("kind", "trade", "lstm_size", "hidden_size", "width", "num_layers", "num_heads", "feed_forward", "window",
                           "num_mixtures", "mixture", "restart_input", "action_threshold", "reward_head", "terminated_head")},
@@ -158,7 +159,7 @@ def _reuse(stage: Stage, folder: Path) -> None:
     facts = read_json(source / "stages" / f"{stage.name}.json")
     if not facts or not facts["complete"]:
         return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
-    if facts["settings"] != stage.settings or facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
+    if _known(facts["settings"]) != _known(stage.settings) or facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
         return stage.run.say(f"{stage.name}: {source}'s were made with other settings or from another input; made here.")
     for output in OUTPUTS[stage.name]:
         _copy(source / output, stage.run.path / output)
@@ -166,12 +167,18 @@ def _reuse(stage: Stage, folder: Path) -> None:
     write_json(stage.file, facts)
 
 
+def _known(settings: dict) -> dict:
+    """A stage's settings by noun; what its file lacks, because an earlier version wrote it, is as it was then: the default."""
+    defaults = Experiment()
+    return {noun: {**split(getattr(defaults, noun))[0], **there} if isinstance(there, dict) else there for noun, there in settings.items()}
+
+
 def _same_episodes(stage: Stage, source: Path) -> bool:
     """Whether what the stage was made from, V from pictures of a size and series from episodes, is what lies here."""
     if stage.name == "vision":
-        facts = read_json(source / "stages" / "episodes.json") or {"settings": {}}
-        here = plain(stage.run.experiment.env)
-        return all(facts["settings"].get("env", {}).get(name) == here[name] for name in SHAPE["episodes"]["env"])
+        facts = read_json(source / "stages" / "episodes.json")
+        there, here = _known(facts["settings"])["env"] if facts else {}, plain(stage.run.experiment.env)
+        return all(there.get(name) == here[name] for name in SHAPE["episodes"]["env"])
     if stage.name == "series":
         here = stage.run.need_episodes()
         there = [source / "episodes"] if len(here) == 1 else [source.parent / path.relative_to(stage.run.folder) for path in here]

@@ -49,10 +49,10 @@ def vision_curves(rows: Rows) -> Figure:
 
 
 def memory_curves(rows: Rows) -> Figure:
-    """M's negative log likelihood of the next z, beside what two Gaussians that learn no dynamics reach on the same data.
+    """M's negative log likelihood of the next z, beside what densities that learn no dynamics reach on the same data.
 
     Args:
-        rows: of memory.csv: step, nll, val_nll, copy_previous_nll, static_nll.
+        rows: of memory.csv: step, nll, val_nll, copy_previous_nll, static_nll, unconditional_nll.
 
     Raises:
         ValueError: there are no rows.
@@ -60,7 +60,8 @@ def memory_curves(rows: Rows) -> Figure:
     _some(rows, "memory.csv")
     figure, (axes,) = figure_of(1)
     _losses(axes, rows, "nll", column(rows, "step"))
-    for name, label, style in (("copy_previous_nll", "copy previous z", "--"), ("static_nll", "static Gaussian", ":")):
+    for name, label, style in (("copy_previous_nll", "copy previous z", "--"), ("static_nll", "static Gaussian", ":"),
+                               ("unconditional_nll", "M's head without inputs", "-.")):  # fmt: skip
         level = column(rows, name)
         if np.isfinite(level).any():
             axes.axhline(level[np.isfinite(level)][-1], color="black", linewidth=1, linestyle=style, label=label)

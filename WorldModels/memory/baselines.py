@@ -1,9 +1,17 @@
-"""What a memory must beat: two densities of the next latent that learn nothing but a variance for each dimension."""
+"""What a memory must beat: two densities of the next latent that learn nothing but a variance for each dimension, and the density
+that its own head can learn without anything to go by."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
+
+# Of the fit of a head without inputs: Adam steps, latents in each, and the rate, which falls to 0 as a cosine.
+FIT_STEPS, FIT_BATCH, FIT_RATE = 400, 512, 0.03
+FIT_LATENTS = 20_000  # drawn from the series, at most
 
 
 class GaussianBaselines:
@@ -40,3 +48,53 @@ class GaussianBaselines:
 
 def _negative_log_density(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return 0.5 * (difference**2 / variance + np.log(2 * np.pi * variance))
+
+
+class Unconditional(keras.Model):
+    """A memory's density of latents on a hidden that never changes: its head, fit without inputs. All else in it is left as it is.
+
+    The hidden is (1, 0, ..., 0) and not all zeros: there all components of a mixture would be equal, and would stay so.
+
+    Args:
+        memory: any kind, built; it is copied, in float32.
+    """
+
+    def __init__(self, memory: keras.Model):
+        super().__init__()
+        self.memory = type(memory).from_config({**memory.get_config(), "dtype": "float32"})
+        self.built = True
+
+    def call(self, z):
+        """Log-density (B,) of latents z (B, Z), in nats a dimension."""
+        size = self.memory.hidden_size
+        return self.memory.log_density(ops.broadcast_to(ops.eye(1, size), (ops.shape(z)[0], size)), z)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return -ops.mean(y_pred)
+
+    def fit_latents(self, series: Sequence[Any], seed: int) -> None:
+        """Fit the head to the latents of series, drawn once.
+
+        Args:
+            series: objects with mean and log_var (T+1, Z).
+            seed: of the draws; equal seeds give equal fits.
+        """
+        draw = np.random.default_rng(seed)
+        mean, log_var = (np.concatenate([getattr(s, name)[1:] for s in series]) for name in ("mean", "log_var"))
+        chosen = draw.permutation(len(mean))[:FIT_LATENTS]
+        z = mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal((len(chosen), mean.shape[1]), np.float32)
+        batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(FIT_STEPS)]
+        self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, FIT_STEPS)))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Gradients do not exist")  # of all that is not the head
+            self.fit(np.concatenate(batches), batch_size=FIT_BATCH, shuffle=False, verbose=0)
+
+    def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
+        """As GaussianBaselines.score."""
+        total = weight = 0.0
+        for batch in batches:
+            counts = (batch["mask"] * (1 - batch["terminated"])).astype(bool)
+            z = batch["next_z"][counts]
+            total -= float(np.sum(self.predict(z, batch_size=FIT_BATCH, verbose=0), dtype=np.float64))
+            weight += len(z)
+        return {"unconditional_nll": total / max(weight, 1)}

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-KINDS = {"mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN", "transformer": "WorldModels.memory.transformer:TransformerMemory"}
+KINDS = {"mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN", "transformer": "WorldModels.memory.transformer:TransformerMemory",
+         "trade": "WorldModels.memory.trade:TraDE"}  # fmt: skip
 
 
 def memory_class(kind: str) -> type:

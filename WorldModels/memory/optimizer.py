@@ -1,5 +1,7 @@
 """Adam with the learning rates and the clipping that memories have been trained with. Knows no network."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -38,6 +40,13 @@ def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", fi
     if warmup_steps:
         rate = WarmedUp(rate, warmup_steps)
     return keras.optimizers.Adam(rate, beta_2=beta_2, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
+
+
+def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Adam:
+    """The Adam of experiment.settings.MemorySettings for so many steps; it warms up for `warmup_steps`, or longer if they say so."""
+    s = settings
+    return adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm,
+                max(warmup_steps, s.warmup_steps), s.beta_2)  # fmt: skip
 
 
 @keras.saving.register_keras_serializable("WorldModels")

@@ -97,6 +97,12 @@ class TraDE(TransformerMemory):
         self.term_metrics["mmd"].update_state(mmd, sample_weight=ops.sum(counts))
         return loss + self.mmd_weight * mmd
 
+    def test_on_batch(self, *arguments, return_dict=False, **options):
+        """See keras.Model; without the discrepancy, which there is in training only."""
+        logs = super().test_on_batch(*arguments, return_dict=True, **options)
+        logs.pop("mmd", None)
+        return logs if return_dict else list(logs.values())
+
 
 class Recurrence(keras.layers.Layer):
     """A GRU over the tokens, whose output takes their place; in a transformer as Sinusoids, and with a state: gru (B, width).

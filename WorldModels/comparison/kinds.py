@@ -1,0 +1,89 @@
+"""Kinds as they are typed, each as the flags that make it and the folder that it lives in.
+
+    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      a kind, or kind:option[:option]; an option is a value of a setting of its noun
+
+The kind `trade:paper` of the run results/carracing lives in results/carracing-trade-paper. Knows settings alone.
+"""
+
+from dataclasses import dataclass, fields
+from typing import get_args
+
+from WorldModels.experiment.networks import ControllerSettings, MemorySettings, VisionSettings
+
+
+@dataclass(frozen=True)
+class Noun:
+    """What can be compared.
+
+    Attributes:
+        settings: its class, and `flag` the name before the dot.
+        field: whose values are the kinds.
+        options: fields whose values may follow a kind after a colon.
+        takes: stages that each kind takes from the run, where it can: they are made with settings that it shares with the run.
+        left_out: kinds that are no part of "all of them", which is what is compared where none are named.
+    """
+
+    settings: type
+    flag: str
+    field: str
+    options: tuple[str, ...]
+    takes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    def values(self, field: str) -> tuple[str, ...]:
+        """The values that a field of names may have."""
+        return next(get_args(f.type) for f in fields(self.settings) if f.name == field)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All that there are."""
+        return self.values(self.field)
+
+
+NOUNS = {
+    "memory": Noun(MemorySettings, "memory", "kind", ("mixture", "trade"), ("episodes", "vision", "series")),
+    "vision": Noun(VisionSettings, "vision", "kind", ("generator_loss",), ("episodes",), ("dense",)),
+    "optimizer": Noun(ControllerSettings, "controller", "optimizer", (), ("episodes", "vision", "series", "memory")),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of those that are compared: its `name` as typed, and the `flags` that ask for it."""
+
+    name: str
+    flags: tuple[str, ...]
+
+    @property
+    def suffix(self) -> str:
+        """What its folder's name has after the run's."""
+        return "-" + self.name.replace(":", "-")
+
+
+def parsed(text: str, noun: str) -> list[Kind]:
+    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; all of the noun where the text is empty.
+
+    Args:
+        text: as typed.
+        noun: a key of NOUNS.
+
+    Raises:
+        ValueError: an unknown kind or option; the message lists those that exist.
+    """
+    about = NOUNS[noun]
+    names = [name.strip() for name in text.split(",")] if text else [kind for kind in about.kinds if kind not in about.left_out]
+    return [_kind(name, about) for name in dict.fromkeys(names)]
+
+
+def _kind(name: str, noun: Noun) -> Kind:
+    kind, *options = name.split(":")
+    if kind not in noun.kinds:
+        raise ValueError(f"--kinds: expected some of {', '.join(noun.kinds)}, received {kind!r}.")
+    flags = [f"--{noun.flag}.{noun.field}", kind]
+    for option in options:
+        field = next((field for field in noun.options if option in noun.values(field)), None)
+        if field is None:
+            there = ", ".join(value for field in noun.options for value in noun.values(field)) or "none"
+            raise ValueError(f"--kinds: expected after {kind}: some of these options: {there}; received {option!r}.")
+        flags += [f"--{noun.flag}.{field}".replace("_", "-"), option]
+    return Kind(name, tuple(flags))
