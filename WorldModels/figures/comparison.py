@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-COLOURS = ("#3b6ea8", "#d1602f", "#5b9a55", "#7a5aa6", "#b08d2c", "#a8476b", "#4b9aa5", "#7a7a7a")
+from WorldModels.figures.style import COLOURS
+
 MODE, CONSTANT = "mode", "last frame kept"
 
 
@@ -138,7 +139,8 @@ def _speed(axes: Axes, rows: Sequence[Mapping]) -> None:
         values = [row.get("speed", {}).get(name, np.nan) for row in rows]
         bars = axes.bar(places + shift, values, 0.38, color=_colours(rows), hatch=hatch, edgecolor="white", linewidth=0, label=label)
         axes.bar_label(bars, [_short(value) if np.isfinite(value) else "" for value in values], fontsize=8)
-    axes.set_yscale("log")
+    if any(row.get("speed") for row in rows):  # while kinds are still being made there are none
+        axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel("a second (logarithmic)")
     axes.margins(y=0.2)

@@ -1,6 +1,5 @@
 """Rows of progress -> learning curves. Knows the columns of the CSVs that the verbs write, and nothing of what made them."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -8,18 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from WorldModels.experiment.files import atomic
+from WorldModels.figures.style import BAND, HELD_OUT, SIGMA, TRAIN, figure_of, save
+
+__all__ = ["SOLVED", "column", "generation_curves", "memory_curves", "save", "score_histogram", "vision_curves"]
 
 Rows = Sequence[Mapping[str, str]]
 SOLVED = 900  # mean return over 100 tracks at which CarRacing counts as solved
-TRAIN, HELD_OUT, BAND, SIGMA = "#3b6ea8", "#d1602f", "#b9cde3", "#7a7a7a"
 HELD_OUT_PREFIX = "val_"
-
-
-def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as a picture, complete or not at all; the file's name says which kind."""
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120)
 
 
 def column(rows: Rows, name: str) -> np.ndarray:
@@ -152,16 +146,6 @@ def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "track") 
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
     figure.suptitle(f"Test {noun}s")
     return figure
-
-
-def figure_of(panels: int) -> tuple[Figure, np.ndarray]:
-    """A figure with panels side by side, all of one look; gives it and its axes."""
-    figure = Figure(figsize=(9 if panels > 1 else 8, 4.5), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    for each in axes:
-        each.spines[["top", "right"]].set_visible(False)
-        each.grid(alpha=0.25)
-    return figure, axes
 
 
 def _some(rows: Sequence, name: str) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from WorldModels.figures.curves import BAND, HELD_OUT, SIGMA, TRAIN, Rows, column, figure_of
+from WorldModels.figures.curves import Rows, column
+from WorldModels.figures.style import BAND, HELD_OUT, SIGMA, TRAIN, figure_of
 
 STYLES = ((TRAIN, "o-"), (HELD_OUT, "s-"), (SIGMA, "^--"))
 

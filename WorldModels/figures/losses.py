@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from WorldModels.figures.curves import HELD_OUT, HELD_OUT_PREFIX, TRAIN, Rows, column
+from WorldModels.figures.curves import HELD_OUT_PREFIX, Rows, column
+from WorldModels.figures.style import HELD_OUT, TRAIN
 
 NOT_LOSSES = {"epoch", "step", "seconds", "images_per_second"}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-DREAM, REAL = "#7a5aa6", "#3b6ea8"
+from WorldModels.figures.style import DREAM, REAL
 
 
 def temperature_figure(rows: Sequence[Mapping]) -> Figure:

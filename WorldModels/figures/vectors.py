@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from WorldModels.figures.curves import TRAIN
+from WorldModels.figures.style import TRAIN
 
 MOST = 36  # numbers of a vector that are drawn
 

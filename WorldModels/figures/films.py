@@ -1,0 +1,109 @@
+"""Frames with words and curves on them: reward so far, a dashboard, V's epochs, three views of one game. Knows frames and numbers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from WorldModels.figures.style import BLUE, GREEN, ORANGE, VERMILION
+from WorldModels.figures.videos import GAP, LABEL_HEIGHT, as_uint8, enlarge, side_by_side
+
+PLOT_HEIGHT = 90  # pixels of a dashboard's curve
+INK = (235, 235, 235)
+
+
+def running_reward(clips: Mapping[str, Sequence[np.ndarray]], rewards: Sequence[float], scale: int = 4) -> Iterator[np.ndarray]:
+    """Clips side by side, with the reward so far above: a drive in the game or in a dream.
+
+    Args:
+        clips: name to frames (T+1, H, W, 3); the shortest ends the film.
+        rewards: (T,) received for each step.
+        scale: pixels a pixel.
+
+    Yields:
+        (H', W', 3) uint8 frames of even height and width.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(np.asarray(rewards, np.float64))])
+    for step, film in enumerate(side_by_side(dict(clips), scale)):
+        so_far = sums[min(step, len(sums) - 1)]
+        yield np.concatenate([_words(f"step {step}   reward so far {so_far:.1f}", film.shape[1]), film])
+
+
+def dashboard(frames: np.ndarray, rebuilt: np.ndarray, predicted: np.ndarray, rewards: Sequence[float],
+              losses: Mapping[str, Sequence[float]], scale: int = 3) -> Iterator[np.ndarray]:  # fmt: skip
+    """A game as the parts see it: frame, V's reconstruction, M's prediction of it, and under them the losses and the reward so far.
+
+    Args:
+        frames: (T+1, H, W, 3) uint8.
+        rebuilt: as many, what V makes of each.
+        predicted: as many, what M foresaw of each, from the moment before; the first is what is shown before there is one.
+        rewards: (T,).
+        losses: name to (T+1,) numbers, a curve each.
+        scale: pixels a pixel.
+
+    Yields:
+        (H', W', 3) uint8 frames of even height and width.
+    """
+    clips = {"frame": frames, "V": rebuilt, "M foresaw": predicted}
+    curves = dict(losses) | {"reward so far": np.concatenate([[0.0], np.cumsum(rewards)])}
+    for step, film in enumerate(running_reward(clips, rewards, scale)):
+        plots = [_plot(name, np.asarray(values, float), step, film.shape[1], colour)
+                 for (name, values), colour in zip(curves.items(), (ORANGE, VERMILION, GREEN, BLUE) * 2, strict=False)]  # fmt: skip
+        yield np.concatenate([film, *plots])
+
+
+def epochs_film(pictures: Sequence[np.ndarray], named: str = "epochs of V") -> Iterator[np.ndarray]:
+    """How V learned: a picture after each epoch, with the number of epochs above it.
+
+    Args:
+        pictures: (H, W, 3) uint8 each, all of one size.
+        named: what is counted.
+    """
+    for number, picture in enumerate(pictures, start=1):
+        yield np.concatenate([_words(f"{named}: {number}", picture.shape[1]), as_uint8(picture)])
+
+
+def three_views(rendered: Sequence[np.ndarray], seen: np.ndarray, decoded: np.ndarray, height: int = 320) -> Iterator[np.ndarray]:
+    """A game as people see it, as V sees it, and as V rebuilds it.
+
+    Args:
+        rendered: (H, W, 3) uint8 each, as the environment draws it for people.
+        seen: (T+1, h, w, 3), what V is given.
+        decoded: as many, what V makes of it.
+        height: pixels of each view.
+    """
+    small = np.shape(seen)[1:3]
+    scale = max(1, height // small[0])
+    for view, *rest in zip(rendered, seen, decoded, strict=False):
+        size = round(view.shape[1] * scale * small[0] / view.shape[0]), scale * small[0]
+        large = [np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX)), *(enlarge(as_uint8(frame), scale) for frame in rest)]
+        names = ["as people see it", f"as V sees it, {small[1]}x{small[0]}", "as V rebuilds it"]
+        film = [np.concatenate([_words(name, picture.shape[1]), picture]) for name, picture in zip(names, large, strict=True)]
+        gap = np.zeros((film[0].shape[0], GAP, 3), np.uint8)
+        yield _even(np.concatenate([film[0], gap, film[1], gap, film[2]], axis=1))
+
+
+def _words(text: str, width: int) -> np.ndarray:
+    """A black strip with words in the middle, as wide as what it stands over."""
+    picture = Image.new("RGB", (width, LABEL_HEIGHT))
+    ImageDraw.Draw(picture).text((width // 2, LABEL_HEIGHT // 2), text, fill=INK, font=ImageFont.load_default(14), anchor="mm")
+    return np.asarray(picture)
+
+
+def _plot(name: str, values: np.ndarray, step: int, width: int, colour: str) -> np.ndarray:
+    """A curve up to a step, with its name and its value there; the axis has room for all of it from the start."""
+    picture = Image.new("RGB", (width, PLOT_HEIGHT), "#181a1e")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    low, high = min(0.0, float(np.nanmin(values))), max(float(np.nanmax(values)), 1e-9)
+    across = np.arange(step + 1) * (width - 1) / max(len(values) - 1, 1)
+    up = PLOT_HEIGHT - 4 - (np.nan_to_num(values[: step + 1]) - low) / max(high - low, 1e-9) * (PLOT_HEIGHT - 26)
+    points = list(zip(across.tolist(), up.tolist(), strict=False))
+    if len(points) > 1:
+        draw.line(points, fill=colour, width=2)
+    draw.text((6, 3), f"{name}: {values[min(step, len(values) - 1)]:.1f}", fill=INK, font=font)
+    return np.asarray(picture)
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """The frame with a black row or column more where a side is odd."""
+    return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)))

@@ -1,0 +1,104 @@
+"""The latent space in numbers: what each dimension carries, and a map of where frames lie. Knows arrays, no network."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from WorldModels.figures.style import BAND, BLUE, SMALL, VERMILION, caption, figure_of
+
+ACTIVE = 0.01  # variance of the posterior's mean above which a dimension counts as used (Burda et al. 2016, arXiv 1509.00519)
+
+
+def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarray]:
+    """What each latent dimension carries, over many frames.
+
+    Args:
+        mean, log_var: (N, Z), V's posterior of each frame.
+
+    Returns:
+        mean and sd (Z,) of the posterior's mean; kl (Z,), nats a frame from the standard normal; used (Z,) bool.
+
+    Raises:
+        ValueError: no frames, or shapes differ.
+    """
+    mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
+    if mean.ndim != 2 or not len(mean) or mean.shape != log_var.shape:
+        raise ValueError(f"latents: expected mean and log_var (N, Z), received {mean.shape} and {log_var.shape}.")
+    kl = 0.5 * (np.square(mean) + np.exp(log_var) - 1 - log_var).mean(axis=0)
+    return {"mean": mean.mean(axis=0), "sd": mean.std(axis=0), "kl": kl, "used": mean.var(axis=0) > ACTIVE}
+
+
+def latent_statistics(mean: np.ndarray, log_var: np.ndarray) -> Figure:
+    """Mean, spread and KL divergence of each latent dimension; those that V uses are dark.
+
+    Args and raises: see `latent_summary`.
+    """
+    found = latent_summary(mean, log_var)
+    places, colours = np.arange(len(found["kl"])), [BLUE if used else BAND for used in found["used"]]
+    figure, (above, below) = figure_of(1, 2, (9, 5.2))
+    above.axhline(0, color="black", linewidth=0.8)
+    above.vlines(places, found["mean"] - found["sd"], found["mean"] + found["sd"], colors=colours, linewidth=4)
+    above.scatter(places, found["mean"], 16, color=VERMILION, zorder=3)
+    above.set(ylabel="mean of z over frames\n(bars: standard deviation)", xlim=(-1, len(places)))
+    below.bar(places, found["kl"], 0.8, color=colours)
+    below.set(xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, len(places)))
+    used = int(found["used"].sum())
+    figure.suptitle(f"V: {used} of {len(places)} latent dimensions are used, {found['kl'].sum():.1f} nats a frame")
+    caption(figure, f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above {ACTIVE:g}")
+    return figure
+
+
+def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two directions in which points spread most.
+
+    Args:
+        points: (N, Z), two or more.
+
+    Returns:
+        coordinates (N, 2), and the share of all variance that each explains (2,). The sign of a direction is such that its largest
+        weight is positive, so that equal points give equal maps.
+
+    Raises:
+        ValueError: there are fewer than two points or dimensions.
+    """
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or min(points.shape) < 2:
+        raise ValueError(f"points: expected (N, Z), two or more of each, received {points.shape}.")
+    centred = points - points.mean(axis=0)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[:2] * np.sign(directions[:2][np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    return centred @ directions.T, singular[:2] ** 2 / max(float(np.sum(singular**2)), 1e-12)
+
+
+def latent_map(points: np.ndarray, values: np.ndarray, label: str, frames: np.ndarray | None = None) -> Figure:
+    """A map of latents by principal components, coloured by a number, with frames where they lie.
+
+    Args:
+        points: (N, Z), the posterior's means.
+        values: (N,) to colour by.
+        label: what the values are, with their unit.
+        frames: (N, H, W, 3); some of them are drawn in place.
+    """
+    places, share = principal_components(points)
+    figure, (axes,) = figure_of(1, size=(7.5, 6))
+    dots = axes.scatter(*places.T, 9, c=values, cmap="cividis")
+    figure.colorbar(dots, ax=axes, label=label, shrink=0.8)
+    for index in _spread(places, 24) if frames is not None else ():
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+        axes.add_artist(AnnotationBbox(OffsetImage(frames[index], zoom=0.42), places[index], pad=0.1, bboxprops={"linewidth": 0.5}))
+    axes.set(xlabel=f"first principal component ({share[0]:.0%} of the variance)",
+             ylabel=f"second principal component ({share[1]:.0%})")  # fmt: skip
+    axes.tick_params(labelsize=SMALL)
+    figure.suptitle("V: a map of latents")
+    return figure
+
+
+def _spread(places: np.ndarray, count: int) -> list[int]:
+    """Points far from one another: each next is the farthest from those before."""
+    scaled = (places - places.mean(axis=0)) / (places.std(axis=0) + 1e-12)
+    chosen = [int(np.square(scaled).sum(axis=1).argmin())]
+    distance = np.full(len(places), np.inf)
+    while len(chosen) < min(count, len(places)):
+        distance = np.minimum(distance, np.square(scaled - scaled[chosen[-1]]).sum(axis=1))
+        chosen.append(int(distance.argmax()))
+    return chosen

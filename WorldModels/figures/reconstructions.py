@@ -1,0 +1,93 @@
+"""What V makes of frames, of noise, and of one latent number after another. Knows pictures, no network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from WorldModels.figures.style import mosaic_figure
+from WorldModels.figures.videos import as_uint8
+
+
+def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 8) -> Figure:
+    """Frames, each over what V makes of it; under all, the squared error of a frame.
+
+    Args:
+        frames: (N, H, W, 3) uint8, or float in 0..1.
+        rebuilt: as many, decoded from the mean of V's posterior.
+        columns: frames in a row.
+
+    Raises:
+        ValueError: no frames, or not as many reconstructions.
+    """
+    _paired(frames, rebuilt)
+    pairs = np.stack([in_rows(frames, columns), in_rows(rebuilt, columns)], axis=1)
+    names = ["frame", "V"] * len(pairs)
+    said = f"squared error, summed over a frame's pixels (0..1): {squared_error(frames, rebuilt).mean():.1f} on average"
+    return mosaic_figure(pairs.reshape(-1, *pairs.shape[2:]), names, title="V: frames and reconstructions", said=said)
+
+
+def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
+    """What V decodes from noise: 2x2, 4x4, 8x8 or any other grid.
+
+    Args:
+        samples: (N, H, W, 3), decoded from z drawn from a standard normal.
+        columns: samples in a row.
+
+    Raises:
+        ValueError: there are none.
+    """
+    return mosaic_figure(in_rows(samples, columns), title="V: samples of the prior", said="decoded from z drawn from a standard normal")
+
+
+def latent_traversal(sweeps: np.ndarray, values: Sequence[float], dimensions: Sequence[int]) -> Figure:
+    """What each latent dimension draws: one is swept while the others stay as they are.
+
+    Args:
+        sweeps: (D, S, H, W, 3), decoded.
+        values: (S,) that the swept dimension takes, in standard deviations of the prior.
+        dimensions: (D,) which dimension each row sweeps.
+
+    Raises:
+        ValueError: rows or columns have no name, or there are none.
+    """
+    if np.shape(sweeps)[:2] != (len(dimensions), len(values)):
+        raise ValueError(f"sweeps: expected {len(dimensions)} dimensions of {len(values)} values, received {np.shape(sweeps)[:2]}.")
+    return mosaic_figure(sweeps, [f"z[{d}]" for d in dimensions], [f"{v:g}" for v in values], "V: each latent dimension swept",
+                         "value of the swept dimension, in standard deviations of the prior; the others stay those of one frame", side=0.7)
+
+
+def kinds_grid(frames: np.ndarray, seen: dict[str, np.ndarray]) -> Figure:
+    """Frames over what each kind of vision makes of them.
+
+    Args:
+        frames: (N, H, W, 3) uint8.
+        seen: kind -> (N, H, W, 3) float in 0..1.
+    """
+    rows = np.stack([as_uint8(np.asarray(pictures)) for pictures in (frames, *seen.values())])
+    return mosaic_figure(rows, ["frame", *seen], title="Kinds of vision on the same frames", said="reconstructed from the mean of z")
+
+
+def squared_error(frames: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    """(N,) squared errors, summed over a frame's pixels in 0..1."""
+    real, made = (np.asarray(x, np.float64) / (255 if np.asarray(x).dtype == np.uint8 else 1) for x in (frames, rebuilt))
+    return np.square(real - made).sum(axis=(1, 2, 3))
+
+
+def in_rows(frames: np.ndarray, columns: int) -> np.ndarray:
+    """Frames (N, H, W, 3) as (R, C, H, W, 3) uint8, the last row filled up with white.
+
+    Raises:
+        ValueError: there are none, or they are no frames.
+    """
+    frames = np.asarray(frames)
+    if frames.ndim != 4 or not len(frames):
+        raise ValueError(f"frames: expected at least one (N, H, W, 3), received {frames.shape}.")
+    columns = min(columns, len(frames))
+    white = np.full((-len(frames) % columns, *frames.shape[1:]), 255, np.uint8)
+    return np.concatenate([as_uint8(frames), white]).reshape(-1, columns, *frames.shape[1:])
+
+
+def _paired(frames: np.ndarray, rebuilt: np.ndarray) -> None:
+    if not len(frames) or np.shape(frames) != np.shape(rebuilt):
+        raise ValueError(f"frames: expected (N, H, W, 3) and as many made of them, received {np.shape(frames)} and {np.shape(rebuilt)}.")
