@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+import gymnasium
 import numpy as np
 import pytest
 from conftest import run_verb_process
@@ -17,6 +18,7 @@ from WorldModels.comparison.tables import markdown
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison
+from WorldModels.figures.curves import save
 from WorldModels.memory.kinds import KINDS
 
 COMPARED = ["mdn_rnn", "mdn_rnn:joint", *(kind for kind in KINDS if kind != "mdn_rnn")]
@@ -107,8 +109,16 @@ def test_the_table_has_a_line_for_each_kind_and_says_which_failed(noun):
 @pytest.mark.parametrize("noun", NOUNS)
 def test_the_plot_names_every_kind_and_what_it_shows(noun):
     rows = [row("one"), row("three", nll={"held_out": 0.9}, horizon=None, speed={})]
-    found = text_of(comparison.FIGURES[noun](rows))
+    figure = comparison.FIGURES[noun](rows)
+    figure.canvas.draw()
+    found = text_of(figure)
     assert "one" in found and "three" in found and "return" in found
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_the_first_row_is_drawn_before_anything_is_timed(noun, tmp_path):
+    save(comparison.FIGURES[noun]([row("one", speed={}, horizon=None, nll={})]), tmp_path / "first.png")
+    assert Image.open(tmp_path / "first.png").width > 400
 
 
 def test_the_plot_holds_the_numbers():
@@ -175,6 +185,19 @@ def test_each_kind_lives_beside_the_run_and_shares_what_it_can(compared):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", COMPARED)
+def test_each_kind_is_a_world_to_dream_in(compared, kind):
+    own = compared[0].with_name("run-" + kind.replace(":", "-"))
+    env = gymnasium.make("WorldModels/DreamCarRacing-v0", results=str(own))
+    features, _ = env.reset(seed=1)
+    for _ in range(3):
+        seen, reward, *_ = env.step(env.action_space.sample())
+    assert seen.shape == features.shape == env.observation_space.shape and not np.array_equal(seen, features)
+    assert np.isfinite([*seen, reward]).all()
+    env.close()
+
+
+@pytest.mark.slow
 def test_a_second_time_nothing_is_made_again(compared):
     folder, _ = compared
     before = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*") if path.is_file() and path.name not in VOLATILE}
@@ -199,3 +222,41 @@ def test_a_kind_that_fails_hides_no_other(compared):
     finally:
         broken.rmdir()
         broken.write_bytes(kept)
+
+
+@pytest.fixture(scope="module")
+def visions(beside):
+    done = run_verb_process("compare", beside, "--noun", "vision")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return beside
+
+
+@pytest.mark.slow
+def test_visions_stand_beside_one_another_on_the_same_frames(visions):
+    rows = {row["kind"]: row for row in json.loads((visions / "compare/vision.json").read_text())["rows"]}
+    assert set(rows) == {"vae", "vae_gan"} and len({row["frames"] for row in rows.values()}) == 1
+    for found in rows.values():
+        assert found["squared_error"] > 0 and -1 <= found["ssim"] <= 1 and found["driver"]["n"] == 2
+    assert "val_fake_probability" in rows["vae_gan"]["history"]
+    shown = np.asarray(Image.open(visions / "compare/vision_frames.png").convert("RGB"))
+    assert shown.shape[1] > 500 and shown.std() > 20 and (visions / "compare/vision.png").exists()
+
+
+@pytest.mark.slow
+def test_a_driver_that_sees_by_a_vae_gan_is_tested_and_filmed(visions):
+    own = visions.with_name("run-vae_gan")
+    budget = ["--controller.generations", "0", "--controller.steps", str(FRAMES["smoke"])]
+    done = run_verb_process("evaluate", own, "--vision.kind", "vae_gan", *budget)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((own / "0/evaluation.json").read_text())["controller"]["latent"] == "mean"
+    assert all((own / "0" / name).stat().st_size > 1000 for name in ("reconstructed.gif", "real.mp4", "figures/vision.png"))
+
+
+@pytest.mark.slow
+def test_optimizers_stand_beside_one_another_on_the_same_networks(beside):
+    done = run_verb_process("compare", beside, "--noun", "optimizer", "--kinds", "cma,ses")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((beside / "compare/optimizer.json").read_text())["rows"]
+    assert [row["kind"] for row in rows] == ["cma", "ses"] and all(row["driver"]["curve"]["frames"] for row in rows)
+    text = (beside / "compare/optimizer.md").read_text()
+    assert re.search(r"^\| ses +\|", text, re.M) and (beside / "compare/optimizer.png").exists()

@@ -23,16 +23,17 @@ def array(tensor):
 
 
 def published_losses(vision, x):
-    """Each network's loss as published, with nothing frozen; draws noise in the model's order."""
+    """Each network's loss as published, with no network frozen; draws noise in the model's order."""
     mean, log_var = vision.encode(x, training=True)
     e, r, again = (keras.random.normal(mean.shape, seed=vision.noise) for _ in range(3))
-    fake, random = (vision.decode(z, training=True) for z in (mean + tf.exp(log_var / 2) * e, r))
-    (true, inner_true), (made, inner_made), (drawn, _) = (vision.judge(y, training=True) for y in (x, fake, random))
+    fake, random = tf.split(vision.decode(tf.concat([mean + tf.exp(log_var / 2) * e, r], 0), training=True), 2)
+    true, made, drawn = (vision.judge(y, training=True)[0] for y in (x, fake, random))
+    inner_true, inner_made = tf.split(vision.judge(tf.concat([x, fake], 0), training=True)[1], 2)
 
     def bce(logit, target):
         return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(logit.shape, target), logit))
 
-    matching = tf.reduce_mean((inner_made - inner_true) ** 2)
+    matching = tf.reduce_mean((inner_made - tf.stop_gradient(inner_true)) ** 2)
     kl = tf.reduce_mean(-0.5 * tf.reduce_mean(1 + log_var - mean**2 - tf.exp(log_var), axis=-1))
     m, v = tf.nn.moments(mean + tf.exp(log_var / 2) * again, axes=0)
     normality = tf.reduce_mean(m**2) + tf.reduce_mean((v - 1) ** 2)

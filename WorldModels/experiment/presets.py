@@ -81,7 +81,8 @@ KINDS = {
     # WorldModels/gan.py of Rtlyc/world-models, which says nothing of epochs.
     ("vision", "vae_gan"): {scale: dict(latent_size=512, batch_size=32, learning_rate=1e-4, schedule="constant", warmup_steps=0,
                                         kl_weight=0.01, kl_tolerance=0.0, rare_weight=0.0) | how
-                            for scale, how in {"smoke": dict(latent_size=16, depth=4), "laptop": dict(depth=16, epochs=2),
+                            for scale, how in {"smoke": dict(latent_size=16, depth=4), "laptop": dict(depth=16, kernel_size=4, epochs=2, learning_rate=2e-4,
+                                                                                          schedule="cosine", final_learning_rate=1e-5),
                                                "paper": {}}.items()},
     # 02_train_vae.py of goodluckoguzie/WorldModels, whose loss has no KL term. With this weight what varies by less than 0.02 of the
     # environment's own units is not told.

@@ -35,6 +35,8 @@ class VAEGAN(keras.Model):
     - The discriminator's first convolution feeds the second one (as in Larsen et al. 2016). There the second one took the
       frames, and the first was left dangling; so inner features are 8x8 and not 16x16.
     - A frame is encoded once a step, and latents drawn twice from that. There the encoder ran twice, to the same end.
+    - What is compared is normalised together: features of frames and of their reconstructions in one batch, and drawn and random
+      latents in one. Each normalised by itself, a reconstruction would be told nothing of its brightness and its contrast.
     The kernel size is 5 as in the code; its README says 10, which works too.
 
     Args:
@@ -81,30 +83,36 @@ class VAEGAN(keras.Model):
         return logit, features
 
     def call(self, observations, training=False):
-        """Encode, draw z, decode: a dict of reconstruction (B, H, W, 3), mean and log_var and z (B, Z)."""
+        """Encode, draw z, decode: a dict of reconstruction (B, H, W, 3), mean and log_var and z (B, Z), and beside them, in the
+        same batch, random (B, Z) latents and sample (B, H, W, 3), what they decode to."""
         mean, log_var = self.encode(observations, training)
-        z = mean + ops.exp(log_var / 2) * self._normal(mean)
-        return {"reconstruction": self.decode(ops.stop_gradient(z), training), "mean": mean, "log_var": log_var, "z": z}
+        z, random = mean + ops.exp(log_var / 2) * self._normal(mean), self._normal(mean)
+        made, sample = ops.split(self.decode(ops.concatenate([ops.stop_gradient(z), random]), training), 2)
+        return {"reconstruction": made, "sample": sample, "mean": mean, "log_var": log_var, "z": z, "random": random}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The sum of the three losses of a batch of frames x and what `call` made of them; also updates the metrics."""
-        x, made, z = unit_range(x), y_pred["reconstruction"], y_pred["z"]
-        made_random = self.decode(self._normal(z), training)
+        x, made, sample = unit_range(x), y_pred["reconstruction"], y_pred["sample"]
         # The discriminator learns from frames that carry no gradient.
-        real_logit, real_features = self.judge(x, training)
-        logits = {"real": real_logit, "reconstructed": self.judge(ops.stop_gradient(made), training)[0],
-                  "random": self.judge(ops.stop_gradient(made_random), training)[0]}  # fmt: skip
+        logits = [self.judge(frames, training)[0] for frames in (x, ops.stop_gradient(made), ops.stop_gradient(sample))]
+        discriminator = gan_loss(*logits)
         # The generator, through a frozen discriminator and from latents that carry no gradient.
-        judged, features = self._frozen(self.discriminator, made, training)
-        matching = ops.mean(ops.square(features - ops.stop_gradient(real_features)))
-        adversarial = self._adversarial(ops.stop_gradient(real_logit), judged, self._frozen(self.discriminator, made_random, training)[0])
+        judged = [self._frozen(self.discriminator, frames, training)[0] for frames in (made, sample)]
+        matching, adversarial = self._matching(x, made, training), self._adversarial(ops.stop_gradient(logits[0]), *judged)
         # The encoder, through frozen generator and discriminator.
-        features = self._frozen(self.discriminator, self._frozen(self.generator, z, training), training)[1]
-        encoder = ops.mean(ops.square(features - ops.stop_gradient(real_features))) + self._prior(y_pred)
-        discriminator = gan_loss(**logits)
-        self._log(x, made, logits, encoder_loss=encoder, generator_loss=matching + adversarial,
-                  discriminator_loss=discriminator, feature_matching=matching)  # fmt: skip
+        latents = ops.concatenate([y_pred["z"], y_pred["random"]])
+        again = ops.split(self._frozen(self.generator, latents, training), 2)[0]
+        encoder = self._matching(x, again, training) + self._prior(y_pred)
+        self._log(x, made, dict(zip(("real", "reconstructed", "random"), logits, strict=True)), encoder_loss=encoder,
+                  generator_loss=matching + adversarial, discriminator_loss=discriminator, feature_matching=matching)  # fmt: skip
         return encoder + matching + adversarial + discriminator
+
+    def _matching(self, frames, made, training):
+        """How far the discriminator's inner features of frames and of what is made of them are apart; in one batch, so that
+        the same statistics normalise both."""
+        features = self._frozen(self.discriminator, ops.concatenate([frames, made]), training)[1]
+        seen, shown = ops.split(features, 2)
+        return ops.mean(ops.square(shown - ops.stop_gradient(seen)))
 
     def _normal(self, like):
         return keras.random.normal(ops.shape(like), dtype="float32", seed=self.noise)
