@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash
-source .venv/bin/activate
+source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 
 six_verbs() {
   # 1. Look at the world: drive at random, keep what is seen.                        -> 0/episodes/

@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
 # Makes .venv with everything in requirements.txt, once; later calls return at once.
-#   bash launch_scripts/setup.bash           # CPU
+#   bash launch_scripts/setup.bash           # CPU; --cpu says so
 #   bash launch_scripts/setup.bash --gpu     # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
 #   bash launch_scripts/setup.bash --doom    # with ViZDoom, for Take Cover
+# WORLDMODELS_VENV names another virtual environment than .venv, for all launch scripts; in the container it is the image's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+venv="${WORLDMODELS_VENV:-.venv}"
 # What was once asked for stays: later calls only bring it up to date.
 gpu=false doom=false
-[[ -f .venv/.gpu ]] && gpu=true
-[[ -f .venv/.doom ]] && doom=true
+[[ -f "$venv/.gpu" ]] && gpu=true
+[[ -f "$venv/.doom" ]] && doom=true
 for flag in "$@"; do
   case "$flag" in
+    --cpu) ;;
     --gpu) gpu=true ;;
     --doom) doom=true ;;
-    *) echo "error: setup.bash: expected --gpu, --doom or nothing, received '$flag'." >&2; exit 2 ;;
+    *) echo "error: setup.bash: expected --cpu, --gpu, --doom or nothing, received '$flag'." >&2; exit 2 ;;
   esac
 done
 
@@ -22,7 +25,7 @@ packages=("tensorflow==2.21.0")
 if $gpu; then packages=("tensorflow[and-cuda]==2.21.0"); fi
 if $doom; then packages+=("vizdoom==1.3.2"); fi
 stamp="${packages[*]} $(cat requirements.txt pyproject.toml | sha256sum)"
-if [[ "$(cat .venv/.installed 2>/dev/null)" == "$stamp" ]]; then exit 0; fi
+if [[ "$(cat "$venv/.installed" 2>/dev/null)" == "$stamp" ]]; then exit 0; fi
 
 python=""
 for candidate in python3.11 python3.12 python3.13 python3; do
@@ -30,10 +33,10 @@ for candidate in python3.11 python3.12 python3.13 python3; do
 done
 if [[ -z "$python" ]]; then echo "error: setup.bash: expected Python 3.11 or later, found none; install it first." >&2; exit 2; fi
 
-echo "Setting up .venv (once, some minutes) ..."
-[[ -x .venv/bin/python ]] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt "${packages[@]}"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-if $gpu; then touch .venv/.gpu; fi
-if $doom; then touch .venv/.doom; fi
-echo "$stamp" > .venv/.installed
+echo "Setting up $venv (once, some minutes) ..."
+[[ -x "$venv/bin/python" ]] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt "${packages[@]}"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+if $gpu; then touch "$venv/.gpu"; fi
+if $doom; then touch "$venv/.doom"; fi
+echo "$stamp" > "$venv/.installed"

@@ -5,6 +5,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
-source .venv/bin/activate
+source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 
 python -m WorldModels.temperatures takecover "$@"

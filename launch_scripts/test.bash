@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
-.venv/bin/ruff check .
+source "${WORLDMODELS_VENV:-.venv}/bin/activate"
+ruff check .
 # As many processes as there are cores, four at most: each may hold a network or two.
-.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder "$@"
+python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder "$@"

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
-source .venv/bin/activate
+source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 
 # How long will it take here? Measures the machine for a few seconds.
 python -m WorldModels.estimate takecover "$@"
