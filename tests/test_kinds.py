@@ -44,11 +44,17 @@ def test_an_unknown_kind_lists_those_that_exist(tmp_path, flag, noun):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("kind", sorted(set(MEMORIES) - {"mdn_rnn"}))
-def test_a_memory_without_c_says_so(tmp_path, kind):
-    done = run_verb_process("train_controller", tmp_path / "run", "--memory.kind", kind, "--controller.features", "zch")
+@pytest.mark.parametrize("flags, words", [
+    *[(["--memory.kind", kind, "--controller.features", "zch"], f"expected z or zh, received zch: --memory.kind {kind} has no c.")
+      for kind in sorted(set(MEMORIES) - {"mdn_rnn"})],
+    (["--memory.kind", "trade", "--memory.trade", "paper", "--memory.mixture", "joint"], "expected independent, received joint"),
+    (["--memory.kind", "transformer", "--memory.restart-input"], "expected none beside --memory.kind transformer"),
+    (["--vision.kind", "vae_gan", "--vision.rare-weight", "3"], "expected 0 beside --vision.kind vae_gan"),
+])  # fmt: skip
+def test_what_a_kind_cannot_give_is_refused_before_anything_is_made(tmp_path, flags, words):
+    done = run_verb_process("record", tmp_path / "run", *flags)
     said = without_box(done.stderr)
-    assert done.returncode == 2 and f"expected z or zh, received zch: --memory.kind {kind} has no c." in said, said
+    assert done.returncode == 2 and words in said, said
     assert not (tmp_path / "run").exists()
 
 

@@ -18,17 +18,17 @@ class Noun:
     Attributes:
         settings: its class, and `flag` the name before the dot.
         field: whose values are the kinds.
-        options: fields whose values may follow a kind after a colon.
+        options: fields whose values may follow a kind after a colon, and the kinds that have such a setting.
         takes: stages that each kind takes from the run, where it can: they are made with settings that it shares with the run.
-        left_out: kinds that are no part of "all of them", which is what is compared where none are named.
+        usual: what is compared where none are named.
     """
 
     settings: type
     flag: str
     field: str
-    options: tuple[str, ...]
+    options: dict[str, tuple[str, ...]]
     takes: tuple[str, ...]
-    left_out: tuple[str, ...] = ()
+    usual: str
 
     def values(self, field: str) -> tuple[str, ...]:
         """The values that a field of names may have."""
@@ -41,10 +41,12 @@ class Noun:
 
 
 NOUNS = {
-    "memory": Noun(MemorySettings, "memory", "kind", ("mixture", "trade"), ("episodes", "vision", "series")),
-    "vision": Noun(VisionSettings, "vision", "kind", ("generator_loss",), ("episodes",), ("dense",)),
-    "optimizer": Noun(ControllerSettings, "controller", "optimizer", (), ("episodes", "vision", "series", "memory")),
-}
+    "memory": Noun(MemorySettings, "memory", "kind", {"mixture": ("mdn_rnn", "transformer", "trade"), "trade": ("trade",)},
+                   ("episodes", "vision", "series"), "mdn_rnn,mdn_rnn:joint,transformer,trade:seed,trade:paper"),
+    "vision": Noun(VisionSettings, "vision", "kind", {"generator_loss": ("vae_gan",)}, ("episodes",), "vae,vae_gan"),
+    "optimizer": Noun(ControllerSettings, "controller", "optimizer", {}, ("episodes", "vision", "series", "memory"),
+                      "cma,openes,pepg,ses,ga"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Kind:
 
 
 def parsed(text: str, noun: str) -> list[Kind]:
-    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; all of the noun where the text is empty.
+    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; the noun's usual ones where the text is empty.
 
     Args:
         text: as typed.
@@ -71,7 +73,7 @@ def parsed(text: str, noun: str) -> list[Kind]:
         ValueError: an unknown kind or option; the message lists those that exist.
     """
     about = NOUNS[noun]
-    names = [name.strip() for name in text.split(",")] if text else [kind for kind in about.kinds if kind not in about.left_out]
+    names = [name.strip() for name in (text or about.usual).split(",")]
     return [_kind(name, about) for name in dict.fromkeys(names)]
 
 
@@ -81,9 +83,10 @@ def _kind(name: str, noun: Noun) -> Kind:
         raise ValueError(f"--kinds: expected some of {', '.join(noun.kinds)}, received {kind!r}.")
     flags = [f"--{noun.flag}.{noun.field}", kind]
     for option in options:
-        field = next((field for field in noun.options if option in noun.values(field)), None)
+        own = [field for field, kinds in noun.options.items() if kind in kinds]
+        field = next((field for field in own if option in noun.values(field)), None)
         if field is None:
-            there = ", ".join(value for field in noun.options for value in noun.values(field)) or "none"
+            there = ", ".join(value for field in own for value in noun.values(field)) or "none"
             raise ValueError(f"--kinds: expected after {kind}: some of these options: {there}; received {option!r}.")
         flags += [f"--{noun.flag}.{field}".replace("_", "-"), option]
     return Kind(name, tuple(flags))

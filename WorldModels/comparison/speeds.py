@@ -17,7 +17,7 @@ SECONDS = 1.0  # of a row in a turn
 
 
 def measure_training(rows: list[Row], quick: bool) -> list[float] | None:
-    """Tokens/s of training each row's M by fit(), batches as its settings say; None where it could not be measured."""
+    """Tokens/s of training each row's M by fit(), on segments of the settings' number and length; None where it could not be measured."""
     tasks = [{"settings": plain(row.experiment.memory), "series": str(row.path / "series")} for row in rows]
     return _medians("training", tasks, quick)
 

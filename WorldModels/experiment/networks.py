@@ -46,8 +46,9 @@ class VisionSettings:
         within(self, "rare_weight", 0.0, 1e6)
         within(self, "warmup_steps", 0, 10**9)
         within(self, "validation_share", 0.0, 0.9)
-        if self.kind == "dense" and self.rare_weight > 0:
-            raise ValueError(f"--vision.rare-weight: expected 0 beside --vision.kind dense, without pixels, received {self.rare_weight}.")
+        if self.kind != "vae" and self.rare_weight > 0:
+            raise ValueError(f"--vision.rare-weight: expected 0 beside --vision.kind {self.kind}, which weighs no pixels, received "
+                             f"{self.rare_weight}.")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,12 @@ class MemorySettings:
         within(self, "clip_value", 0.0, 1e9)
         within(self, "clip_norm", 0.0, 1e9)
         within(self, "validation_share", 0.0, 0.9)
+        if self.kind == "trade" and self.trade == "paper" and self.mixture != "independent":
+            raise ValueError(f"--memory.mixture: --memory.trade paper expected independent, received {self.mixture}; its dimensions depend "
+                             "on each other as it is.")  # fmt: skip
+        if self.kind != "mdn_rnn" and self.restart_input:
+            raise ValueError(f"--memory.restart-input: expected none beside --memory.kind {self.kind}, which begins every episode with "
+                             "nothing to remember, received it.")  # fmt: skip
         if self.steps == 0 and self.epochs == 0:
             raise ValueError("--memory.steps, --memory.epochs: expected one of them above 0, received 0 and 0.")
 

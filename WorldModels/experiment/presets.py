@@ -68,7 +68,7 @@ SCALES = ("smoke", "laptop", "paper")
 
 # The transformer of transformers-wm as it was trained, traintransformersde.py, whose parts are ctallec/world-models': there the rate
 # halves when the loss no longer falls. It saw no more than 32 steps while it was trained.
-PUBLISHED_TRANSFORMER = dict(window=32, mixture="joint", reward_head=True, terminated_head=True, terminated_weight=1.0,
+PUBLISHED_TRANSFORMER = dict(window=32, restart_input=False, mixture="joint", reward_head=True, terminated_head=True, terminated_weight=1.0,
                              batching="segments", batch_size=16, sequence_length=32, steps=0, epochs=40, learning_rate=1e-4,
                              schedule="constant", beta_2=0.98, clip_value=0.0)  # fmt: skip
 # At laptop scale two wider layers of fewer units learn more in as many steps, and in half the time.

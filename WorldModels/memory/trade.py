@@ -49,8 +49,7 @@ class TraDE(TransformerMemory):
         if trade not in FORMS:
             raise ValueError(f"--memory.trade: expected one of {', '.join(FORMS)}, received {trade!r}.")
         if trade == "paper" and mixture != "independent":
-            raise ValueError(f"--memory.mixture: --memory.trade paper expected independent, received {mixture}; its dimensions depend "
-                             "on each other as it is.")  # fmt: skip
+            raise ValueError(f"mixture: expected independent beside trade paper, received {mixture!r}.")
         if not mmd_weight >= 0:
             raise ValueError(f"--memory.mmd-weight: expected a number from 0, received {mmd_weight}.")
         self.trade, self.mmd_weight = trade, float(mmd_weight)
