@@ -30,9 +30,9 @@ def loss_curves(often: Rows, epochs: Rows) -> Figure:
     height = math.ceil(len(names) / columns)
     figure = Figure(figsize=(1 + 3 * columns, 0.6 + 2.1 * height), layout="constrained")
     panels = figure.subplots(height, columns, squeeze=False).ravel()
-    mark = "-" if len(rows) > 2 else "s-"
+    often_mark = "-" if len(rows) > 2 else "s-"  # a few points make no line
     for axes, name in zip(panels, names, strict=False):
-        for table, key, mark, colour in ((rows, name, mark, TRAIN), (epochs, HELD_OUT_PREFIX + name, "o-", HELD_OUT)):
+        for table, key, mark, colour in ((rows, name, often_mark, TRAIN), (epochs, HELD_OUT_PREFIX + name, "o-", HELD_OUT)):
             values, steps = column(table, key), column(table, "step")
             axes.plot(steps[np.isfinite(values)], values[np.isfinite(values)], mark, color=colour, markersize=3, linewidth=1)
         axes.set_title(name.replace("_", " "), fontsize=8)
