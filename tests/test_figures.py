@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from WorldModels.figures import curves, videos
+from WorldModels.figures import curves, films, latents, learning, predictions, style, videos, weights
 
 
 def text_of(figure) -> str:
@@ -130,3 +130,82 @@ def test_a_film_that_fails_halfway_leaves_nothing(tmp_path, write):
     with pytest.raises(ValueError, match="at least one frame"):
         write(tmp_path / "film.mp4", [], 50)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_latent_that_is_always_the_prior_costs_nothing_and_is_not_used():
+    mean, log_var = np.zeros((50, 3)), np.zeros((50, 3))
+    mean[:, 1] = np.linspace(-1, 1, 50)
+    log_var[:, 2] = np.log(4)
+    found = latents.latent_summary(mean, log_var)
+    assert found["used"].tolist() == [False, True, False] and found["kl"][0] == 0
+    assert found["kl"][2] == pytest.approx(0.5 * (4 - 1 - np.log(4)))
+    assert found["sd"][1] == pytest.approx(mean[:, 1].std())
+
+
+def test_the_map_lies_along_what_varies_most():
+    points = np.zeros((100, 4))
+    points[:, 2], points[:, 0] = 5 * np.cos(np.arange(100)), np.sin(np.arange(100))
+    places, share = latents.principal_components(points)
+    assert np.corrcoef(places[:, 0], points[:, 2])[0, 1] > 0.999 and share[0] == pytest.approx(25 / 26, abs=0.01)
+    with pytest.raises(ValueError, match="two or more"):
+        latents.principal_components(points[:1])
+
+
+def test_an_overlay_is_grey_where_all_agree_and_yellow_where_the_new_was_foreseen():
+    now, came = np.full((1, 2, 2, 3), 90, np.uint8), np.full((1, 2, 2, 3), 90, np.uint8)
+    came[0, 0, 0] = 210
+    shown = predictions.overlay(now, came, came)
+    assert shown[0, 0, 0].tolist() == [210, 210, 90] and shown[0, 1, 1].tolist() == [90, 90, 90]
+    assert predictions.overlay(now, came, now)[0, 0, 0].tolist() == [210, 90, 90]  # it came unforeseen: red
+
+
+def test_the_published_curve_ends_where_its_log_does():
+    rows = learning.published("carracing")
+    assert [rows[0][name] for name in ("generation", "mean")] == ["1", "-54.6"]
+    assert [rows[-1][name] for name in ("generation", "evaluation")] == ["1800", "900.46"]
+    with pytest.raises(ValueError, match="carracing, takecover"):
+        learning.published("chess")
+
+
+@pytest.mark.parametrize("against, last", [("generation", 3), ("hours", 12 / 3600), ("frames", 12000)])
+def test_learning_is_drawn_over_what_is_asked_for_beside_the_published_curve(against, last):
+    history = [row | {"elapsed_seconds": str(4 * int(row["generation"])), "std": "5"} for row in GENERATIONS]
+    axes = learning.learning_curve({"run": history}, against, "carracing").axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert lines["run, mean of the population"].get_xdata()[-1] == pytest.approx(last)
+    assert ("published, mean of the population" in lines) == (against != "frames")
+    with pytest.raises(ValueError, match="expected one of generation"):
+        learning.learning_curve({"run": history}, "weeks")
+
+
+def test_several_runs_have_a_band_from_the_least_to_the_highest():
+    twice = [row | {"mean": str(2 * float(row["mean"]))} for row in GENERATIONS]
+    axes = learning.learning_curve({"one": GENERATIONS, "two": twice}, "frames").axes[0]
+    (mean,) = [line for line in axes.lines if line.get_label() == "mean of 2 runs"]
+    assert mean.get_ydata()[-1] == pytest.approx(75) and axes.collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(100)
+
+
+def test_the_heat_map_says_what_share_each_part_has():
+    strong, weak = np.full((2, 1), 3.0), np.full((4, 1), 0.0)
+    figure = weights.controller_weights(np.concatenate([strong, weak]), {"z": 2, "h": 4}, ["steer"])
+    assert "steer z 100%, h 0%" in text_of(figure)
+    with pytest.raises(ValueError, match=r"expected \(6 features, 2 actions\)"):
+        weights.controller_weights(np.zeros((5, 2)), {"z": 2, "h": 4}, ["steer", "gas"])
+
+
+def test_the_reward_so_far_stands_above_the_frame():
+    wide = moving(3).repeat(10, axis=2)
+    frames = list(films.running_reward({"real": wide}, [7.0, -3.0], scale=1))
+    same = list(films.running_reward({"real": wide}, [7.0, 0.0], scale=1))
+    strip = videos.LABEL_HEIGHT
+    assert (frames[1][:strip] == same[1][:strip]).all() and (frames[2][:strip] != same[2][:strip]).any()
+
+
+def test_pictures_that_are_no_rows_of_frames_are_refused():
+    with pytest.raises(ValueError, match="rows and columns of frames"):
+        style.mosaic_figure(np.zeros((4, 8, 8, 3)))
+
+
+def test_colours_that_share_a_panel_differ_in_grey_or_in_marker():
+    looks = [tuple(style.line(number).values()) for number in range(8)]
+    assert len({look[1:] for look in looks}) == len(looks)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from WorldModels.figures.style import COLOURS
+from WorldModels.figures.style import COLOURS, line, plain
 
 MODE, CONSTANT = "mode", "last frame kept"
 
@@ -41,9 +41,9 @@ def vision_figure(rows: Sequence[Mapping]) -> Figure:
 def optimizer_figure(rows: Sequence[Mapping]) -> Figure:
     """Kinds of evolution: learning curves over the steps of the environment, and drivers."""
     figure, (curve, driver) = _panels(1, 2)
-    for row, colour in zip(rows, _colours(rows), strict=True):
+    for number, row in enumerate(rows):
         there = row["driver"]["curve"]
-        curve.plot(there["frames"], there["validation"], "o-", markersize=3, color=colour, label=row["kind"])
+        curve.plot(there["frames"], there["validation"], markersize=4, **line(number), label=row["kind"])
     curve.set(xlabel="training steps of the environment so far", ylabel="return of the mean on validation tracks", xlim=(0, None))
     curve.xaxis.set_major_formatter(EngFormatter(sep=""))
     curve.legend(frameon=False)
@@ -76,9 +76,7 @@ def _panels(rows: int, columns: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(5.2 * columns, 4.2 * rows), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, axis="y")
-        axes.set_axisbelow(True)
+        plain(axes)
     return figure, panels
 
 
@@ -117,14 +115,14 @@ def _loss(axes: Axes, rows: Sequence[Mapping]) -> None:
 
 
 def _horizon(axes: Axes, rows: Sequence[Mapping]) -> None:
-    there = [(row, colour) for row, colour in zip(rows, _colours(rows), strict=True) if row["horizon"]]
-    for row, colour in there:
-        axes.plot(row["horizon"]["horizons"], row["horizon"]["frame"][MODE], "o-", markersize=4, color=colour, label=row["kind"])
+    there = [(number, row) for number, row in enumerate(rows) if row["horizon"]]
+    for number, row in there:
+        axes.plot(row["horizon"]["horizons"], row["horizon"]["frame"][MODE], markersize=4, **line(number), label=row["kind"])
     axes.set(xlabel="steps dreamt since the last frame seen", ylabel="mean squared error of decoded pixels (0..1)")
     if not there:
         return
-    found = there[0][0]["horizon"]
-    axes.plot(found["horizons"], found["frame"][CONSTANT], "--", color="black", linewidth=1, label=CONSTANT)
+    found = there[0][1]["horizon"]
+    axes.plot(found["horizons"], found["frame"][CONSTANT], color="black", linewidth=2.5, alpha=0.4, label=CONSTANT)
     axes.set_xscale("log")
     axes.set_xticks(found["horizons"], [str(h) for h in found["horizons"]])
     axes.minorticks_off()

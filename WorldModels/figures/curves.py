@@ -67,11 +67,11 @@ def memory_curves(rows: Rows) -> Figure:
 
 def _losses(axes: Axes, rows: Rows, name: str, done: np.ndarray) -> None:
     """A loss in training and, as far as there is one, on held-out data, over what was done by then."""
-    for prefix, colour, who in (("", TRAIN, "training"), (HELD_OUT_PREFIX, HELD_OUT, "held out")):
+    for prefix, colour, style, who in (("", TRAIN, "o-", "training"), (HELD_OUT_PREFIX, HELD_OUT, "s--", "held out")):
         values = column(rows, prefix + name)
         there = np.isfinite(values)
         if there.any():
-            axes.plot(done[there], values[there], "o-", color=colour, markersize=3, label=who)
+            axes.plot(done[there], values[there], style, color=colour, markersize=3, label=who)
     axes.set_xlim(0, 1.05 * done[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
@@ -139,8 +139,9 @@ def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "track") 
     figure, (axes,) = figure_of(1)
     everything = np.concatenate([np.asarray(values, float) for values in scores.values()])
     edges = MaxNLocator(25).tick_values(everything.min() - 1, everything.max() + 1)
-    for colour, (name, values) in zip((HELD_OUT, TRAIN, SIGMA), scores.items(), strict=False):
-        axes.hist(values, edges, color=colour, alpha=0.75, label=f"{name}: mean {np.mean(values):.0f}, {len(values)} {noun}s")
+    for (colour, hatch), (name, values) in zip(((HELD_OUT, ""), (TRAIN, "///"), (SIGMA, "...")), scores.items(), strict=False):
+        axes.hist(values, edges, color=colour, alpha=0.75, hatch=hatch, edgecolor="white", linewidth=0.5,
+                  label=f"{name}: mean {np.mean(values):.0f}, {len(values)} {noun}s")  # fmt: skip
     axes.set(xlabel="return of an episode", ylabel=f"{noun}s")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, loc="outside lower center", ncols=2)

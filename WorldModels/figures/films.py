@@ -1,6 +1,6 @@
 """Frames with words and curves on them: reward so far, a dashboard, V's epochs, three views of one game. Knows frames and numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -63,21 +63,27 @@ def epochs_film(pictures: Sequence[np.ndarray], named: str = "epochs of V") -> I
         yield np.concatenate([_words(f"{named}: {number}", picture.shape[1]), as_uint8(picture)])
 
 
-def three_views(rendered: Sequence[np.ndarray], seen: np.ndarray, decoded: np.ndarray, height: int = 320) -> Iterator[np.ndarray]:
+def three_views(rendered: Iterable[np.ndarray], seen: np.ndarray, decoded: np.ndarray, rewards: Sequence[float] = (),
+                height: int = 320) -> Iterator[np.ndarray]:  # fmt: skip
     """A game as people see it, as V sees it, and as V rebuilds it.
 
     Args:
         rendered: (H, W, 3) uint8 each, as the environment draws it for people.
         seen: (T+1, h, w, 3), what V is given.
         decoded: as many, what V makes of it.
-        height: pixels of each view.
+        rewards: (T+1,) received up to the first frame, and for each step; where given, the reward so far stands in the first title.
+        height: pixels of each view, or a little less: what V sees is enlarged by a whole number.
+
+    Yields:
+        (H', W', 3) uint8 frames of even height and width.
     """
-    small = np.shape(seen)[1:3]
+    small, sums = np.shape(seen)[1:3], np.cumsum(np.asarray(rewards, np.float64))
     scale = max(1, height // small[0])
-    for view, *rest in zip(rendered, seen, decoded, strict=False):
+    for step, (view, *rest) in enumerate(zip(rendered, seen, decoded, strict=False)):
         size = round(view.shape[1] * scale * small[0] / view.shape[0]), scale * small[0]
         large = [np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX)), *(enlarge(as_uint8(frame), scale) for frame in rest)]
-        names = ["as people see it", f"as V sees it, {small[1]}x{small[0]}", "as V rebuilds it"]
+        so_far = f", reward so far {sums[min(step, len(sums) - 1)]:.0f}" if len(sums) else ""
+        names = [f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "what V rebuilds"]
         film = [np.concatenate([_words(name, picture.shape[1]), picture]) for name, picture in zip(names, large, strict=True)]
         gap = np.zeros((film[0].shape[0], GAP, 3), np.uint8)
         yield _even(np.concatenate([film[0], gap, film[1], gap, film[2]], axis=1))

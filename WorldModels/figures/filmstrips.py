@@ -37,7 +37,7 @@ def imagined_strip(real: np.ndarray, rebuilt: np.ndarray, imagined: np.ndarray, 
         steps, fps: see `filmstrip`.
     """
     return filmstrip({"real": real, "reconstructed\nby V": rebuilt, "imagined\nby M": imagined}, steps,
-                     said="imagined: M sees the frame at 0.0 s and none after it; it is given the actions alone", fps=fps)  # fmt: skip
+                     said="imagined: M sees what came up to 0.0 s, and from then on is given the actions alone", fps=fps)  # fmt: skip
 
 
 def dream_filmstrips(dreams: Mapping[float, np.ndarray], steps: Sequence[int], fps: float = 50) -> Figure:

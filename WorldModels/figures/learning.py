@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from WorldModels.experiment.files import read_rows
 from WorldModels.figures.curves import SOLVED, Rows, column
@@ -19,6 +19,7 @@ from WorldModels.figures.style import BAND, BLUE, DASHES, GREY, PUBLISHED, SMALL
 
 AGAINST = {"generation": ("generation", 1, "generation"), "frames": ("frames", 1, "steps of the environment"),
            "hours": ("elapsed_seconds", 3600, "wall time (hours)")}  # fmt: skip
+PUBLISHED_BY = "published: hardmaru/WorldModelsExperiments, 64 cores, 64 drivers of 16 episodes each a generation"
 BEST_PUBLISHED = "published, best driver over 1,024 episodes"
 
 
@@ -38,7 +39,8 @@ def published(game: str) -> Rows:
     return [row for row in rows if row["game"] == game]
 
 
-def learning_curve(runs: Mapping[str, Rows], against: str = "generation", game: str = "", solved: float | None = SOLVED) -> Figure:
+def learning_curve(runs: Mapping[str, Rows], against: str = "generation", game: str = "", solved: float | None = SOLVED,
+                   dreamt: bool = False) -> Figure:  # fmt: skip
     """How drivers learn: mean, least and best of the population, one standard deviation, and the validation score.
 
     Args:
@@ -47,21 +49,23 @@ def learning_curve(runs: Mapping[str, Rows], against: str = "generation", game: 
         against: "generation", "frames" or "hours".
         game: whose published curve is drawn too; its log has no frames.
         solved: return at which a line is drawn.
+        dreamt: the world was a dream.
 
     Raises:
-        ValueError: no rows, or an unknown `against`.
+        ValueError: no rows, an unknown `against`, or no published curve of the game.
     """
     if against not in AGAINST:
         raise ValueError(f"against: expected one of {', '.join(AGAINST)}, received {against!r}.")
     if not runs or not all(map(len, runs.values())):
         raise ValueError("runs: expected at least one with a row each, received none.")
     name, unit, label = AGAINST[against]
+    label = "steps of dreams" if dreamt and against == "frames" else label
     figure, (axes,) = figure_of(1)
     (_one if len(runs) == 1 else _several)(axes, runs, name, unit)
     beside = game and against != "frames"
     if beside:
         _add_published(axes, published(game), name, unit)
-    _finish(figure, axes, label + (", logarithmic" if beside else ""), bool(beside), solved)
+    _finish(figure, axes, label, bool(beside), solved)
     figure.suptitle(f"C: learning, by {label}")
     return figure
 
@@ -87,31 +91,35 @@ def evaluation_band(rows: Rows, game: str = "", solved: float | None = SOLVED) -
         rows = [row for row in published(game) if row["evaluation"]]
         axes.plot(column(rows, "generation"), column(rows, "evaluation"), "^--", color=PUBLISHED, markersize=4, linewidth=1,
                   label=BEST_PUBLISHED)  # fmt: skip
-    _finish(figure, axes, "generation" + (", logarithmic" if game else ""), bool(game), solved)
+    _finish(figure, axes, "generation", bool(game), solved)
     figure.suptitle("C: evaluations")
     return figure
 
 
-def _finish(figure: Figure, axes: Axes, label: str, logarithmic: bool, solved: float | None) -> None:
+def _finish(figure: Figure, axes: Axes, label: str, beside: bool, solved: float | None) -> None:
+    """Axes and legend; beside the published curve, which is far longer, the scale is logarithmic."""
     if solved is not None:
         axes.axhline(solved, color="black", linewidth=1, linestyle=":", label=f"{solved:g}: counts as solved")
-    axes.set(xlabel=label, ylabel="return of an episode")
-    if logarithmic:
+    axes.set(xlabel=label + (", logarithmic" if beside else ""), ylabel="return of an episode")
+    if beside:
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     else:
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(8))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL, title=PUBLISHED_BY if beside else None,
+                  title_fontsize=SMALL)  # fmt: skip
 
 
 def _one(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> None:
     ((who, rows),) = runs.items()
     x, mean, sd = column(rows, name) / unit, column(rows, "mean"), column(rows, "std")
     scored = np.isfinite(column(rows, "validation"))
-    axes.fill_between(x, column(rows, "min"), column(rows, "max"), color=BAND, alpha=0.5, linewidth=0, label="population, least to best")
-    axes.fill_between(x, mean - sd, mean + sd, color=BLUE, alpha=0.3, linewidth=0, label="population, one standard deviation")
+    low, high = column(rows, "min"), column(rows, "max")
+    axes.fill_between(x, low, high, color=BAND, alpha=0.5, linewidth=0, label="population, least to best")
+    axes.fill_between(x, np.maximum(mean - sd, low), np.minimum(mean + sd, high), color=BLUE, alpha=0.3, linewidth=0,
+                      label="population, one standard deviation")  # fmt: skip
     axes.plot(x, mean, "-", color=BLUE, linewidth=1.2, label=f"{who}, mean of the population")
     axes.plot(x[scored], column(rows, "validation")[scored], "o-", markersize=4, color=VERMILION, label=f"{who}, validation")
 

@@ -57,17 +57,6 @@ def latent_traversal(sweeps: np.ndarray, values: Sequence[float], dimensions: Se
                          "value of the swept dimension, in standard deviations of the prior; the others stay those of one frame", side=0.7)
 
 
-def kinds_grid(frames: np.ndarray, seen: dict[str, np.ndarray]) -> Figure:
-    """Frames over what each kind of vision makes of them.
-
-    Args:
-        frames: (N, H, W, 3) uint8.
-        seen: kind -> (N, H, W, 3) float in 0..1.
-    """
-    rows = np.stack([as_uint8(np.asarray(pictures)) for pictures in (frames, *seen.values())])
-    return mosaic_figure(rows, ["frame", *seen], title="Kinds of vision on the same frames", said="reconstructed from the mean of z")
-
-
 def squared_error(frames: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     """(N,) squared errors, summed over a frame's pixels in 0..1."""
     real, made = (np.asarray(x, np.float64) / (255 if np.asarray(x).dtype == np.uint8 else 1) for x in (frames, rebuilt))

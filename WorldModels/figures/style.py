@@ -104,7 +104,7 @@ def mosaic_figure(pictures: np.ndarray, rows: Sequence[str] = (), columns: Seque
     """
     pictures = np.asarray(pictures)
     shape = pictures.shape if pictures.ndim == 5 else (1, 1, 1, 1)
-    width = max(3.5, side * shape[1] + 0.09 * max(map(len, rows), default=0) + 0.2)
+    width = max(3.5, side * shape[1] + 0.09 * max((len(part) for name in rows for part in name.split("\n")), default=0) + 0.2)
     height = side * shape[0] * shape[2] / shape[3] + 0.3 * bool(title) + 0.25 * bool(said) + 0.35
     figure, (axes,) = figure_of(1, size=(width, height))
     mosaic(axes, pictures, rows, columns)

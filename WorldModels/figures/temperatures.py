@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from WorldModels.figures.style import DREAM, REAL
+from WorldModels.figures.style import DREAM, REAL, figure_of
 
 
 def temperature_figure(rows: Sequence[Mapping]) -> Figure:
@@ -13,18 +13,16 @@ def temperature_figure(rows: Sequence[Mapping]) -> Figure:
     Args:
         rows: each with temperature, and dream and real, both with mean and interval as figures.scores.summary gives them.
     """
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = figure_of(1, size=(6, 4))
     places = range(len(rows))
-    for name, colour, shift in (("dream", DREAM, -0.08), ("real", REAL, 0.08)):
+    for name, colour, style, shift in (("dream", DREAM, "s--", -0.08), ("real", REAL, "o-", 0.08)):
         means = [row[name]["mean"] for row in rows]
         spread = [[mean - row[name]["interval"][0] for mean, row in zip(means, rows, strict=True)],
                   [row[name]["interval"][1] - mean for mean, row in zip(means, rows, strict=True)]]  # fmt: skip
         label = {"dream": "in its own dream", "real": "in the real game"}[name]
-        axes.errorbar([place + shift for place in places], means, spread, fmt="o-", color=colour, capsize=3, label=label)
+        axes.errorbar([place + shift for place in places], means, spread, fmt=style, color=colour, capsize=3, label=label)
     axes.set_xticks(list(places), [f"{row['temperature']:g}" for row in rows])
     axes.set(xlabel="temperature of the dream that C was evolved in", ylabel="mean return (bars: 95 % interval)")
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     return figure

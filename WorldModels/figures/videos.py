@@ -69,11 +69,12 @@ def write_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float,
 
 def _palette(frames: list[np.ndarray], colours: int = 64) -> Image.Image:
     # One palette for the whole clip: colours chosen frame by frame flicker, and unchanged pixels could not be skipped.
-    # A colour counts by the root of its pixels: by their number the grass would take every entry, and the car none.
+    # Shades within 8 of 256 are one, and count by the fourth root of their pixels: by their number the grass and the walls would
+    # take every entry, and the car and the fireballs none.
     sample = np.concatenate(frames[:: max(1, len(frames) // 16)]).reshape(-1, 3).astype(np.uint32)
-    found, counts = np.unique(sample @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_counts=True)
-    weighted = found.repeat(np.ceil(np.sqrt(counts)).astype(int))
-    pixels = np.stack([weighted >> 16, weighted >> 8 & 255, weighted & 255], axis=-1).astype(np.uint8)
+    _, shade, counts = np.unique((sample >> 3) @ np.array([1 << 10, 1 << 5, 1], np.uint32), return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(shade, sample[:, channel]) for channel in range(3)], axis=-1) / counts[:, None]
+    pixels = np.rint(means).astype(np.uint8).repeat(np.ceil(counts**0.25).astype(int), axis=0)
     return Image.fromarray(pixels[None]).quantize(colours, method=Image.Quantize.MEDIANCUT)
 
 
