@@ -15,7 +15,6 @@ from WorldModels.experiment.settings import MemorySettings
 from WorldModels.memory import density
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import KINDS, build_memory
-from WorldModels.memory.streams import StreamTraining
 
 Z, A, UNITS, K = 4, 2, 8, 3
 SMALL = MemorySettings(lstm_size=UNITS, hidden_size=UNITS, width=8, num_layers=2, num_heads=2, feed_forward=16, window=4, num_mixtures=K)
@@ -252,48 +251,3 @@ def test_a_positive_terminated_target_weighs_as_set():
     assert [array(v).sum() for v in light.variables] == [array(v).sum() for v in heavy.variables]
     probability = 1 / (1 + np.exp(-array(light.terminated(light(batch)))[0, :, 0]))
     assert the_loss(heavy, batch) - the_loss(light, batch) == pytest.approx(-9 * np.log(probability[-1]) / 5, rel=1e-4)
-
-
-@pytest.mark.parametrize("options", [{"restart_input": True}, *EVERY])
-def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(options):
-    model, batches = memory(**options), SeriesBatches(some_series([12, 5, 9, 30]), "streams", 2, 7)
-    training = StreamTraining(model, 2)
-    rows = [batches[i] for i in range(len(batches))]
-    whole = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0] if name != "carry"}
-    in_one = array(model.sequence(whole["z"], whole["actions"], whole["rewards"], model.initial_state(2), whole["restarts"])[0])
-    for _ in range(2):
-        hidden = np.concatenate([array(training(row)) for row in rows], axis=1)
-        np.testing.assert_allclose(hidden, in_one, atol=1e-5)
-
-
-def train(batching, **options):
-    """Weights after three epochs, and the loss on one batch before and after them."""
-    model, series = memory(**options), some_series([12, 5, 9, 30])
-    trained = StreamTraining(model, 2) if batching == "streams" else model
-    trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
-    scored = SeriesBatches(series, "episodes", 4)[0]
-    before = the_loss(model, scored)
-    history = trained.fit(SeriesBatches(series, batching, 2, 7), epochs=3, shuffle=False, verbose=0).history
-    assert {"loss", *model.term_metrics} <= set(history)
-    return [array(v) for v in model.variables], before, the_loss(model, scored)
-
-
-@pytest.mark.parametrize("batching, kind", [("episodes", {}), *[(how, kind) for how in ("streams", "segments") for kind in EVERY]])
-def test_equal_seeds_give_equal_weights_and_training_learns(batching, kind):
-    weights, before, after = train(batching, **kind, **BOTH)
-    again, *_ = train(batching, **kind, **BOTH)
-    for a, b in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert after < before
-
-
-def test_other_seeds_give_other_weights():
-    assert np.abs(array(memory(seed=0).variables[0]) - array(memory(seed=1).variables[0])).max() > 1e-3
-
-
-@pytest.mark.parametrize("kind", EVERY)
-def test_training_in_bfloat16_stays_near_float32(kind):
-    kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # what is drawn depends on the dtype
-    (_, before, exact), (_, rounded_before, rounded) = (train("segments", **kind, dtype=dtype) for dtype in ("float32", "mixed_bfloat16"))
-    assert rounded_before == pytest.approx(before, abs=0.01)
-    assert rounded == pytest.approx(exact, abs=0.1 * (before - exact))
