@@ -111,6 +111,18 @@ def traversal(run: Run, frame: np.ndarray, dimensions: Sequence[int], values: Se
     return decoded(run, z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], *frame.shape)
 
 
+def epochs(run: Run) -> list[np.ndarray]:
+    """The picture that training V left after each epoch, frames over reconstructions over samples: (H, W, 3) uint8 each.
+
+    Raises:
+        FileNotFoundError: there is none; the message has the command that makes them.
+    """
+    from PIL import Image
+
+    folder = run.need("vision_epochs", "train_vision")
+    return [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.png")) if path.stem.isdigit()]
+
+
 def drive(run: Run, seed: int = DRIVE_SEED, max_steps: int = 0) -> Any:
     """An Episode of the trained driver in the official game: what V sees of it.
 
