@@ -78,7 +78,7 @@ def vision_facts(row: Row) -> dict:
 
     facts = kept(row.path / "compare" / "vision.json", {"vision": hash_files([row.path / "vision.keras"])}, make)
     last = (read_rows(row.path / "vision.csv") or [{}])[-1]
-    history = {name: float(value) for name, value in last.items() if name.startswith("val_") and value}
+    history = {name: float(value) for name, value in last.items() if name.startswith(("val_", "fake_")) and value}
     return {name: facts[name] for name in ("parameters", "frames", "squared_error", "ssim")} | {"history": history}
 
 

@@ -41,10 +41,13 @@ def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     columns = {"parameters": lambda r: f"{r['parameters']:,}", "squared error a frame": lambda r: _number(r["squared_error"], 1),
                "SSIM": lambda r: _number(r["ssim"], 3)}  # fmt: skip
     columns |= {"rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving"))} | _driver(rows)
-    columns["last row of vision.csv"] = lambda r: ", ".join(f"{name} {value:.4g}" for name, value in r["history"].items()) or MISSING
+    columns |= {"spread of samples": lambda r: _number(r["history"].get("val_sample_spread"), 2),
+                "fakes taken for real": lambda r: _number(r["history"].get("fake_probability"), 2)}  # fmt: skip
     count = rows[0]["frames"] if rows else 0
     notes = [f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} held-out frames, encoded to the mean "
-             "and decoded.", "Rollout: environment, V, M and C on one core, all kinds in turns."]  # fmt: skip
+             "and decoded. Spread: mean difference of two decoded random latents, as a share of that of two held-out frames. Fakes taken "
+             "for real: the discriminator's mean probability in the last epoch.",
+             "Rollout: environment, V, M and C on one core, all kinds in turns."]  # fmt: skip
     return columns, notes
 
 
