@@ -45,55 +45,40 @@ def foreseen(run: Run, episode: Any) -> np.ndarray:
     return decoded(run, _stepped(run, episode, len(episode), len(episode), 0.0, rng(run.experiment.seed, "pictures", "foreseen")))
 
 
-def imagined(run: Run, episode: Any, start: int, steps: int, temperature: float = 0.5, noise: int = 0, driven: bool = False) -> np.ndarray:
-    """What M dreams on from a moment of an episode: (steps+1, H, W, 3) uint8.
+def imagined(run: Run, episode: Any, start: int, steps: int, temperature: float = 0.5, noise: int = 0) -> np.ndarray:
+    """What M dreams on from a moment of an episode, with the actions that were taken: (steps+1, H, W, 3) uint8.
 
     Args:
         run: the open run.
         episode: an Episode.
         start: the last frame that M sees; the first that is given, as V rebuilds it.
-        steps: to dream.
+        steps: to dream; cut at the episode's end.
         temperature: from 0.
         noise: other numbers give other dreams.
-        driven: the driver acts in the dream; else the actions are those of the episode, and the dream is cut where it ended.
 
     Raises:
-        FileNotFoundError: M, or the driver, is missing; the message has the command that makes it.
+        FileNotFoundError: M is missing; the message has the command that makes it.
     """
-    end = start + steps if driven else min(start + steps, len(episode))
-    draw = rng(run.experiment.seed, "pictures", "imagined", noise)
-    z = _stepped(run, episode, start, end, temperature, draw, driven)[start:]
+    end = min(start + steps, len(episode))
+    z = _stepped(run, episode, start, end, temperature, rng(run.experiment.seed, "pictures", "imagined", noise))[start:]
     return np.concatenate([decoded(run, posterior(run, episode.observations[start : start + 1])[0]), decoded(run, z)])
 
 
-def _stepped(run: Run, episode: Any, seen: int, end: int, temperature: float, draw: np.random.Generator, driven: bool = False):
+def _stepped(run: Run, episode: Any, seen: int, end: int, temperature: float, draw: np.random.Generator) -> np.ndarray:
     """M's next z (end, Z) along an episode: of the truth up to frame `seen`, of its own draws after it."""
     run.need("memory.keras", "train_memory")
     imagination, (mean, _) = open_imagination(run.path), posterior(run, episode.observations[: seen + 1])
-    act, size, found = _acting(run) if driven else None, mean.shape[1], []
+    size, found = mean.shape[1], []
     state = {name: np.zeros((1, *shape), np.float32) for name, shape in imagination.state_spec.items()}
-    h, c = np.zeros((1, imagination.sizes["h"]), np.float32), np.zeros((1, imagination.sizes.get("c", 0)), np.float32)
     for t in range(end):
         if t <= seen:
             state |= {LATENT: mean[t : t + 1], REWARD: np.float32([episode.rewards[t - 1] if t else 0.0])}
-        action = act({"z": state[LATENT], "h": h, "c": c}) if driven and t >= seen else episode.actions[t : t + 1]
         noise = {"component": draw.random((1, size), np.float32), "normal": draw.standard_normal((1, size), np.float32),
                  "terminated": np.ones(1, np.float32)}  # fmt: skip
-        z, h, c, _, _, state = imagination(action, np.float32([temperature]), noise, state)
+        z, _, _, _, _, state = imagination(episode.actions[t : t + 1], np.float32([temperature]), noise, state)
         state = dict(state)
         found.append(z[0])
     return np.stack(found)
-
-
-def _acting(run: Run) -> Callable[[dict], np.ndarray]:
-    """From z, h and c (1, .) to the driver's action (1, A)."""
-    from WorldModels.control.controller import Controller, ControllerPolicy
-    from WorldModels.envs.latent import FEATURES
-    from WorldModels.worlds import controller_file
-
-    shape, parameters, _ = Controller.load(controller_file(run))
-    policy = ControllerPolicy(shape, parameters)
-    return lambda parts: policy.act(np.concatenate([parts[name][0] for name in FEATURES[shape.features]]))[None]
 
 
 def dream(run: Run, temperature: float = 0.0, seed: int = DREAM_SEED, max_steps: int = 0, start: np.ndarray | None = None) -> Dreamt:

@@ -22,7 +22,7 @@ from WorldModels.experiment.settings import Experiment
 GIF_BYTES = 1_900_000
 SECONDS = 12  # of a GIF
 LEAD = 1.0  # seconds of a drive before its GIF begins: CarRacing's camera comes down from far away
-STRIP_SECONDS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 1.6, 2.0)  # moments of the strip
+STRIP_SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6)  # moments of the strip
 STRIP_START = 0.25  # share of a drive before the strip begins
 STRIP_TEMPERATURE = 0.5
 FPS = {"CarRacing-v3": 50, "TakeCover": 35}  # frames a second of the games
