@@ -28,7 +28,7 @@ def row(kind, **changes):
     """A row of a table of memories, as the JSON has it."""
     errors = {"mode": [0.01, 0.02], "sampled": [0.011, 0.03], "last frame kept": [0.005, 0.04]}
     driver = {"mean": 500.0, "interval": [400.0, 600.0], "n": 2, "frames": 1200, "generations": 3, "best_generation": 2, "minutes": 0.5,
-              "curve": {"frames": [400, 1200], "validation": [-20.0, 300.0]}}  # fmt: skip
+              "curve": {"frames": [400, 1200], "validation": [-20.0, 300.0], "population": [[400, -30.0], [1200, 250.0]]}}  # fmt: skip
     return {"kind": kind, "parameters": 1234, "nll": {"held_out": 1.0, "copy_previous": 1.3, "static": 1.4, "unconditional": 1.35},
             "horizon": {"horizons": [1, 10], "windows": 8, "latent": errors, "frame": errors}, "driver": driver,
             "speed": {"training": 80000.0, "driving": 1500.0}, "squared_error": 20.0, "ssim": 0.8, "frames": 64,

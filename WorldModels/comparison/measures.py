@@ -105,12 +105,14 @@ def picture_of(row: Row) -> np.ndarray:
 
 def driver_facts(row: Row, tracks: int) -> dict:
     """Of the row's driver: what figures.scores.summary gives of its returns on test tracks, frames and generations that it was
-    evolved on, whose mean it is, and its curve: frames, and the validation score of the mean then."""
+    evolved on, whose mean it is, and its curve: frames, and the validation score of the mean then; of every generation the
+    frames and the mean return of its drivers."""
     from WorldModels.figures.scores import summary
 
     rows = read_rows(row.path / "controller" / "generations.csv")
     scored = [r for r in rows if r["validation"]]
-    curve = {"frames": [int(r["frames"]) for r in scored], "validation": [float(r["validation"]) for r in scored]}
+    curve = {"frames": [int(r["frames"]) for r in scored], "validation": [float(r["validation"]) for r in scored],
+             "population": [[int(r["frames"]), float(r["mean"])] for r in rows]}  # fmt: skip
     best = max(scored, key=lambda r: float(r["validation"]), default=None)
     returns = tested(row, tracks)
     return summary(returns) | {"tracks": returns, "frames": int(rows[-1]["frames"]), "generations": int(rows[-1]["generation"]),

@@ -43,8 +43,11 @@ def optimizer_figure(rows: Sequence[Mapping]) -> Figure:
     figure, (curve, driver) = _panels(1, 2)
     for number, row in enumerate(rows):
         there = row["driver"]["curve"]
-        curve.plot(there["frames"], there["validation"], markersize=4, **line(number), label=row["kind"])
-    curve.set(xlabel="training steps of the environment so far", ylabel="return of the mean on validation tracks", xlim=(0, None))
+        looks = line(number)
+        curve.plot(*np.transpose(there["population"]), linewidth=1, color=looks["color"], linestyle=looks["linestyle"])
+        curve.plot(there["frames"], there["validation"], markersize=7, **looks, label=row["kind"])
+    curve.set(xlabel="training steps of the environment so far", xlim=(0, None),
+              ylabel="return: mean of the population (line),\nthe mean on validation tracks (marks)")  # fmt: skip
     curve.xaxis.set_major_formatter(EngFormatter(sep=""))
     curve.legend(frameon=False)
     _returns(driver, rows)
