@@ -131,7 +131,7 @@ alone sh -c 'ls -l results/*/0/evaluation.json && [ ! -e .venv ]'
 
 # The image's port is published from outside the container: 127.0.0.2 stands for that, which a server on 127.0.0.1 does not hear.
 alone python - << 'END'
-import re, subprocess, urllib.error, urllib.request
+import re, socket, subprocess, time, urllib.error, urllib.request
 
 server = subprocess.Popen(["bash", "launch_scripts/notebook.bash"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 for line in server.stdout:
@@ -140,6 +140,11 @@ for line in server.stdout:
         break
 else:
     raise SystemExit("error: notebook.bash: expected an address with a token, received none")
+for _ in range(600):  # it says its address a moment before it listens
+    with socket.socket() as knock:
+        if knock.connect_ex(("127.0.0.2", 8888)) == 0:
+            break
+    time.sleep(0.1)
 
 
 def answer(token):

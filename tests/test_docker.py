@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -181,6 +182,16 @@ def answer(url):
         return error.code
 
 
+def until_heard(port):
+    """JupyterLab says its address a moment before it listens."""
+    for _ in range(600):
+        with socket.socket() as knock:
+            if knock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"nobody listens on port {port}")
+
+
 @pytest.mark.slow
 def test_jupyterlab_refuses_whoever_has_no_token(tmp_path):
     with socket.socket() as free:
@@ -199,6 +210,7 @@ def test_jupyterlab_refuses_whoever_has_no_token(tmp_path):
         else:
             pytest.fail(printed)
         status = f"http://127.0.0.1:{port}/api/status?token="
+        until_heard(port)
         assert (answer(status + found[1]), answer(status), answer(status + "0" * 48)) == (200, 403, 403)
         with pytest.raises(urllib.error.URLError):
             answer(f"http://127.0.0.2:{port}/api/status")
