@@ -70,3 +70,12 @@ def doom_script(tmp_path_factory):
 def doom_run(doom_script):
     """The folder of a finished smoke-scale run of Take Cover."""
     return doom_script[0]
+
+
+@pytest.fixture(scope="module")
+def beside(smoke_run, tmp_path_factory):
+    """A folder for a comparison with the smoke-scale run in it, by links: what lies there is only read."""
+    folder = tmp_path_factory.mktemp("compare") / "run"
+    folder.mkdir()
+    (folder / "0").symlink_to(smoke_run / "0")
+    return folder
