@@ -2,9 +2,10 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from WorldModels.figures.reconstructions import squared_error
-from WorldModels.figures.style import BAND, BLUE, GREY, VERMILION, caption, figure_of, mosaic_figure
+from WorldModels.figures.style import BAND, BLUE, GREY, SMALL, VERMILION, figure_of, mosaic_figure
 from WorldModels.figures.videos import as_uint8
 
 
@@ -65,6 +66,7 @@ def mixture_toy(x: np.ndarray, y: np.ndarray, drawn: np.ndarray, mean: np.ndarra
         axes.plot(x, values, ".", color=colour, markersize=3, label=name)
         axes.plot(np.sort(x), np.asarray(mean)[np.argsort(x)], "--", color="black", linewidth=1.2, label="the mixture's mean")
         axes.set(xlabel="x", ylabel="y", ylim=_limits(y))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.legend(frameon=False, loc="upper left")
     figure.suptitle("A mixture density on a problem with several answers")
     return figure
@@ -79,14 +81,13 @@ def next_errors(predicted: np.ndarray, still: np.ndarray, rebuilt: np.ndarray | 
         rebuilt: (T,) those of V's own reconstruction, the least that M can reach.
     """
     figure, (axes,) = figure_of(1)
-    axes.plot(still, color=GREY, linestyle=":", linewidth=1, label="the frame before, kept")
-    axes.plot(predicted, color=VERMILION, linewidth=1.2, label="M's guess")
+    axes.plot(still, color=GREY, linestyle=":", linewidth=1, label=f"the frame before, kept: {np.mean(still):.1f} on average")
+    axes.plot(predicted, color=VERMILION, linewidth=1.2, label=f"M's guess: {np.mean(predicted):.1f}")
     if rebuilt is not None:
-        axes.fill_between(range(len(rebuilt)), 0, rebuilt, color=BAND, label="V's reconstruction of the frame itself")
-    axes.set(xlabel="step of the episode", ylabel="squared error, summed over a frame's pixels (0..1)", ylim=(0, None))
-    axes.legend(frameon=False)
+        axes.fill_between(range(len(rebuilt)), 0, rebuilt, color=BAND, label=f"V's reconstruction of it: {np.mean(rebuilt):.1f}")
+    axes.set(xlabel="step of the episode", ylabel="squared error\n(sum over a frame's pixels, 0..1)", ylim=(0, None))
+    figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL)
     figure.suptitle("M: the next frame, step by step")
-    caption(figure, f"on average: M {np.mean(predicted):.1f}, the frame before {np.mean(still):.1f}")
     return figure
 
 
