@@ -9,6 +9,7 @@ Pictures are put into the page by show.py; what can be touched there is in touch
 """
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def tour() -> list[str]:
         import keras
 
         keras.ops.zeros(1)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     name = experiment()
     return [name, "--scale", "smoke", "--results", os.environ.get("RESULTS") or f"results/{name}-tour"]
 

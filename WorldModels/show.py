@@ -9,9 +9,8 @@ network.
 
 import base64
 import io
-import tempfile
+import itertools
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,11 @@ import numpy as np
 from WorldModels import gather
 from WorldModels.experiment.results import Run
 
-FILM_BYTES = 260_000  # of a film: a notebook with four of them is still small
-COLOURS = 256  # of a picture
+FILM_BYTES = 180_000  # of a film: a notebook with four of them is still small
+FEWEST = 12  # frames of a film
+COLOURS = 128  # of a picture
+DPI = 100
+DOZEN = 12  # recorded episodes to choose one from
 ACTIONS = {"CarRacing-v3": ("steer", "gas", "brake"), "TakeCover": ("move",)}  # of the games, by id
 
 
@@ -30,15 +32,13 @@ def figure(drawn: Any) -> None:
 
 
 def film(frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES) -> None:
-    """Put frames into the page as a film in real time; arguments as of figures.videos.write_gif."""
+    """Put frames into the page as a film in real time; arguments as of `animated`."""
     display(animated(frames, fps, every, most))
 
 
 def png(drawn: Any) -> bytes:
     """A figure, or a picture (H, W, 3) uint8, as a PNG of few colours; bytes are one already."""
     from PIL import Image
-
-    from WorldModels.figures.style import DPI
 
     if isinstance(drawn, bytes):
         return drawn
@@ -54,19 +54,32 @@ def png(drawn: Any) -> bytes:
 
 
 def animated(frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES) -> bytes:
-    """A film as an animated PNG, of the frames and colours of the GIF that figures.videos.write_gif makes."""
-    from PIL import Image, ImageSequence
+    """A film in real time as an animated PNG, with as many of its frames as `most` bytes allow.
 
-    from WorldModels.figures.videos import write_gif
+    Args:
+        frames: (H, W, 3) uint8 each, all of one size.
+        fps: frames a second of the sequence as it is given.
+        every: show each n-th of them; where that is too large fewer, down to FEWEST.
+        most: bytes.
 
-    with tempfile.TemporaryDirectory() as folder:
-        path, written = Path(folder, "film.gif"), io.BytesIO()
-        write_gif(path, frames, fps, every, most)
-        with Image.open(path) as gif:
-            palette, duration = gif.copy(), gif.info.get("duration", 0)
-            shown = [frame.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for frame in ImageSequence.Iterator(gif)]
-        shown[0].save(written, format="PNG", save_all=True, append_images=shown[1:], duration=duration, loop=0)
-    return written.getvalue()
+    Raises:
+        ValueError: there are no frames.
+    """
+    from PIL import Image
+
+    from WorldModels.figures.videos import palette
+
+    frames = list(itertools.islice(frames, 0, None, every))
+    if not frames:
+        raise ValueError("film: expected at least one frame, received none.")
+    colours, step = palette(frames, COLOURS), 1
+    while True:
+        shown = [Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames[::step]]
+        written = io.BytesIO()
+        shown[0].save(written, format="PNG", save_all=True, append_images=shown[1:], duration=round(1000 * every * step / fps), loop=0)
+        if written.tell() <= most or len(shown) <= FEWEST:
+            return written.getvalue()
+        step += 1
 
 
 def display(picture: bytes, widget: dict | None = None) -> None:
@@ -93,7 +106,7 @@ def episode(run: Run, max_steps: int = 0) -> Any:
 
 
 def recorded(run: Run) -> Any:
-    """The longest recorded Episode that V was not trained on.
+    """The recorded Episode with the highest return, among a dozen that V and M were not trained on.
 
     Raises:
         FileNotFoundError: there are no episodes.
@@ -102,7 +115,7 @@ def recorded(run: Run) -> Any:
     from WorldModels.episodes.frames import held_out
 
     training, validation = held_out(list_episodes(run.need("episodes", "record")), run.experiment.vision.validation_share)
-    found = Episode.load(max(validation or training, key=lambda path: path.stat().st_size))
+    found = max(map(Episode.load, (validation or training)[:DOZEN]), key=lambda each: each.rewards.sum())
     print(f"recorded: {len(found)} steps of the policy {found.policy}, return {found.rewards.sum():.0f}")
     return found
 
@@ -170,6 +183,7 @@ def dreamt(run: Run) -> dict:
 def settings(run: Run) -> None:
     """Print every setting of a run that differs from the published experiment, noun by noun."""
     import dataclasses
+    import textwrap
 
     from WorldModels.experiment.presets import preset
 
@@ -181,4 +195,4 @@ def settings(run: Run) -> None:
             changed = [f"{field.name} {getattr(mine, field.name)} ({getattr(theirs, field.name)})" for field in dataclasses.fields(mine)
                        if getattr(mine, field.name) != getattr(theirs, field.name)]  # fmt: skip
             if changed:
-                print(f"  {noun.name:11} {', '.join(changed)}")
+                print(textwrap.fill(", ".join(changed), 110, initial_indent=f"{noun.name:11} ", subsequent_indent=" " * 12))

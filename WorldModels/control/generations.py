@@ -87,8 +87,9 @@ class Generations:
             self.controller.save(self.folder / "mean.npz", self.evolution.mean, generation=0, frames=0)
         unit, total = ("step", self.settings.steps) if self.settings.steps else ("generation", self.settings.generations)
         done = self.progress.frames if unit == "step" else self.progress.generation
+        hidden = {} if show else {"disable": True}  # where it is shown, TQDM_DISABLE has its say
         with tqdm(total=total, initial=min(done, total), unit=unit, unit_scale=unit == "step", desc="controller",
-                  smoothing=0.05, mininterval=0.5, disable=not show) as bar:  # fmt: skip
+                  smoothing=0.05, mininterval=0.5, **hidden) as bar:  # fmt: skip
             while not self.finished:
                 row = self._generation(lambda steps: bar.update(steps if unit == "step" else 0))
                 best = f"{self.progress.best:.0f}" if math.isfinite(self.progress.best) else "-"

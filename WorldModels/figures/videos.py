@@ -55,10 +55,10 @@ def write_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float,
         ValueError: there are no frames.
     """
     frames, fps = list(itertools.islice(_some(frames, path)[1], 0, None, every)), fps / every
-    palette, every = _palette(frames), 1
+    colours, every = palette(frames), 1
     with atomic(path) as temporary:
         while True:
-            shown = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames[::every]]
+            shown = [Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames[::every]]
             # the format counts in hundredths of a second
             shown[0].save(temporary, format="GIF", save_all=True, append_images=shown[1:], loop=0, optimize=False,
                           duration=max(20, round(100 * every / fps) * 10))  # fmt: skip
@@ -67,8 +67,13 @@ def write_gif(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float,
             every = max(every + 1, math.ceil(every * temporary.stat().st_size / most))
 
 
-def _palette(frames: list[np.ndarray], colours: int = 64) -> Image.Image:
-    # One palette for the whole clip: colours chosen frame by frame flicker, and unchanged pixels could not be skipped.
+def palette(frames: list[np.ndarray], colours: int = 64) -> Image.Image:
+    """A picture with the palette of a whole film: colours chosen frame by frame flicker, and unchanged pixels could not be skipped.
+
+    Args:
+        frames: (H, W, 3) uint8 each.
+        colours: how many, at most 256.
+    """
     # Shades within 8 of 256 are one, and count by the fourth root of their pixels: by their number the grass and the walls would
     # take every entry, and the car and the fireballs none.
     sample = np.concatenate(frames[:: max(1, len(frames) // 16)]).reshape(-1, 3).astype(np.uint32)
