@@ -21,6 +21,10 @@ from WorldModels.opened import BATCH, open_decode, open_reconstruction
 
 RENDERER = "exact"  # CarRacing's official picture, drawn faster
 DRIVE_SEED = 5_000_000  # of the first test game
+SCRIPTS = {"takecover": "wm_doom"}  # launch scripts that are not named as their experiment
+MADE_BY = {"record": ("episodes", "episodes"), "train_vision": ("vision.keras", "V"), "encode": ("series", "series"),
+           "train_memory": ("memory.keras", "M"), "train_controller": ("controller/best.npz", "C"),
+           "evaluate": ("evaluation.json", "its test")}  # fmt: skip
 SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
 
 
@@ -42,6 +46,17 @@ def opened(results: str | Path, iteration: int = -1, generation: int = -1) -> Ru
     controller = replace(experiment.controller, generation=generation)
     experiment = replace(experiment, results=str(results), iteration=iteration, controller=controller)
     return Run(experiment, "pictures", [experiment.name, "--scale", experiment.scale, "--results", str(results)], reads_only=True)
+
+
+def progress(run: Run) -> tuple[list[str], list[str]]:
+    """How far a run has come: names of the parts that are there, and the verbs that make those that are not, in their order."""
+    there = [name for path, name in MADE_BY.values() if (run.path / path).exists()]
+    return there, [verb for verb, (path, _) in MADE_BY.items() if not (run.path / path).exists()]
+
+
+def launch_script(experiment: str) -> str:
+    """What to type to make a run of an experiment from nothing."""
+    return f"bash launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash"
 
 
 def held_out_frames(run: Run, count: int) -> np.ndarray:

@@ -22,10 +22,8 @@ from WorldModels.experiment.command import one_line
 from WorldModels.experiment.presets import EXPERIMENTS
 from WorldModels.experiment.results import Run
 
-SCRIPTS = {"takecover": "wm_doom"}  # launch scripts that are not named as their experiment
-VERBS = ("record", "train_vision", "encode", "train_memory", "train_controller", "evaluate")
-PARTS = {"episodes": "episodes", "vision.keras": "V", "series": "series", "memory.keras": "M", "controller/best.npz": "C",
-         "evaluation.json": "its test"}  # fmt: skip
+# Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to wait.
+TOUR = ("--record.episodes", "20", "--record.max_frames", "120", "--vision.epochs", "8", "--memory.steps", "60")
 MISTAKES = (FileNotFoundError, ValueError, ImportError)
 
 
@@ -59,7 +57,7 @@ def opened(kind: str = "") -> Run:
 
 
 def tour() -> list[str]:
-    """The flags with which a tour calls every verb: experiment, smoke scale, and a folder, last: RESULTS, or results/EXPERIMENT-tour."""
+    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder: RESULTS, or results/EXPERIMENT-tour."""
     _begin()
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
     with _no_words():  # of TensorFlow, on what it was built for and which devices it looked for
@@ -68,7 +66,7 @@ def tour() -> list[str]:
         keras.ops.zeros(1)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     name = experiment()
-    return [name, "--scale", "smoke", "--results", os.environ.get("RESULTS") or f"results/{name}-tour"]
+    return [name, "--scale", "smoke", *TOUR, "--results", os.environ.get("RESULTS") or f"results/{name}-tour"]
 
 
 def experiment() -> str:
@@ -85,10 +83,9 @@ def experiment() -> str:
 
 def said(run: Run) -> str:
     """One line on a run: its scale, and how far it has come; where something is missing, the command that makes it."""
-    missing = [verb for verb, part in zip(VERBS, PARTS, strict=True) if not (run.path / part).exists()]
-    there = ", ".join(name for part, name in PARTS.items() if (run.path / part).exists()) or "nothing yet"
-    first = f"{run.folder}: {run.experiment.name} at {run.experiment.scale} scale, iteration {run.iteration}. There: {there}."
-    return first + (f" Next: {run.command(missing[0])}" if missing else "")
+    there, missing = gather.progress(run)
+    first = f"{run.folder}: {run.experiment.name} at {run.experiment.scale} scale, iteration {run.iteration}. "
+    return f"{first}There: {', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
 
 
 def other(run: Run, kind: str) -> Run:
@@ -101,7 +98,7 @@ def other(run: Run, kind: str) -> Run:
     for folder in (f"results/{name}", f"results/{name}-smoke"):
         if Path(folder, "config.json").exists() and (found := gather.opened(folder)).experiment.vision.kind == kind:
             return found
-    raise FileNotFoundError(f"results/{name} has no V of the kind {kind}; make one: {_script(name)}")
+    raise FileNotFoundError(f"results/{name} has no V of the kind {kind}; make one: {gather.launch_script(name)}")
 
 
 @contextlib.contextmanager
@@ -140,7 +137,7 @@ def _folder(kind: str) -> str:
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
         flags = f" --vision.kind {kind}" if kind else ""
-        raise FileNotFoundError(f"{folder} has no results yet; make them first: {_script(name)}{flags} --results {folder}")
+        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name)}{flags} --results {folder}")
     usual = f"results/{name}-{kind}" if kind else f"results/{name}"
     if folder or Path(usual, "config.json").exists():
         return folder or usual
@@ -150,10 +147,6 @@ def _folder(kind: str) -> str:
     return f"{usual}-smoke"
 
 
-def _script(name: str) -> str:
-    return f"bash launch_scripts/{SCRIPTS.get(name, name)}.bash"
-
-
 def _make(name: str, folder: str, kind: str) -> None:
     """A run at smoke scale; of another kind of vision no more than V, on the episodes of the experiment's own where there are some."""
     print(f"{folder} is made, at smoke scale: this takes a minute or two, once ...", flush=True)
@@ -161,7 +154,7 @@ def _make(name: str, folder: str, kind: str) -> None:
     if kind:
         flags += ["--vision.kind", kind]
         flags += ["--reuse", f"results/{name}-smoke"] if Path(f"results/{name}-smoke/0/episodes").exists() else []
-    for verb in VERBS[:2] if kind else VERBS:
+    for verb in list(gather.MADE_BY)[:2] if kind else gather.MADE_BY:
         done = subprocess.run([sys.executable, "-m", f"WorldModels.{verb}", *flags], capture_output=True, text=True)
         if done.returncode:
             raise ValueError(f"{verb}: {(done.stderr.strip() or 'it failed').splitlines()[-1]}")

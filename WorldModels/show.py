@@ -182,17 +182,12 @@ def dreamt(run: Run) -> dict:
 
 def settings(run: Run) -> None:
     """Print every setting of a run that differs from the published experiment, noun by noun."""
-    import dataclasses
     import textwrap
 
-    from WorldModels.experiment.presets import preset
+    from WorldModels.provenance import beside_published
 
-    ours, paper = run.experiment, preset(run.experiment.name, "paper")
-    print(f"{ours.name} at {ours.scale} scale, seed {ours.seed}. What differs from the published numbers:")
-    for noun in dataclasses.fields(ours):
-        mine, theirs = getattr(ours, noun.name), getattr(paper, noun.name)
-        if dataclasses.is_dataclass(mine):
-            changed = [f"{field.name} {getattr(mine, field.name)} ({getattr(theirs, field.name)})" for field in dataclasses.fields(mine)
-                       if getattr(mine, field.name) != getattr(theirs, field.name)]  # fmt: skip
-            if changed:
-                print(textwrap.fill(", ".join(changed), 110, initial_indent=f"{noun.name:11} ", subsequent_indent=" " * 12))
+    print(f"{run.experiment.name} at {run.experiment.scale} scale, seed {run.experiment.seed}. What differs from the published numbers:")
+    for noun, rows in itertools.groupby(beside_published(run), key=lambda row: row[0]):
+        changed = [f"{name} {mine} ({theirs})" for _, name, mine, theirs in rows if mine != theirs]
+        if changed:
+            print(textwrap.fill(", ".join(changed), 110, initial_indent=f"{noun:11} ", subsequent_indent=" " * 12))

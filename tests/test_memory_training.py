@@ -38,7 +38,7 @@ def test_equal_seeds_give_equal_weights_and_training_learns(batching, kind):
     weights, before, after = train(batching, **kind, **BOTH)
     again, *_ = train(batching, **kind, **BOTH)
     for a, b in zip(weights, again, strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)  # where threads add in another order, a last bit may differ
     assert after < before
 
 

@@ -66,21 +66,29 @@ def _checked(scores: Sequence[float]) -> np.ndarray:
     return scores
 
 
-def table(rows: Mapping[str, Mapping]) -> str:
-    """Summaries as a table of text, one a line.
+def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Summaries as the cells of a table: the names of its columns, and a row for each, its name first.
 
     Args:
         rows: name to what `summary` gives, with `laps` (share of laps finished, 0..1) where there is one.
     """
-    width = max(map(len, rows))
-    widths = (8, 19, 8, 8, 8, 5, 6)
     columns = COLUMNS if any(s.get("laps") is not None for s in rows.values()) else COLUMNS[:-1]
-    lines = [" ".join([" " * width, *(name.rjust(w) for name, w in zip(columns, widths, strict=False))])]
+    found = []
     for name, s in rows.items():
         laps = f"{100 * s['laps']:.0f}%" if s.get("laps") is not None else ""
-        cells = (f"{s['mean']:.1f}", "[{:.1f}, {:.1f}]".format(*s["interval"]), f"{s['sd']:.1f}", f"{s['median']:.1f}",
-                 f"{s['iqm']:.1f}", str(s["n"]), laps)  # fmt: skip
-        lines.append(" ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(cells[: len(columns)], widths, strict=False))]))
+        numbers = (f"{s['mean']:.1f}", "[{:.1f}, {:.1f}]".format(*s["interval"]), f"{s['sd']:.1f}", f"{s['median']:.1f}",
+                   f"{s['iqm']:.1f}", str(s["n"]), laps)  # fmt: skip
+        found.append((name, *numbers[: len(columns)]))
+    return columns, found
+
+
+def table(rows: Mapping[str, Mapping]) -> str:
+    """Summaries as a table of text, one a line; arguments as of `cells`."""
+    width = max(map(len, rows))
+    widths = (8, 19, 8, 8, 8, 5, 6)
+    columns, found = cells(rows)
+    lines = [" ".join([" " * width, *(name.rjust(w) for name, w in zip(columns, widths, strict=False))])]
+    lines += [" ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(numbers, widths, strict=False))]) for name, *numbers in found]
     return "\n".join(lines)
 
 

@@ -1,0 +1,84 @@
+"""A run on one page: scores, films, what V, M and C learned, every setting -> report.html, one file that holds everything in itself
+
+    python -m WorldModels.report carracing                                   # of results/carracing, into its newest iteration's folder
+    python -m WorldModels.report takecover --results results/doom --to doom.html
+
+The settings are those that lie in the run's folder, which is only read. Of an unfinished run the page shows what there is, and for
+what it lacks the command that makes it. What each section holds is in reported.py.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from WorldModels import gather
+from WorldModels.experiment.command import one_line, run_verb
+from WorldModels.experiment.fields import free
+from WorldModels.experiment.files import atomic
+from WorldModels.experiment.results import Run
+from WorldModels.experiment.settings import Experiment
+
+MISTAKES = (FileNotFoundError, ValueError, ImportError)  # what a part may say that the run has not come to yet
+
+
+@dataclass(frozen=True)
+class ReportSettings(Experiment):
+    """An experiment, and where its report goes."""
+
+    to: str = free("")  # the file; report.html in the iteration's folder where none is named
+
+
+def report(run: Run) -> None:
+    """Have report.html of a run, or the file --to.
+
+    Raises:
+        FileNotFoundError: there is no run; the message has the command that makes one.
+        ValueError: the folder is another experiment's, or V sees vectors.
+    """
+    from WorldModels.page import Part, Section, page
+    from WorldModels.reported import SECTIONS
+
+    stored = _opened(run)
+    sections, said = [], {}
+    for title, (words, makers) in SECTIONS.items():
+        print(f"report: {title} ...", flush=True)
+        parts, missing = [], {}
+        for make in makers:
+            try:
+                parts += [part for part in [make(stored)] if part]
+            except MISTAKES as error:
+                missing[one_line(error)] = None
+        said.update(missing)
+        sections.append(Section(title, words, [*parts, *(Part("missing", f"Left out: {line}") for line in missing)]))
+    path = Path(run.experiment.to or stored.path / "report.html")
+    with atomic(path) as temporary:
+        temporary.write_text(page(*_head(stored), sections))
+    for line in said:
+        print(f"report: left out: {line}", flush=True)
+    print(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB.", flush=True)
+
+
+def _opened(run: Run) -> Run:
+    name, folder = run.experiment.name, run.folder
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name)} --results {folder}")
+    stored = gather.opened(folder, run.experiment.iteration, run.experiment.controller.generation)
+    if stored.experiment.name != name:
+        raise ValueError(f"{folder}: expected a run of {name}, received one of {stored.experiment.name}; name its folder with --results.")
+    return stored
+
+
+def _head(run: Run) -> tuple[str, list[str]]:
+    """The page's title and the lines under it."""
+    ours, (there, missing) = run.experiment, gather.progress(run)
+    kinds = f"V: {ours.vision.kind}, M: {ours.memory.kind}, C: {ours.controller.optimizer} in the {ours.controller.world} world"
+    line = f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. {kinds}."
+    there = f"In {run.path}: {', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
+    return f"World model of {ours.name}", [line, there]
+
+
+def main(argv: list[str] | None = None) -> None:
+    run_verb("report", report, argv, __doc__, settings=ReportSettings, reads_only=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""The report of a run: one file with everything in it, which a browser opens; of a half-finished run as much as there is."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import imageio.v3 as iio
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from WorldModels.reported import SECTIONS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# What a page tells of itself once it is loaded: pictures without pixels, films that cannot be shown, the width that it needs.
+ASKED = """<pre id="told"></pre><script>onload = () => setTimeout(() => { told.textContent = JSON.stringify({
+  pictures: [...document.images].map(i => i.naturalWidth), films: [...document.querySelectorAll("video")].map(v => v.videoWidth),
+  width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight}) }, 3000)</script></body>"""
+
+
+class Page(HTMLParser):
+    """The addresses, the words and the elements of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.addresses, self.elements, self.words = [], [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "data", "poster", "srcset", "action")]
+
+    def handle_data(self, data):
+        self.words += data
+
+    def held(self, kind: str) -> list[bytes]:
+        start = f"data:{kind};base64,"
+        return [base64.b64decode(address.removeprefix(start)) for address in self.addresses if address.startswith(start)]
+
+
+def read(path) -> Page:
+    return Page(path.read_text())
+
+
+def run_report(*arguments):
+    command = [sys.executable, "-m", "WorldModels.report", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def reported(run, to, experiment="carracing"):
+    done = run_report(experiment, "--scale", "smoke", "--results", run, "--to", to)
+    assert done.returncode == 0, done.stderr
+    return read(to), done.stdout
+
+
+@pytest.fixture(scope="module")
+def report(smoke_run, tmp_path_factory):
+    """The report of a finished smoke-scale run, the words that the verb printed, and its file."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    return *reported(smoke_run, path), path
+
+
+def part_of(run, folder, *without):
+    """A copy of a run that lacks some parts."""
+    shutil.copytree(run, folder, copy_function=os.link)
+    for name in without:
+        path = folder / "0" / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return folder
+
+
+@pytest.mark.slow
+def test_everything_is_in_the_file_and_can_be_read(report):
+    page, printed, path = report
+    assert all(address.startswith(("data:", "#")) for address in page.addresses) and "script" not in page.elements
+    assert all(title in page.words for title in SECTIONS) and "left out" not in printed.lower() + page.words.lower()
+    pictures = [Image.open(io.BytesIO(data)) for data in page.held("image/png")]
+    assert len(pictures) == page.elements.count("img") >= 15 and all(min(picture.size) > 100 for picture in pictures)
+    films = page.held("video/mp4")
+    assert len(films) == page.elements.count("video") == 2 and all(len(iio.imread(film, extension=".mp4")) > 20 for film in films)
+    assert str(path) in printed
+
+
+@pytest.mark.slow
+def test_it_has_the_scores_and_the_settings_of_the_run(report, smoke_run):
+    page, *_ = report
+    scores = json.loads((smoke_run / "0/evaluation.json").read_text())["scores"]
+    assert all(f"{found['mean']:.1f}" in page.words and str(found["n"]) in page.words for found in scores.values())
+    stored = json.loads((smoke_run / "config.json").read_text())
+    assert stored["versions"]["keras"] in page.words and "vision.latent_size" in page.words
+    assert f"record.episodes{stored['record']['episodes']}10000" in page.words.replace("\n", "")  # ours beside the published
+
+
+@pytest.mark.slow
+def test_a_driver_that_learned_in_a_dream_has_the_dream_reported(doom_run, tmp_path):
+    page, printed = reported(doom_run, tmp_path / "doom.html", "takecover")
+    left_out = [line for line in printed.splitlines() if "left out" in line]
+    assert all("temperatures.json is missing; make it first: python -m WorldModels.temperatures takecover" in line for line in left_out)
+    assert "Returns in the dream" in page.words and len(page.held("video/mp4")) == 3
+
+
+@pytest.mark.slow
+def test_a_half_finished_run_is_reported_as_far_as_it_goes(smoke_run, tmp_path):
+    part = part_of(smoke_run, tmp_path / "part", "memory.keras", "memory.csv", "perception.onnx", "imagination.onnx", "controller",
+                   "evaluation.json", "real.mp4", "reconstructed.mp4")  # fmt: skip
+    (part / "log.txt").unlink()
+    (part / "log.txt").write_text("a <b>bold</b> word\n")
+    page, printed = reported(part, tmp_path / "part.html")
+    assert f"Next: python -m WorldModels.train_memory carracing --scale smoke --results {part}" in page.words
+    for verb in ("train_memory", "train_controller", "evaluate"):
+        assert re.search(rf"Left out: \S+ is missing; make it first: python -m WorldModels\.{verb} carracing", page.words), verb
+    assert len(page.held("image/png")) >= 5 and "report: left out" in printed
+    assert "a <b>bold</b> word" in page.words and "b" not in page.elements  # words are words
+
+
+@pytest.mark.parametrize("experiment, script", [("carracing", "carracing"), ("takecover", "wm_doom")])
+def test_without_results_one_line_names_the_command(experiment, script, tmp_path):
+    done = run_report(experiment, "--results", tmp_path / "none")
+    assert done.returncode == 2 and not list(tmp_path.iterdir())
+    assert done.stderr.splitlines() == [f"error: {tmp_path / 'none'} has no results yet; make them first: bash "
+                                        f"launch_scripts/{script}.bash --results {tmp_path / 'none'}"]  # fmt: skip
+
+
+def test_the_folder_of_another_experiment_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"name": "carracing", "scale": "smoke"}))
+    done = run_report("takecover", "--results", tmp_path)
+    assert done.returncode == 2 and "expected a run of takecover, received one of carracing" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here, so the report is not opened in one: apt-get install chromium")
+def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
+    path = tmp_path / "asked.html"  # a copy that may run one script, and has one that asks
+    text = report[2].read_text().replace("style-src", "script-src 'unsafe-inline'; style-src").replace("</body>", ASKED)
+    path.write_text(text)
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/user",
+             "--window-size=1120,800", "--enable-logging=stderr", "--virtual-time-budget=10000"]  # fmt: skip
+    done = subprocess.run([CHROMIUM, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=180)
+    told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout)[1])
+    page = report[0]
+    assert len(told["pictures"]) == page.elements.count("img") and all(told["pictures"])
+    assert len(told["films"]) == 2 and all(told["films"])
+    assert told["width"] <= 1120 and told["height"] > 3000 and "Refused to load" not in done.stderr
+    shot = tmp_path / "shot.png"
+    subprocess.run([CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()], capture_output=True, check=True, timeout=180)
+    assert len(Image.open(shot).convert("RGB").getcolors(1_000_000)) > 200
