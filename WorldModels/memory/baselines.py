@@ -9,8 +9,9 @@ import keras
 import numpy as np
 from keras import ops
 
-# Of the fit of a head without inputs: Adam steps, latents in each, and the rate, which falls to 0 as a cosine.
-FIT_STEPS, FIT_BATCH, FIT_RATE = 400, 512, 0.03
+# Of the fit of a head without inputs: Adam steps, fewer where there are few latents, latents in each, and the rate, which falls to 0 as
+# a cosine.
+FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 FIT_LATENTS = 20_000  # drawn from the series, at most
 
 
@@ -83,8 +84,9 @@ class Unconditional(keras.Model):
         mean, log_var = (np.concatenate([getattr(s, name)[1:] for s in series]) for name in ("mean", "log_var"))
         chosen = draw.permutation(len(mean))[:FIT_LATENTS]
         z = mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal((len(chosen), mean.shape[1]), np.float32)
-        batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(FIT_STEPS)]
-        self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, FIT_STEPS)))
+        steps = max(FEWEST_STEPS, FIT_STEPS * len(z) // FIT_LATENTS)
+        batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
+        self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Gradients do not exist")  # of all that is not the head
             self.fit(np.concatenate(batches), batch_size=FIT_BATCH, shuffle=False, verbose=0)
