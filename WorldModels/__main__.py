@@ -13,6 +13,7 @@ VERBS = {
     "play": "drive yourself: in the real game, as V sees it, or in the dream",
     "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
     "compare": "kinds of memory, vision or evolution beside one another, each in a folder of its own",
+    "report": "a run on one page -> report.html, with its scores, films, curves and settings in it",
     "pictures": "a run's pictures for a README -> imgs/: real, reconstructed and imagined, a drive, a dream, the curve",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels import gather
+from WorldModels import gather, show
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import read_json, read_rows
@@ -23,7 +23,7 @@ GIF_BYTES = 1_900_000
 SECONDS = 12  # of a GIF
 LEAD = 1.0  # seconds of a drive before its GIF begins: CarRacing's camera comes down from far away
 STRIP_SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6)  # moments of the strip
-STRIP_START = 0.25  # share of a drive before the strip begins
+STRIP_START = 0.25  # share of a game before the strip begins
 STRIP_TEMPERATURE = 0.5
 FPS = {"CarRacing-v3": 50, "TakeCover": 35}  # frames a second of the games
 
@@ -57,12 +57,16 @@ def pictures(run: Run) -> None:
 
 
 def strip(run: Run, path: Path) -> None:
-    """Moments of a drive, what V makes of them, and what M imagines from the first of them on."""
+    """Moments of a game, what V makes of them, and what M imagines from the first of them on.
+
+    The driver's own game where it has learned in M's dream, else a recorded one, of the kind that M knows.
+    """
     from WorldModels.figures.filmstrips import imagined_strip
     from WorldModels.figures.style import save
     from WorldModels.gather_dreams import imagined
 
-    episode, fps = gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED)), _fps(run)
+    real_world, fps = run.experiment.controller.world == "real", _fps(run)
+    episode = show.recorded(run) if real_world else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
     steps = [round(second * fps) for second in STRIP_SECONDS]
     start = min(round(STRIP_START * len(episode)), max(0, len(episode) - steps[-1]))
     real = episode.observations[start : start + steps[-1] + 1]

@@ -240,4 +240,5 @@ def _picture(figure, said: str, wide: bool = False) -> Part:
 
 
 def _film(run: Run, name: str, said: str) -> Part:
+    _test(run)  # where there was no test at all, that is what is missing
     return Part("film", run.need(name, "evaluate").read_bytes(), said)
