@@ -4,9 +4,10 @@
     python -m WorldModels.report takecover --results results/doom --to doom.html
 
 The settings are those that lie in the run's folder, which is only read. Of an unfinished run the page shows what there is, and for
-what it lacks the command that makes it. What each section holds is in reported.py.
+what it lacks the command that makes it. Each part of the page is a function in reporting/.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,27 @@ from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import Experiment
+from WorldModels.reporting import control, memory, provenance, results, vision
+from WorldModels.reporting.page import Part, Section, page
 
 MISTAKES = (FileNotFoundError, ValueError, ImportError)  # what a part may say that the run has not come to yet
+
+# Title -> what is said under it, and the functions that make its parts out of a run. A function gives None where its part does not
+# belong to such a run, and raises what names the command where the run has not come to it.
+SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
+    "Results": ("How well the driver does in games that neither trained nor chose it, and what that looks like.",
+                (results.scores, results.histogram, results.learned_in_a_dream, results.real_film, results.rebuilt_film,
+                 results.dream_film)),
+    "See: V": ("V squeezes a frame into a few numbers, z, and makes a frame of them again.",
+               (vision.reconstructions, vision.samples, vision.latents, vision.traversal, vision.learning, vision.losses)),
+    "Remember and imagine: M": ("M reads z and actions, foresees the next z, and can go on without the game.",
+                                (memory.imagined, memory.temperatures, memory.dreamt_twice, memory.foreseen, memory.learning,
+                                 memory.horizon, memory.tempered)),
+    "Act: C": ("C turns z and what M remembers into actions. It is bred, not trained.",
+               (control.weights, control.search, *map(control.learning, ("generation", "frames", "hours")))),
+    "Made with": ("Enough to make it again: the same settings and seed give the same run.",
+                  (provenance.settings, provenance.versions, provenance.log)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,9 +54,6 @@ def report(run: Run) -> None:
         FileNotFoundError: there is no run; the message has the command that makes one.
         ValueError: the folder is another experiment's, or V sees vectors.
     """
-    from WorldModels.page import Part, Section, page
-    from WorldModels.reported import SECTIONS
-
     stored = _opened(run)
     sections, said = [], {}
     for title, (words, makers) in SECTIONS.items():

@@ -184,7 +184,7 @@ def settings(run: Run) -> None:
     """Print every setting of a run that differs from the published experiment, noun by noun."""
     import textwrap
 
-    from WorldModels.provenance import beside_published
+    from WorldModels.reporting.provenance import beside_published
 
     print(f"{run.experiment.name} at {run.experiment.scale} scale, seed {run.experiment.seed}. What differs from the published numbers:")
     for noun, rows in itertools.groupby(beside_published(run), key=lambda row: row[0]):

@@ -24,6 +24,7 @@ RULES = {
     "figures": ({"numpy", "matplotlib", "imageio", "av", "PIL"}, BOTTOM | {"figures", "episodes"}),
     "export": ({"keras", "tensorflow", "onnx", "onnxruntime", "tf2onnx", "numpy"}, BOTTOM | {"export"}),
 }
+VERBS_PARTS = {"evaluation", "comparison", "reporting"}  # folders of single verbs: under the same rule as the top
 HEAVY = {"models", "training"}  # of those at the top: they know Keras
 
 
@@ -50,7 +51,7 @@ def place(path: Path) -> str:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_a_module_imports_only_what_lies_below_it(path):
-    if place(path) in ("top", "evaluation", "comparison"):
+    if place(path) in ("top", *VERBS_PARTS):
         return
     outside, below = RULES[place(path)]
     for module, line, _ in imports(path):
@@ -62,12 +63,12 @@ def test_a_module_imports_only_what_lies_below_it(path):
             assert root in outside | STANDARD, f"{where}, which {place(path)} may not know"
 
 
-@pytest.mark.parametrize("path", sorted(path for folder in (".", "evaluation", "comparison") for path in PACKAGE.glob(f"{folder}/*.py")),
+@pytest.mark.parametrize("path", sorted(path for folder in (".", *VERBS_PARTS) for path in PACKAGE.glob(f"{folder}/*.py")),
                          ids=lambda p: p.name)  # fmt: skip
 def test_a_verb_imports_nothing_heavy_at_module_level(path):
     if path.stem in HEAVY | {"interfaces"}:
         return
-    light_of_ours = BOTTOM | {"evaluation", "comparison"} | {path.stem for path in PACKAGE.glob("*.py")} - HEAVY
+    light_of_ours = BOTTOM | VERBS_PARTS | {path.stem for path in PACKAGE.glob("*.py")} - HEAVY
     for module, line, at_module_level in imports(path):
         root, *rest = module.split(".")
         light = root in STANDARD | {"numpy", "gymnasium"} or (root == "WorldModels" and (not rest or rest[0] in light_of_ours))

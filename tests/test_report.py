@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from WorldModels.reported import SECTIONS
+from WorldModels.report import SECTIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # What a page tells of itself once it is loaded: pictures without pixels, films that cannot be shown, the width that it needs.

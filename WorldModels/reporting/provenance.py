@@ -6,7 +6,7 @@ from typing import Any
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.results import Run
-from WorldModels.page import Part
+from WorldModels.reporting.page import Part
 
 LOG_LINES = 400
 

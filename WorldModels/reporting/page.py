@@ -1,12 +1,15 @@
-"""A page that holds its pictures and films in itself: one file of HTML, to be opened, mailed or kept. Knows bytes and words, no results.
+"""A page that holds its pictures and films in itself: one file of HTML, to be opened, mailed or kept.
 
-The page asks for nothing from anywhere else, runs no script, and can be printed.
+It asks for nothing from anywhere else, runs no script, and can be printed. Knows words, figures and bytes, no run.
 """
 
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from WorldModels import show
 
 TEMPLATE = "page.html"
 
@@ -40,6 +43,11 @@ class Part:
         """The bytes as an address of their own (RFC 2397)."""
         kind = {"picture": "image/png", "film": "video/mp4"}[self.kind]
         return f"data:{kind};base64,{base64.b64encode(self.holds).decode()}"
+
+
+def picture(figure: Any, said: str, wide: bool = False) -> Part:
+    """A figure, or a picture (H, W, 3) uint8, as a part of a page; said and wide as of Part."""
+    return Part("picture", show.png(figure), said, wide=wide)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""Of a run's report: what V has learned. Knows which file lies where, not how anything is drawn."""
+
+import numpy as np
+
+from WorldModels import gather
+from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.results import Run
+from WorldModels.reporting.page import Part, picture
+
+FRAMES = 500  # of which latents are counted
+SWEPT = 6  # numbers of z
+
+
+def reconstructions(run: Run) -> Part:
+    """Frames that V was not trained on, over what V makes of them."""
+    from WorldModels.figures.reconstructions import reconstruction_grid
+
+    frames = gather.held_out_frames(run, 16)
+    return picture(reconstruction_grid(frames, gather.rebuilt(run, frames)), "Frames that V was not trained on, and what V makes of them.",
+                   wide=True)  # fmt: skip
+
+
+def samples(run: Run) -> Part:
+    """What V decodes from a standard normal."""
+    from WorldModels.figures.reconstructions import prior_samples
+
+    return picture(prior_samples(gather.prior(run, 16)), "What V draws when z is chance.")
+
+
+def latents(run: Run) -> Part:
+    """Mean, spread and KL divergence of each number of z."""
+    from WorldModels.figures.latents import latent_statistics
+
+    return picture(latent_statistics(*gather.posterior(run, gather.held_out_frames(run, FRAMES))), "How much each number of z is used.")
+
+
+def traversal(run: Run) -> Part:
+    """The numbers of z with the highest KL divergence, each swept."""
+    from WorldModels.figures.latents import latent_summary
+    from WorldModels.figures.reconstructions import latent_traversal
+
+    frames = gather.held_out_frames(run, FRAMES)
+    kl = latent_summary(*gather.posterior(run, frames))["kl"]
+    most = np.argsort(-kl, kind="stable")[:SWEPT]
+    swept = gather.traversal(run, frames[len(frames) // 2], most)
+    return picture(latent_traversal(swept, gather.SWEEP, most), "One number of a frame's z changed at a time: those that say most.")
+
+
+def learning(run: Run) -> Part:
+    """V's loss by epoch."""
+    from WorldModels.figures.curves import vision_curves
+
+    return picture(vision_curves(read_rows(run.need("vision.csv", "train_vision"))), "V's training, epoch by epoch.")
+
+
+def losses(run: Run) -> Part | None:
+    """Every loss of a VAE-GAN; None for another kind."""
+    from WorldModels.figures.losses import loss_curves
+
+    rows = read_rows(run.need("vision.csv", "train_vision"))
+    if run.experiment.vision.kind != "vae_gan":
+        return None
+    often = read_rows(run.path / "vision" / "losses.csv")
+    return picture(loss_curves(often, rows), "Every number of the contest in V's training.", wide=True)
