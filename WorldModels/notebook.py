@@ -23,7 +23,7 @@ from WorldModels.experiment.presets import EXPERIMENTS
 from WorldModels.experiment.results import Run
 
 # Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to wait.
-TOUR = ("--record.episodes", "20", "--record.max_frames", "120", "--record.random_start", "--vision.epochs", "7", "--memory.steps", "60")
+TOUR = ("--record.episodes", "16", "--record.max_frames", "120", "--record.random_start", "--vision.epochs", "7", "--memory.steps", "50")
 MISTAKES = (FileNotFoundError, ValueError, ImportError)
 
 

@@ -20,7 +20,7 @@ from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison
 from WorldModels.figures.curves import save
 
-COMPARED = [kind.name for kind in parsed("", "memory")]
+COMPARED = ["mdn_rnn", "transformer:joint", "trade:seed"]
 VOLATILE = {"log.txt", ".lock", "config.json"}
 
 
@@ -139,7 +139,7 @@ def test_frames_stand_over_what_each_vision_makes_of_them():
 
 @pytest.fixture(scope="module")
 def compared(beside):
-    done = run_verb_process("compare", beside)
+    done = run_verb_process("compare", beside, "--kinds", ",".join(COMPARED))
     assert done.returncode == 0, done.stdout + done.stderr
     return beside, done.stdout
 
@@ -194,7 +194,7 @@ def test_each_kind_is_a_world_to_dream_in(compared, kind):
 def test_a_second_time_nothing_is_made_again(compared):
     folder, _ = compared
     before = {path: path.stat().st_mtime_ns for path in folder.parent.rglob("*") if path.is_file() and path.name not in VOLATILE}
-    done = run_verb_process("compare", folder)
+    done = run_verb_process("compare", folder, "--kinds", ",".join(COMPARED))
     assert done.returncode == 0, done.stderr
     assert not [path for path, time in before.items() if path.stat().st_mtime_ns != time]
     assert {path for path in folder.parent.rglob("*") if path.is_file() and path.name not in VOLATILE} == set(before)
@@ -203,15 +203,15 @@ def test_a_second_time_nothing_is_made_again(compared):
 @pytest.mark.slow
 def test_a_kind_that_fails_hides_no_other(compared):
     folder, _ = compared
-    broken = folder.with_name("run-mdn_rnn-joint") / "0/memory.csv"
+    broken = folder.with_name("run-transformer-joint") / "0/memory.csv"
     kept = broken.read_bytes()
     broken.unlink()
     broken.mkdir()
     try:
-        done = run_verb_process("compare", folder, "--kinds", "mdn_rnn:joint,mdn_rnn")
-        assert done.returncode == 2 and "mdn_rnn:joint failed: " in done.stderr and "Traceback" not in done.stderr
+        done = run_verb_process("compare", folder, "--kinds", "transformer:joint,mdn_rnn")
+        assert done.returncode == 2 and "transformer:joint failed: " in done.stderr and "Traceback" not in done.stderr
         text = (folder / "compare/memory.md").read_text()
-        assert "**mdn_rnn:joint** failed: " in text and re.search(r"^\| mdn_rnn +\| +[\d,]+ \|", text, re.M)
+        assert "**transformer:joint** failed: " in text and re.search(r"^\| mdn_rnn +\| +[\d,]+ \|", text, re.M)
     finally:
         broken.rmdir()
         broken.write_bytes(kept)

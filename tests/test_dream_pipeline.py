@@ -84,7 +84,7 @@ def test_temperatures_are_a_table_of_dream_and_real(doom_run, tmp_path):
 def test_carracing_is_driven_by_who_has_dreamt(smoke_run, tmp_path, world):
     run = copied(smoke_run, tmp_path / "run", "controller*")
     flags = ["--controller.world", world]
-    for name in ("train_controller", "evaluate"):
+    for name in ("train_controller", "evaluate")[: 2 if world == "mixed" else 1]:
         done = run_verb_process(name, run, *flags)
         assert done.returncode == 0, done.stdout + done.stderr
     controller, mean, _ = Controller.load(run / "0/controller/mean.npz")
@@ -92,8 +92,7 @@ def test_carracing_is_driven_by_who_has_dreamt(smoke_run, tmp_path, world):
     if world == "mixed":
         dreamt = Controller.load(run / "0/controller/dream/mean.npz")[1]
         assert np.abs(mean - dreamt).max() > 0 and np.corrcoef(mean, dreamt)[0, 1] > 0.2
-    evaluation = json.loads((run / "0/evaluation.json").read_text())
-    assert evaluation["controller"]["latent"] == "sampled"
+        assert json.loads((run / "0/evaluation.json").read_text())["controller"]["latent"] == "sampled"
     again = run_verb_process("train_controller", run)
     assert again.returncode == 2 and "--controller.world" in again.stderr and world in again.stderr
 

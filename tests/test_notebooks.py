@@ -93,7 +93,7 @@ def test_it_shows_a_run_of_carracing(name, smoke_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES[1:4])
+@pytest.mark.parametrize("name", NAMES[:4])
 def test_it_shows_a_run_of_take_cover(name, doom_run, tmp_path, monkeypatch):
     root = clone(tmp_path, doom=doom_run)
     cells = executed(name, root, monkeypatch, EXPERIMENT="takecover", RESULTS="results/doom")

@@ -1,8 +1,5 @@
 """Laws of V: published sizes, one decoder in two forms, and training that depends on the seed alone."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,20 +170,3 @@ def test_the_learning_rate_by_step():
     assert [float(warm(s)) for s in (0, 10, 20, 100)] == pytest.approx([0, 5e-4, 1e-3, 1e-5])
     held = learning_rate(replace(settings, warmup_steps=20), 100)
     assert [float(held(s)) for s in (10, 20, 100)] == pytest.approx([5e-4, 1e-3, 1e-3])
-
-
-def test_v_trains_under_jax():
-    pytest.importorskip("jax")
-    code = """
-import keras, numpy as np
-from WorldModels.vision.vae import VAE
-assert keras.backend.backend() == "jax"
-vision = VAE(latent_size=4, encoder_filters=(4, 4, 8, 8), decoder_filters=(8, 8, 4), decoder_form="depth_to_space")
-vision.compile(keras.optimizers.Adam(1e-3))
-frames = np.full((8, 64, 64, 3), 200, np.uint8)
-losses = vision.fit(frames, batch_size=4, epochs=3, verbose=0).history["loss"]
-assert losses[-1] < losses[0], losses
-"""
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ def test_the_six_verbs_run_on_jax_without_tensorflow(tmp_path):
         (tmp_path / "blocked" / name / "__init__.py").write_text(f"raise ModuleNotFoundError('blocked', name={name!r})\n")
     # The blocked packages come first on the path, in this process' children and in theirs.
     env = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(tmp_path / "blocked")}
-    printed, short = "", ["--env.max-steps", "60", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1"]
+    printed, short = "", ["--env.max-steps", "60", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1", "--workers", "1"]
     for verb in SIX:
         done = run_verb_process(verb, tmp_path / "run", *short, env=env)
         assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
