@@ -8,6 +8,7 @@ What M makes of it all is in gather_dreams.py. Draws nothing and writes nothing;
 where; how a network or an environment works it does not know.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from WorldModels.experiment.files import read_json, read_rows
+from WorldModels.experiment.presets import preset
 from WorldModels.experiment.results import Run, rng
-from WorldModels.experiment.stored import stored_experiment
+from WorldModels.experiment.stored import stored_experiment, typed
 from WorldModels.opened import BATCH, open_decode, open_reconstruction
 
 RENDERER = "exact"  # CarRacing's official picture, drawn faster
@@ -38,14 +41,59 @@ def opened(results: str | Path, iteration: int = -1, generation: int = -1) -> Ru
 
     Raises:
         FileNotFoundError: there is no run in the folder; the message has the command that makes one.
-        ValueError: V sees vectors, which cannot be shown.
+        ValueError: there is no such iteration, or V sees vectors, which cannot be shown.
     """
     experiment = stored_experiment(results)
+    flags = [*typed(experiment), "--results", str(results), *(["--iteration", str(iteration)] if iteration >= 0 else [])]
+    there = sorted(int(path.name) for path in Path(results).iterdir() if path.name.isdigit())
+    if iteration >= 0 and iteration not in there:
+        raise ValueError(f"--iteration: expected one of {', '.join(map(str, there)) or 'none yet'}, received {iteration}.")
     if experiment.env.observation == "vector":
         raise ValueError(f"{results}: expected a run whose V sees pictures, received one of vectors; --env.observation frame has pictures.")
     controller = replace(experiment.controller, generation=generation)
     experiment = replace(experiment, results=str(results), iteration=iteration, controller=controller)
-    return Run(experiment, "pictures", [experiment.name, "--scale", experiment.scale, "--results", str(results)], reads_only=True)
+    return Run(experiment, "pictures", flags, reads_only=True)
+
+
+def opened_as(run: Run) -> Run:
+    """The run that a verb was given, opened to be read with the settings that lie in it; --iteration and a driver's generation hold.
+
+    Raises:
+        FileNotFoundError: there is no run; the message has the command that makes one.
+        ValueError: it is another experiment's; or as `opened`.
+    """
+    asked, folder = run.experiment, run.folder
+    if not (folder / "config.json").exists():
+        flags = ([] if asked.scale == "laptop" else ["--scale", asked.scale]) + (["--results", str(folder)] if asked.results else [])
+        raise FileNotFoundError(f"{folder} has no results yet; make them first: {launch_script(asked.name, *flags)}")
+    stored = opened(folder, asked.iteration, asked.controller.generation)
+    if stored.experiment.name != asked.name:
+        raise ValueError(f"{folder}: expected a run of {asked.name}, received one of {stored.experiment.name}; --results names another.")
+    return stored
+
+
+def tested(run: Run) -> dict:
+    """What evaluation.json holds.
+
+    Raises:
+        FileNotFoundError: there was no test yet; the message has the command that makes it.
+        ValueError: the file is damaged.
+    """
+    path = run.need("evaluation.json", "evaluate")
+    found = read_json(path)
+    if not isinstance(found, dict) or not {"scores", "baselines", "filmed"} <= set(found):
+        raise ValueError(f"{path}: expected the scores of a test, received none; remove it, and make it again: {run.command('evaluate')}")
+    return found
+
+
+def generations(run: Run, dream: bool = False) -> list[dict[str, str]]:
+    """The rows of generations.csv; those of the dream where the game came after it and `dream` asks for them.
+
+    Raises:
+        FileNotFoundError: there are none; the message has the command that makes them.
+    """
+    path = run.need("controller/generations.csv", "train_controller")
+    return (read_rows(run.path / "controller" / "dream" / "generations.csv") if dream else []) or read_rows(path)
 
 
 def progress(run: Run) -> tuple[list[str], list[str]]:
@@ -54,9 +102,14 @@ def progress(run: Run) -> tuple[list[str], list[str]]:
     return there, [verb for verb, (path, _) in MADE_BY.items() if not (run.path / path).exists()]
 
 
-def launch_script(experiment: str) -> str:
+def launch_script(experiment: str, *flags: str) -> str:
     """What to type to make a run of an experiment from nothing."""
-    return f"bash launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash"
+    return shlex.join(["bash", f"launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash", *flags])
+
+
+def game(run: Run) -> str:
+    """The experiment's name, whose published results a run can be held against; none for another environment than the experiment's."""
+    return run.experiment.name if run.experiment.env.id == preset(run.experiment.name, "paper").env.id else ""
 
 
 def held_out_frames(run: Run, count: int) -> np.ndarray:

@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from WorldModels import gather
-from WorldModels.experiment.command import one_line
+from WorldModels.experiment.command import one_line, parse
 from WorldModels.experiment.presets import EXPERIMENTS
 from WorldModels.experiment.results import Run
+from WorldModels.experiment.stored import stored_experiment, typed
 
 # Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to wait.
-TOUR = ("--record.episodes", "16", "--record.max_frames", "120", "--record.random_start", "--vision.epochs", "7", "--memory.steps", "50")
-MISTAKES = (FileNotFoundError, ValueError, ImportError)
+TOUR = ("--record.episodes", "16", "--record.max_frames", "120", "--vision.epochs", "7", "--memory.steps", "50")
+MISTAKES = (OSError, ValueError, ImportError)
 
 
 class Mistake(Exception):
@@ -57,7 +58,11 @@ def opened(kind: str = "") -> Run:
 
 
 def tour() -> list[str]:
-    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder: RESULTS, or results/EXPERIMENT-tour."""
+    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder: RESULTS, or results/EXPERIMENT-tour.
+
+    Raises:
+        Mistake: the folder has another run in it.
+    """
     _begin()
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
     with _no_words():  # of TensorFlow, on what it was built for and which devices it looked for
@@ -66,7 +71,14 @@ def tour() -> list[str]:
         keras.ops.zeros(1)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     name = experiment()
-    return [name, "--scale", "smoke", *TOUR, "--results", os.environ.get("RESULTS") or f"results/{name}-tour"]
+    folder = os.environ.get("RESULTS") or f"results/{name}-tour"
+    flags = [name, "--scale", "smoke", *TOUR]
+    try:
+        if Path(folder, "config.json").exists() and typed(stored_experiment(folder)) != typed(parse("record", flags)):
+            raise ValueError(f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; name a new one.")
+    except MISTAKES as error:
+        raise Mistake(one_line(error)) from None
+    return [*flags, "--results", folder]
 
 
 def experiment() -> str:
@@ -110,13 +122,15 @@ def so_far() -> Iterator[None]:
         print(f"left out: it needs `{error.name}`, which was left out above.")
     except MISTAKES as error:
         print(f"left out: {one_line(error)}")
+    except LookupError as error:
+        print(f"left out: a file of the run is not as it should be ({type(error).__name__}: {error}).")
 
 
 def _begin() -> None:
     """Go from notebooks/, where a notebook begins, to the folder above, where results/ lies; keep libraries from chatting."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    if Path.cwd().name == "notebooks":
+    if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
         os.chdir("..")
 
 
@@ -136,13 +150,12 @@ def _no_words() -> Iterator[None]:
 def _folder(kind: str) -> str:
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
-        flags = f" --vision.kind {kind}" if kind else ""
-        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name)}{flags} --results {folder}")
+        flags = [*(["--vision.kind", kind] if kind else []), "--results", folder]
+        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name, *flags)}")
     usual = f"results/{name}-{kind}" if kind else f"results/{name}"
     if folder or Path(usual, "config.json").exists():
         return folder or usual
-    last = "vision.keras" if kind else "evaluation.json"
-    if not list(Path(f"{usual}-smoke").glob(f"*/{last}")):
+    if not Path(f"{usual}-smoke", "config.json").exists():
         _make(name, f"{usual}-smoke", kind)
     return f"{usual}-smoke"
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from WorldModels import gather, show
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
-from WorldModels.experiment.files import read_json, read_rows
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.settings import Experiment
 
@@ -42,14 +42,14 @@ def pictures(run: Run) -> None:
         FileNotFoundError: the run has the parts for none of them.
         ValueError: V sees vectors.
     """
-    folder, stored = Path(run.experiment.to), gather.opened(run.folder, run.iteration, run.experiment.controller.generation)
+    folder, stored = Path(run.experiment.to), gather.opened_as(run)
     missing = {}
     for name, make in PICTURES.items():
         path = folder / f"{stored.experiment.name}_{name}"
         try:
             make(stored, path)
             print(f"pictures: {path}, {path.stat().st_size / 1000:.0f} kB.", flush=True)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
             missing[path] = one_line(error)
             print(f"pictures: {path} is left out: {missing[path]}", flush=True)
     if len(missing) == len(PICTURES):
@@ -111,12 +111,11 @@ def curve(run: Run, path: Path) -> None:
     from WorldModels.figures.style import save
 
     solved, report = SOLVED.get(run.experiment.env.id), read_json(run.path / "evaluation.json") or {}
-    rows = read_rows(run.need("controller/generations.csv", "train_controller"))
+    rows, dream = gather.generations(run), run.experiment.controller.world == "dream"
     if report.get("curve"):
         level = next(iter(next(iter(report["baselines"].values())).values()))["mean"]
-        rows = read_rows(run.path / "controller" / "dream" / "generations.csv") or rows
-        return save(dream_curve(rows, report["curve"], level, solved), path)
-    save(learning_curve({run.experiment.scale + " scale": rows}, "frames", solved=solved), path)
+        return save(dream_curve(gather.generations(run, dream=True), report["curve"], level, solved), path)
+    save(learning_curve({run.experiment.scale + " scale": rows}, "frames", solved=None if dream else solved, dreamt=dream), path)
 
 
 PICTURES: dict[str, Callable[[Run, Path], None]] = {"strip.png": strip, "drive.gif": drive, "dream.gif": dream, "curve.png": curve}

@@ -20,7 +20,7 @@ from WorldModels.experiment.settings import Experiment
 from WorldModels.reporting import control, memory, provenance, results, vision
 from WorldModels.reporting.page import Part, Section, page
 
-MISTAKES = (FileNotFoundError, ValueError, ImportError)  # what a part may say that the run has not come to yet
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)  # what a part may say of a file that is not as it should be
 
 # Title -> what is said under it, and the functions that make its parts out of a run. A function gives None where its part does not
 # belong to such a run, and raises what names the command where the run has not come to it.
@@ -52,9 +52,9 @@ def report(run: Run) -> None:
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: the folder is another experiment's, or V sees vectors.
+        ValueError: the folder is another experiment's, V sees vectors, or --to is a folder.
     """
-    stored = _opened(run)
+    stored, to = gather.opened_as(run), _place(run)
     sections, said = [], {}
     for title, (words, makers) in SECTIONS.items():
         print(f"report: {title} ...", flush=True)
@@ -62,11 +62,13 @@ def report(run: Run) -> None:
         for make in makers:
             try:
                 parts += [part for part in [make(stored)] if part]
-            except MISTAKES as error:
+            except (FileNotFoundError, ImportError) as error:
                 missing[one_line(error)] = None
+            except DAMAGED as error:
+                missing[f"{make.__name__.replace('_', ' ')}: {_damage(error)}"] = None
         said.update(missing)
         sections.append(Section(title, words, [*parts, *(Part("missing", f"Left out: {line}") for line in missing)]))
-    path = Path(run.experiment.to or stored.path / "report.html")
+    path = to or stored.path / "report.html"
     with atomic(path) as temporary:
         temporary.write_text(page(*_head(stored), sections))
     for line in said:
@@ -74,14 +76,17 @@ def report(run: Run) -> None:
     print(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB.", flush=True)
 
 
-def _opened(run: Run) -> Run:
-    name, folder = run.experiment.name, run.folder
-    if not (folder / "config.json").exists():
-        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name)} --results {folder}")
-    stored = gather.opened(folder, run.experiment.iteration, run.experiment.controller.generation)
-    if stored.experiment.name != name:
-        raise ValueError(f"{folder}: expected a run of {name}, received one of {stored.experiment.name}; name its folder with --results.")
-    return stored
+def _place(run: Run) -> Path | None:
+    path = Path(run.experiment.to) if run.experiment.to else None
+    if path and path.is_dir():
+        raise ValueError(f"--to: expected a file, received the folder {path}; name one in it: --to {path / 'report.html'}")
+    return path
+
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}."
+    return one_line(error) if isinstance(error, ValueError) else f"a file is not as it should be ({type(error).__name__}: {error})."
 
 
 def _head(run: Run) -> tuple[str, list[str]]:
@@ -90,7 +95,7 @@ def _head(run: Run) -> tuple[str, list[str]]:
     kinds = f"V: {ours.vision.kind}, M: {ours.memory.kind}, C: {ours.controller.optimizer} in the {ours.controller.world} world"
     line = f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. {kinds}."
     there = f"In {run.path}: {', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
-    return f"World model of {ours.name}", [line, there]
+    return f"World model of {gather.game(run) or ours.env.id}", [line, there]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -20,7 +20,7 @@ from WorldModels.experiment.results import Run
 
 FILM_BYTES = 180_000  # of a film: a notebook with four of them is still small
 FEWEST = 12  # frames of a film
-COLOURS = 128  # of a picture
+COLOURS = 256  # of a picture
 DPI = 100
 DOZEN = 12  # recorded episodes to choose one from
 ACTIONS = {"CarRacing-v3": ("steer", "gas", "brake"), "TakeCover": ("move",)}  # of the games, by id
@@ -172,9 +172,7 @@ def dreamt(run: Run) -> dict:
         FileNotFoundError: there is no test yet; the message has the command that makes it.
         ValueError: the driver has not learned in a dream.
     """
-    from WorldModels.experiment.files import read_json
-
-    report = read_json(run.need("evaluation.json", "evaluate"))
+    report = gather.tested(run)
     if not report.get("curve"):
         raise ValueError(f"the driver of {run.folder} has not learned in a dream (--controller.world dream).")
     return report

@@ -152,6 +152,12 @@ def test_films_in_files_hold_every_frame(tmp_path):
     assert iio.imread(tmp_path / "film.gif").shape == large.shape
 
 
+def test_temperatures_stand_in_their_order():
+    rows = [{"temperature": heat, "dream": SCORE, "real": SCORE} for heat in (1.3, 0.5, 1.0)]
+    axes = function_of("temperatures:temperature_figure")(rows).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "1.3"]
+
+
 def test_a_table_has_a_line_of_numbers_for_each_driver():
     lines = function_of("scores:table")({"C": SCORE, "random": SCORE | {"mean": -7.25}}).splitlines()
     assert len(lines) == 3 and "123.4" in lines[1] and "-7.2" in lines[2]

@@ -120,3 +120,16 @@ def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.seed = 1
     assert plain(settings)["vision"]["encoder_filters"] == [32, 64, 128, 256]
+
+
+@pytest.mark.parametrize("flags", [
+    ["carracing"],
+    ["takecover", "--scale", "smoke", "--seed", "3", "--memory.no-terminated-head"],
+    ["carracing", "--vision.kind", "vae_gan", "--vision.encoder-filters", "8", "16", "16", "32", "--env.frame-size", "96"],
+    ["carracing", "--scale", "paper", "--memory.kind", "trade", "--memory.trade", "paper", "--controller.features", "z"],
+])  # fmt: skip
+def test_what_is_typed_for_settings_gives_them_again(flags):
+    from WorldModels.experiment.stored import typed
+
+    settings = parse("record", flags)
+    assert parse("record", typed(settings)) == settings and len(typed(settings)) <= 2 + len(flags)

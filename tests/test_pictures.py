@@ -61,7 +61,7 @@ def test_of_an_unfinished_run_there_are_the_pictures_that_it_has_the_parts_for(s
 
 def test_without_a_run_it_says_what_makes_one(tmp_path):
     done = run_verb_process("pictures", tmp_path / "none", "--to", str(tmp_path / "imgs"))
-    assert done.returncode == 2 and "python -m WorldModels.record carracing" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and "bash launch_scripts/carracing.bash --scale smoke" in done.stderr and done.stderr.count("\n") == 1
     assert not (tmp_path / "imgs").exists() and not (tmp_path / "none").exists()
 
 

@@ -21,7 +21,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 # What a page tells of itself once it is loaded: pictures without pixels, films that cannot be shown, the width that it needs.
 ASKED = """<pre id="told"></pre><script>onload = () => setTimeout(() => { told.textContent = JSON.stringify({
   pictures: [...document.images].map(i => i.naturalWidth), films: [...document.querySelectorAll("video")].map(v => v.videoWidth),
-  width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight}) }, 3000)</script></body>"""
+  table: document.querySelector("table").offsetHeight, width: document.documentElement.scrollWidth,
+  height: document.documentElement.scrollHeight}) }, 3000)</script></body>"""
 
 
 class Page(HTMLParser):
@@ -127,6 +128,51 @@ def test_without_results_one_line_names_the_command(experiment, script, tmp_path
                                         f"launch_scripts/{script}.bash --results {tmp_path / 'none'}"]  # fmt: skip
 
 
+def test_the_command_that_makes_results_has_the_scale(tmp_path):
+    done = run_report("carracing", "--scale", "smoke", "--results", tmp_path / "a run")
+    assert f"bash launch_scripts/carracing.bash --scale smoke --results '{tmp_path / 'a run'}'" in done.stderr
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A run of other settings than its preset's, of which no more than the settings is there."""
+    settings = {"name": "carracing", "scale": "smoke", "seed": 7, "memory": {"reward_head": False},
+                "env": {"id": "LunarLanderContinuous-v3"}}  # fmt: skip
+    (tmp_path / "0").mkdir()
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    return tmp_path
+
+
+def test_what_is_typed_next_has_the_settings_of_the_run(begun):
+    page, _ = reported(begun, begun / "page.html")
+    flags = f"--seed 7 --env.id LunarLanderContinuous-v3 --memory.no-reward-head --results {begun}"
+    assert f"Next: python -m WorldModels.record carracing --scale smoke {flags}" in page.words
+    assert "World model of LunarLanderContinuous-v3" in page.words
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--iteration", "3"], "--iteration: expected one of 0, received 3"),
+    (["--to", "FOLDER"], "--to: expected a file, received the folder"),
+])  # fmt: skip
+def test_a_mistake_is_one_line_and_leaves_the_run_as_it_was(begun, flags, words):
+    before = sorted(begun.rglob("*"))
+    done = run_report("carracing", "--results", begun, *[begun if flag == "FOLDER" else flag for flag in flags])
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+    assert sorted(begun.rglob("*")) == before
+
+
+def test_damaged_files_are_named_and_the_rest_is_shown(begun):
+    (begun / "0/evaluation.json").write_text("{}")
+    (begun / "0/memory.csv").write_text('{"torn": "fi')
+    (begun / "0/vision.csv").write_text("epoch,step,reconstruction,kl\n0,1,2.0,oops\n")
+    page, printed = reported(begun, begun / "page.html")
+    assert "scores: " in page.words and f"{begun}/0/evaluation.json: expected the scores of a test" in page.words
+    assert "learning: could not convert string to float: 'oops'" in page.words and "Traceback" not in printed
+    (begun / "config.json").write_text('{"name": "carracing", "scale": "smoke", "controller": null}')
+    done = run_report("carracing", "--results", begun)
+    assert done.returncode == 2 and "config.json: expected the settings of a run" in done.stderr
+
+
 def test_the_folder_of_another_experiment_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"name": "carracing", "scale": "smoke"}))
     done = run_report("takecover", "--results", tmp_path)
@@ -140,13 +186,14 @@ def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
     text = report[2].read_text().replace("style-src", "script-src 'unsafe-inline'; style-src").replace("</body>", ASKED)
     path.write_text(text)
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/user",
-             "--window-size=1120,800", "--enable-logging=stderr", "--virtual-time-budget=10000"]  # fmt: skip
+             "--window-size=500,800", "--enable-logging=stderr", "--virtual-time-budget=10000"]  # fmt: skip
     done = subprocess.run([CHROMIUM, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=180)
     told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout)[1])
     page = report[0]
     assert len(told["pictures"]) == page.elements.count("img") and all(told["pictures"])
     assert len(told["films"]) == 2 and all(told["films"])
-    assert told["width"] <= 1120 and told["height"] > 3000 and "Refused to load" not in done.stderr
+    assert told["width"] <= 500 and told["height"] > 3000 and "Refused to load" not in done.stderr
+    assert told["table"] < 500, "a table's words are not broken up where the window is narrow"
     shot = tmp_path / "shot.png"
     subprocess.run([CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()], capture_output=True, check=True, timeout=180)
     assert len(Image.open(shot).convert("RGB").getcolors(1_000_000)) > 200

@@ -83,7 +83,7 @@ def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
 def one_line(error: BaseException) -> str:
     """An error's message on one line; for an error of the operating system, the file's name and the system's words."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'file'}: {error.strerror}; expected a place that can be written: name another with --results FOLDER."
+        return f"{error.filename or 'file'}: {error.strerror}; expected what can be read and written: --results FOLDER names another."
     return " ".join(str(error).split())
 
 

@@ -74,9 +74,16 @@ def _jsonable(value: Any) -> Any:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """What `write_json` wrote; None where there is no file."""
+    """What `write_json` wrote; None where there is no file.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     path = Path(path)
-    return json.loads(path.read_text()) if path.exists() else None
+    try:
+        return json.loads(path.read_text()) if path.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it again.") from None
 
 
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
@@ -102,11 +109,18 @@ def _cut_half_row(path: Path) -> None:
 
 
 def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The whole rows of a CSV, as text; none where there is no file."""
+    """The whole rows of a CSV, as text; none where there is no file.
+
+    Raises:
+        ValueError: the file is no text.
+    """
     path = Path(path)
     if not path.exists():
         return []
-    text = path.read_text()
+    try:
+        text = path.read_text()
+    except ValueError as error:
+        raise ValueError(f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it again.") from None
     return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 
 

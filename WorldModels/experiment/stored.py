@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.fields import FREE
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import EXPERIMENTS, SCALES, preset
 from WorldModels.experiment.settings import Experiment
@@ -20,9 +21,38 @@ def stored_experiment(folder: str | Path) -> Experiment:
     stored = read_json(path)
     if stored is None:
         raise FileNotFoundError(f"{path} is missing: expected the folder of a run; make one: python -m WorldModels.record carracing")
+    stored = stored if isinstance(stored, dict) else {}
     if stored.get("name") not in EXPERIMENTS or stored.get("scale") not in SCALES:
         raise ValueError(f"{path}: expected an experiment among {', '.join(EXPERIMENTS)}, received {stored.get('name')!r}.")
-    return _filled(preset(stored["name"], stored["scale"]), stored)
+    try:
+        return _filled(preset(stored["name"], stored["scale"]), stored)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: expected the settings of a run, received a damaged file ({error}); record or train again.") from None
+
+
+def typed(experiment: Experiment) -> list[str]:
+    """What to type after a verb to have these settings: name, scale, and a flag for each that differs from their preset."""
+    memory = experiment.memory
+    option = ":paper" if (memory.kind, memory.trade) == ("trade", "paper") else ""
+    kinds = {"vision": experiment.vision.kind, "memory": memory.kind + option}
+    default, words = preset(experiment.name, experiment.scale, kinds), [experiment.name, "--scale", experiment.scale]
+    for field in dataclasses.fields(experiment):
+        mine, theirs = getattr(experiment, field.name), getattr(default, field.name)
+        if dataclasses.is_dataclass(mine):
+            for each in dataclasses.fields(mine):
+                if each.metadata != FREE and getattr(mine, each.name) != getattr(theirs, each.name):
+                    words += _flag(f"{field.name}.{each.name}", getattr(mine, each.name))
+        elif field.metadata != FREE and mine != theirs:
+            words += _flag(field.name, mine)
+    return words
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    noun, _, last = name.rpartition(".")
+    if value is False:
+        return [f"--{noun}{'.' if noun else ''}no-{last}".replace("_", "-")]
+    values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
+    return [f"--{name}".replace("_", "-"), *values]
 
 
 def _filled(default: Any, stored: dict) -> Any:

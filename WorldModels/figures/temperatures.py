@@ -13,6 +13,7 @@ def temperature_figure(rows: Sequence[Mapping]) -> Figure:
     Args:
         rows: each with temperature, and dream and real, both with mean and interval as figures.scores.summary gives them.
     """
+    rows = sorted(rows, key=lambda row: row["temperature"])
     figure, (axes,) = figure_of(1, size=(6, 4))
     places = range(len(rows))
     for name, colour, style, shift in (("dream", DREAM, "s--", -0.08), ("real", REAL, "o-", 0.08)):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from WorldModels import gather, show
-from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.results import Run
 from WorldModels.reporting.page import Part, picture
 
@@ -21,7 +20,7 @@ def search(run: Run) -> Part:
 
     dream = run.experiment.controller.world == "dream"
     solved = None if dream else show.solved(run)
-    return picture(generation_curves(_generations(run), solved, dream), "The search, generation by generation.")
+    return picture(generation_curves(gather.generations(run), solved, dream), "The search, generation by generation.")
 
 
 def learning(against: str) -> Callable[[Run], Part]:
@@ -30,13 +29,10 @@ def learning(against: str) -> Callable[[Run], Part]:
     def part(run: Run) -> Part:
         from WorldModels.figures.learning import learning_curve
 
-        curve = learning_curve({"this run": _generations(run)}, against, run.experiment.name, show.solved(run),
-                               run.experiment.controller.world == "dream")  # fmt: skip
-        return picture(curve, {"generation": "Beside the published curve, by generation.", "hours": "The same by wall time.",
-                               "frames": "The same by steps that the driver has taken."}[against])  # fmt: skip
+        dream = run.experiment.controller.world == "dream"
+        curve = learning_curve({"this run": gather.generations(run)}, against, gather.game(run), None if dream else show.solved(run), dream)
+        return picture(curve, {"generation": "By generation, beside the published curve where there is one.",
+                               "hours": "The same by wall time.", "frames": "The same by steps that drivers took."}[against])  # fmt: skip
 
+    part.__name__ = f"learning by {against}"
     return part
-
-
-def _generations(run: Run) -> list[dict]:
-    return read_rows(run.need("controller/generations.csv", "train_controller"))

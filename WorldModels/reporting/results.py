@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from WorldModels import gather_dreams, show
-from WorldModels.experiment.files import read_json, read_rows
+from WorldModels import gather, gather_dreams, show
 from WorldModels.experiment.results import Run
 from WorldModels.reporting.page import Part, picture
 
@@ -15,7 +14,7 @@ def scores(run: Run) -> Part:
     """The table of test returns, the driver beside policies that do not look."""
     from WorldModels.figures.scores import cells
 
-    found = show.summaries(_test(run))
+    found = show.summaries(gather.tested(run))
     columns, rows = cells(found)
     driven = frozenset(i for i, name in enumerate(found) if name.startswith("driver"))
     return Part("table", said="Returns over test games, with the interval in which the mean lies with 95 % probability (bootstrap). The "
@@ -26,7 +25,7 @@ def histogram(run: Run) -> Part:
     """The same returns, game by game."""
     from WorldModels.figures.curves import score_histogram
 
-    return picture(score_histogram(show.returns(_test(run)), "game"), "The same returns, game by game.")
+    return picture(score_histogram(show.returns(gather.tested(run)), "game"), "The same returns, game by game.")
 
 
 def learned_in_a_dream(run: Run) -> Part | None:
@@ -36,8 +35,7 @@ def learned_in_a_dream(run: Run) -> Part | None:
     if run.experiment.controller.world == "real":
         return None
     found = show.dreamt(run)
-    (_, random), rows = show.returns(found).values(), read_rows(run.need("controller/generations.csv", "train_controller"))
-    rows = read_rows(run.path / "controller" / "dream" / "generations.csv") or rows  # where the game came after the dream
+    (_, random), rows = show.returns(found).values(), gather.generations(run, dream=True)
     return picture(dream_curve(rows, found["curve"], float(np.mean(random)), show.solved(run)),
                    "Returns in the dream, and of drivers on the way in the real game, which chose nothing.")  # fmt: skip
 
@@ -63,10 +61,6 @@ def dream_film(run: Run) -> Part:
     return Part("picture", show.animated(frames, show.fps(run), most=FILM_BYTES), "The driver in M's dream, in which no game runs.")
 
 
-def _test(run: Run) -> dict:
-    return read_json(run.need("evaluation.json", "evaluate"))
-
-
 def _film(run: Run, name: str, said: str) -> Part:
-    _test(run)  # where there was no test at all, that is what is missing
+    gather.tested(run)  # where there was no test at all, that is what is missing
     return Part("film", run.need(name, "evaluate").read_bytes(), said)

@@ -60,5 +60,5 @@ def losses(run: Run) -> Part | None:
     rows = read_rows(run.need("vision.csv", "train_vision"))
     if run.experiment.vision.kind != "vae_gan":
         return None
-    often = read_rows(run.path / "vision" / "losses.csv")
+    often = read_rows(run.path / "vision_epochs" / "losses.csv")
     return picture(loss_curves(often, rows), "Every number of the contest in V's training.", wide=True)
