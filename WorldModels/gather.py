@@ -31,13 +31,14 @@ MADE_BY = {"record": ("episodes", "episodes"), "train_vision": ("vision.keras", 
 SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
 
 
-def opened(results: str | Path, iteration: int = -1, generation: int = -1) -> Run:
+def opened(results: str | Path, iteration: int = -1, generation: int = -1, vectors: bool = False) -> Run:
     """A run, opened to be read, with the settings that lie in it.
 
     Args:
         results: its folder.
         iteration: -1: the latest.
         generation: whose mean drives; -1: the best.
+        vectors: a run whose V sees vectors, which are no pictures, will do.
 
     Raises:
         FileNotFoundError: there is no run in the folder; the message has the command that makes one.
@@ -48,15 +49,19 @@ def opened(results: str | Path, iteration: int = -1, generation: int = -1) -> Ru
     there = sorted(int(path.name) for path in Path(results).iterdir() if path.name.isdigit())
     if iteration >= 0 and iteration not in there:
         raise ValueError(f"--iteration: expected one of {', '.join(map(str, there)) or 'none yet'}, received {iteration}.")
-    if experiment.env.observation == "vector":
-        raise ValueError(f"{results}: expected a run whose V sees pictures, received one of vectors; --env.observation frame has pictures.")
+    if experiment.env.observation == "vector" and not vectors:
+        raise ValueError(f"{results}: expected a run whose V sees pictures, received one of vectors; report shows what there is.")
     controller = replace(experiment.controller, generation=generation)
     experiment = replace(experiment, results=str(results), iteration=iteration, controller=controller)
     return Run(experiment, "pictures", flags, reads_only=True)
 
 
-def opened_as(run: Run) -> Run:
+def opened_as(run: Run, vectors: bool = False) -> Run:
     """The run that a verb was given, opened to be read with the settings that lie in it; --iteration and a driver's generation hold.
+
+    Args:
+        run: as it was typed.
+        vectors: as of `opened`.
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
@@ -66,7 +71,7 @@ def opened_as(run: Run) -> Run:
     if not (folder / "config.json").exists():
         flags = ([] if asked.scale == "laptop" else ["--scale", asked.scale]) + (["--results", str(folder)] if asked.results else [])
         raise FileNotFoundError(f"{folder} has no results yet; make them first: {launch_script(asked.name, *flags)}")
-    stored = opened(folder, asked.iteration, asked.controller.generation)
+    stored = opened(folder, asked.iteration, asked.controller.generation, vectors)
     if stored.experiment.name != asked.name:
         raise ValueError(f"{folder}: expected a run of {asked.name}, received one of {stored.experiment.name}; --results names another.")
     return stored

@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
                 (results.scores, results.histogram, results.learned_in_a_dream, results.real_film, results.rebuilt_film,
                  results.dream_film)),
     "See: V": ("V squeezes a frame into a few numbers, z, and makes a frame of them again.",
-               (vision.reconstructions, vision.samples, vision.latents, vision.traversal, vision.learning, vision.losses)),
+               (vision.reconstructions, vision.vectors, vision.samples, vision.latents, vision.traversal, vision.learning, vision.losses)),
     "Remember and imagine: M": ("M reads z and actions, foresees the next z, and can go on without the game.",
                                 (memory.imagined, memory.temperatures, memory.dreamt_twice, memory.foreseen, memory.learning,
                                  memory.horizon, memory.tempered)),
@@ -52,9 +52,9 @@ def report(run: Run) -> None:
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: the folder is another experiment's, V sees vectors, or --to is a folder.
+        ValueError: the folder is another experiment's, or --to is a folder.
     """
-    stored, to = gather.opened_as(run), _place(run)
+    stored, to = gather.opened_as(run, vectors=True), _place(run)
     sections, said = [], {}
     for title, (words, makers) in SECTIONS.items():
         print(f"report: {title} ...", flush=True)

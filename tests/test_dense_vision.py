@@ -41,6 +41,15 @@ def lander(tmp_path_factory):
     return folder
 
 
+def test_its_report_shows_numbers_where_others_show_frames(lander, tmp_path):
+    from WorldModels.report import main
+
+    main(["carracing", "--scale", "smoke", "--results", str(lander), "--to", str(tmp_path / "page.html")])
+    text = (tmp_path / "page.html").read_text()
+    assert "Numbers that V was not trained on" in text and "Frames that V" not in text and text.count("<img") >= 4
+    assert "WorldModels.train_controller carracing" in text and "is not as it should be" not in text
+
+
 def test_published_layers_and_parameters():
     """goodluckoguzie/WorldModels: 31 -> 200 -> 200 -> 200, two heads of 31, 31 -> 200 -> 200 -> 31."""
     from WorldModels.vision.dense import DenseVAE

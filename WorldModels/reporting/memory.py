@@ -9,12 +9,14 @@ from WorldModels import gather, gather_dreams, show
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.results import Run
 from WorldModels.reporting.page import Part, picture
+from WorldModels.reporting.vision import of_frames
 
 HORIZONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # seconds of dreaming on
 DREAM_SECONDS = (0.0, 0.2, 0.4, 0.8, 1.2, 1.6, 2.2, 3.0)  # moments of a dream
 TEMPERATURES = (0.1, 0.5, 1.0, 1.3)
 
 
+@of_frames
 def imagined(run: Run) -> Part:
     """A recorded game, what V makes of it, and what M imagines from a moment on."""
     from WorldModels.figures.filmstrips import imagined_strip
@@ -26,6 +28,7 @@ def imagined(run: Run) -> Part:
                    "Real, reconstructed, imagined: from 0.0 s on M is given the actions alone.", wide=True)  # fmt: skip
 
 
+@of_frames
 def temperatures(run: Run) -> Part:
     """The driver's dreams from one start at several temperatures."""
     from WorldModels.figures.filmstrips import dream_filmstrips
@@ -35,6 +38,7 @@ def temperatures(run: Run) -> Part:
     return picture(dream_filmstrips(dreamt, steps, show.fps(run)), "The driver's dreams from one start, cold to hot.", wide=True)
 
 
+@of_frames
 def dreamt_twice(run: Run) -> Part:
     """One start dreamt twice with other chances."""
     from WorldModels.figures.filmstrips import dreamt_twice
@@ -46,6 +50,7 @@ def dreamt_twice(run: Run) -> Part:
                    wide=True)  # fmt: skip
 
 
+@of_frames
 def foreseen(run: Run) -> Part:
     """The next frame as M foresees it, one step ahead."""
     from WorldModels.figures.predictions import next_frames

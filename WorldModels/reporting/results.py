@@ -5,6 +5,7 @@ import numpy as np
 from WorldModels import gather, gather_dreams, show
 from WorldModels.experiment.results import Run
 from WorldModels.reporting.page import Part, picture
+from WorldModels.reporting.vision import of_frames
 
 FILM_BYTES = 900_000
 SECONDS = 6  # of a dream that is made now
@@ -45,11 +46,13 @@ def real_film(run: Run) -> Part:
     return _film(run, "real.mp4", "The test game whose score is nearest the median, as people see it.")
 
 
+@of_frames
 def rebuilt_film(run: Run) -> Part:
     """The same game as V sees it and rebuilds it."""
     return _film(run, "reconstructed.mp4", "The same game as V sees it, and as V rebuilds it.")
 
 
+@of_frames
 def dream_film(run: Run) -> Part:
     """A dream of the driver: the one that evaluate filmed, else one made now."""
     from WorldModels.figures.films import running_reward

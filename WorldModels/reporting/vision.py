@@ -1,5 +1,8 @@
 """Of a run's report: what V has learned. Knows which file lies where, not how anything is drawn."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from WorldModels import gather
@@ -11,6 +14,17 @@ FRAMES = 500  # of which latents are counted
 SWEPT = 6  # numbers of z
 
 
+def of_frames(make: Callable[[Run], Part]) -> Callable[[Run], Part | None]:
+    """A part that shows frames: None for a run whose V sees vectors."""
+
+    @functools.wraps(make)
+    def part(run: Run) -> Part | None:
+        return None if run.experiment.env.observation == "vector" else make(run)
+
+    return part
+
+
+@of_frames
 def reconstructions(run: Run) -> Part:
     """Frames that V was not trained on, over what V makes of them."""
     from WorldModels.figures.reconstructions import reconstruction_grid
@@ -20,6 +34,18 @@ def reconstructions(run: Run) -> Part:
                    wide=True)  # fmt: skip
 
 
+def vectors(run: Run) -> Part | None:
+    """Vectors that V was not trained on, beside what V makes of them; None for a run whose V sees frames."""
+    from WorldModels.figures.vectors import reconstruction_chart
+
+    if run.experiment.env.observation != "vector":
+        return None
+    seen = gather.held_out_frames(run, FRAMES)
+    return picture(reconstruction_chart(seen, gather.rebuilt(run, seen)), "Numbers that V was not trained on, and what V makes of them.",
+                   wide=True)  # fmt: skip
+
+
+@of_frames
 def samples(run: Run) -> Part:
     """What V decodes from a standard normal."""
     from WorldModels.figures.reconstructions import prior_samples
@@ -34,6 +60,7 @@ def latents(run: Run) -> Part:
     return picture(latent_statistics(*gather.posterior(run, gather.held_out_frames(run, FRAMES))), "How much each number of z is used.")
 
 
+@of_frames
 def traversal(run: Run) -> Part:
     """The numbers of z with the highest KL divergence, each swept."""
     from WorldModels.figures.latents import latent_summary
