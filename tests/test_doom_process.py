@@ -173,7 +173,7 @@ def test_the_engine_ends_with_its_parent(number, parent, folder):
 @pytest.mark.parametrize("victim", ["parent", "engine", "guard"])
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
 def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
-    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid))
+    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid), 60.0)
     time.sleep(delay)
     names, engines, guards = shared_by(parent.pid), children(parent.pid), children(parent.pid, "guard")
     for process in {"parent": [parent.pid], "engine": engines, "guard": guards}[victim]:
