@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores already: more threads in each only wait for one another
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
 
