@@ -43,7 +43,7 @@ WHOLE = {"vision": 2.3, "series": 2.9, "episodes": 3.6, "controller": 3.0}
 VECTORS = {"vision": 0.02, "series": 0.01}
 # The same with other kinds of networks as the laptop scale has them (`compare`); a VAE-GAN's training grows with its depth.
 KIND = {"vae_gan": {"vision": 11.0, "series": 2.0, "memory": 6.0, "controller": 3.9}, "transformer": {"controller": 1.3},
-        "trade": {"memory": 1.1, "controller": 1.25}, "trade paper": {"memory": 5.5, "controller": 1.2}}  # fmt: skip
+        "trade": {"memory": 1.1, "controller": 1.25}, "trade:paper": {"memory": 5.5, "controller": 1.2}}  # fmt: skip
 LAPTOP_DEPTH, GROWTH = 16, 1.5
 RANDOM_GAME, DRIVEN_GAME = 280, 700  # steps
 # A dream's lane-steps: share of the limit, and of the longest dream that lanes live for where M ends it.
@@ -129,7 +129,7 @@ def _longer(experiment: Experiment, stage: str) -> float:
     """How many times as long a stage takes with what is not the default: the size of the pictures, the kinds of networks."""
     env, vision, memory = experiment.env, experiment.vision, experiment.memory
     factor = (VECTORS if env.observation == "vector" else WHOLE if env.frame_size == 96 else {}).get(stage, 1.0)
-    for kind in (vision.kind, "trade paper" if (memory.kind, memory.trade) == ("trade", "paper") else memory.kind):
+    for kind in (vision.kind, memory.preset_kind):
         factor *= KIND.get(kind, {}).get(stage, 1.0)
     return factor * ((vision.depth / LAPTOP_DEPTH) ** GROWTH if (vision.kind, stage) == ("vae_gan", "vision") else 1.0)
 

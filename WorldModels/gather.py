@@ -8,7 +8,6 @@ What M makes of it all is in gather_dreams.py. Draws nothing and writes nothing;
 where; how a network or an environment works it does not know.
 """
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +16,13 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.files import read_json, read_rows
-from WorldModels.experiment.presets import preset
+from WorldModels.experiment.presets import launch_script, preset
 from WorldModels.experiment.results import Run, rng
 from WorldModels.experiment.stored import stored_experiment, typed
 from WorldModels.opened import BATCH, open_decode, open_reconstruction
 
 RENDERER = "exact"  # CarRacing's official picture, drawn faster
 DRIVE_SEED = 5_000_000  # of the first test game
-SCRIPTS = {"takecover": "wm_doom"}  # launch scripts that are not named as their experiment
 MADE_BY = {"record": ("episodes", "episodes"), "train_vision": ("vision.keras", "V"), "encode": ("series", "series"),
            "train_memory": ("memory.keras", "M"), "train_controller": ("controller/best.npz", "C"),
            "evaluate": ("evaluation.json", "its test")}  # fmt: skip
@@ -101,15 +99,11 @@ def generations(run: Run, dream: bool = False) -> list[dict[str, str]]:
     return (read_rows(run.path / "controller" / "dream" / "generations.csv") if dream else []) or read_rows(path)
 
 
-def progress(run: Run) -> tuple[list[str], list[str]]:
-    """How far a run has come: names of the parts that are there, and the verbs that make those that are not, in their order."""
+def progress(run: Run) -> str:
+    """How far a run has come: the parts that are there, and where one is not, what to type to make it."""
     there = [name for path, name in MADE_BY.values() if (run.path / path).exists()]
-    return there, [verb for verb, (path, _) in MADE_BY.items() if not (run.path / path).exists()]
-
-
-def launch_script(experiment: str, *flags: str) -> str:
-    """What to type to make a run of an experiment from nothing."""
-    return shlex.join(["bash", f"launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash", *flags])
+    missing = [verb for verb, (path, _) in MADE_BY.items() if not (run.path / path).exists()]
+    return f"{', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
 
 
 def game(run: Run) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from WorldModels import gather
 from WorldModels.experiment.command import one_line, parse
-from WorldModels.experiment.presets import EXPERIMENTS
+from WorldModels.experiment.presets import EXPERIMENTS, launch_script
 from WorldModels.experiment.results import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
@@ -95,9 +95,8 @@ def experiment() -> str:
 
 def said(run: Run) -> str:
     """One line on a run: its scale, and how far it has come; where something is missing, the command that makes it."""
-    there, missing = gather.progress(run)
-    first = f"{run.folder}: {run.experiment.name} at {run.experiment.scale} scale, iteration {run.iteration}. "
-    return f"{first}There: {', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
+    ours = run.experiment
+    return f"{run.folder}: {ours.name} at {ours.scale} scale, iteration {run.iteration}. There: {gather.progress(run)}"
 
 
 def other(run: Run, kind: str) -> Run:
@@ -110,7 +109,7 @@ def other(run: Run, kind: str) -> Run:
     for folder in (f"results/{name}", f"results/{name}-smoke"):
         if Path(folder, "config.json").exists() and (found := gather.opened(folder)).experiment.vision.kind == kind:
             return found
-    raise FileNotFoundError(f"results/{name} has no V of the kind {kind}; make one: {gather.launch_script(name)}")
+    raise FileNotFoundError(f"results/{name} has no V of the kind {kind}; make one: {launch_script(name)}")
 
 
 @contextlib.contextmanager
@@ -151,7 +150,7 @@ def _folder(kind: str) -> str:
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
         flags = [*(["--vision.kind", kind] if kind else []), "--results", folder]
-        raise FileNotFoundError(f"{folder} has no results yet; make them first: {gather.launch_script(name, *flags)}")
+        raise FileNotFoundError(f"{folder} has no results yet; make them first: {launch_script(name, *flags)}")
     usual = f"results/{name}-{kind}" if kind else f"results/{name}"
     if folder or Path(usual, "config.json").exists():
         return folder or usual

@@ -25,7 +25,6 @@ LEAD = 1.0  # seconds of a drive before its GIF begins: CarRacing's camera comes
 STRIP_SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6)  # moments of the strip
 STRIP_START = 0.25  # share of a game before the strip begins
 STRIP_TEMPERATURE = 0.5
-FPS = {"CarRacing-v3": 50, "TakeCover": 35}  # frames a second of the games
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def strip(run: Run, path: Path) -> None:
     from WorldModels.figures.style import save
     from WorldModels.gather_dreams import imagined
 
-    real_world, fps = run.experiment.controller.world == "real", _fps(run)
+    real_world, fps = run.experiment.controller.world == "real", show.fps(run)
     episode = show.recorded(run) if real_world else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
     steps = [round(second * fps) for second in STRIP_SECONDS]
     start = min(round(STRIP_START * len(episode)), max(0, len(episode) - steps[-1]))
@@ -81,7 +80,7 @@ def drive(run: Run, path: Path) -> None:
     from WorldModels.figures.films import three_views
     from WorldModels.figures.videos import write_gif
 
-    fps = _fps(run)
+    fps = show.fps(run)
     first, length = round(LEAD * fps), round(SECONDS * fps)
     episode = gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED), max_steps=first + length)
     seen = episode.observations[first : first + length]
@@ -97,7 +96,7 @@ def dream(run: Run, path: Path) -> None:
     from WorldModels.gather_dreams import DREAM_SEED
     from WorldModels.gather_dreams import dream as dreamt
 
-    fps = _fps(run)
+    fps = show.fps(run)
     found = dreamt(run, seed=_filmed(run, "filmed_dream", DREAM_SEED), max_steps=round(SECONDS * fps))
     clip = {f"dream, temperature {found.temperature:g}": found.frames}
     write_gif(path, running_reward(clip, found.rewards, scale=4), fps, every=4, most=GIF_BYTES)
@@ -126,10 +125,6 @@ def _filmed(run: Run, what: str, seed: int) -> int:
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed
-
-
-def _fps(run: Run) -> float:
-    return FPS.get(run.experiment.env.id, 50)
 
 
 def main(argv: list[str] | None = None) -> None:

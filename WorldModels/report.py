@@ -61,7 +61,8 @@ def report(run: Run) -> None:
         parts, missing = [], {}
         for make in makers:
             try:
-                parts += [part for part in [make(stored)] if part]
+                if part := make(stored):
+                    parts.append(part)
             except (FileNotFoundError, ImportError) as error:
                 missing[one_line(error)] = None
             except DAMAGED as error:
@@ -70,7 +71,7 @@ def report(run: Run) -> None:
         sections.append(Section(title, words, [*parts, *(Part("missing", f"Left out: {line}") for line in missing)]))
     path = to or stored.path / "report.html"
     with atomic(path) as temporary:
-        temporary.write_text(page(*_head(stored), sections))
+        temporary.write_text(page(*_head(stored), sections), encoding="utf-8")
     for line in said:
         print(f"report: left out: {line}", flush=True)
     print(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB.", flush=True)
@@ -91,11 +92,10 @@ def _damage(error: Exception) -> str:
 
 def _head(run: Run) -> tuple[str, list[str]]:
     """The page's title and the lines under it."""
-    ours, (there, missing) = run.experiment, gather.progress(run)
+    ours = run.experiment
     kinds = f"V: {ours.vision.kind}, M: {ours.memory.kind}, C: {ours.controller.optimizer} in the {ours.controller.world} world"
     line = f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. {kinds}."
-    there = f"In {run.path}: {', '.join(there) or 'nothing yet'}." + (f" Next: {run.command(missing[0])}" if missing else "")
-    return f"World model of {gather.game(run) or ours.env.id}", [line, there]
+    return f"World model of {gather.game(run) or ours.env.id}", [line, f"In {run.path}: {gather.progress(run)}"]
 
 
 def main(argv: list[str] | None = None) -> None:

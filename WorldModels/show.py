@@ -22,6 +22,7 @@ FILM_BYTES = 180_000  # of a film: a notebook with four of them is still small
 FEWEST = 12  # frames of a film
 COLOURS = 256  # of a picture
 DPI = 100
+FPS = {"CarRacing-v3": 50, "TakeCover": 35}  # frames a second of the games
 DOZEN = 12  # recorded episodes to choose one from
 ACTIONS = {"CarRacing-v3": ("steer", "gas", "brake"), "TakeCover": ("move",)}  # of the games, by id
 
@@ -122,8 +123,6 @@ def recorded(run: Run) -> Any:
 
 def fps(run: Run) -> float:
     """Frames a second of a run's game."""
-    from WorldModels.pictures import FPS
-
     return FPS.get(run.experiment.env.id, 50)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
 
@@ -49,6 +50,16 @@ def split(settings: Any) -> tuple[dict, dict]:
         elif kind == "budget":
             budgets[f.name] = plain(getattr(settings, f.name))
     return fixed, budgets
+
+
+def pairs(one: Any, other: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
+    """Each setting of two groups of one kind, those of their nouns too: its name (seed, vision.kind), its field, both values."""
+    for each in dataclasses.fields(one):
+        name, values = f"{noun}{each.name}", (getattr(one, each.name), getattr(other, each.name))
+        if dataclasses.is_dataclass(values[0]):
+            yield from pairs(*values, f"{name}.")
+        else:
+            yield name, each, *values
 
 
 def plain(value: Any) -> Any:

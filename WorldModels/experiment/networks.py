@@ -125,6 +125,11 @@ class MemorySettings:
         """Whether this kind has a c beside h, which controller.features zch needs."""
         return self.kind == "mdn_rnn"
 
+    @property
+    def preset_kind(self) -> str:
+        """The kind as presets tell kinds apart: TraDE's two forms are two."""
+        return "trade:paper" if (self.kind, self.trade) == ("trade", "paper") else self.kind
+
 
 @dataclass(frozen=True)
 class ControllerSettings:

@@ -1,5 +1,6 @@
 """Experiments by name and scale: each scale states only how it differs from the paper's numbers in settings.py."""
 
+import shlex
 from dataclasses import replace
 
 from WorldModels.experiment.settings import Experiment
@@ -99,6 +100,13 @@ EXPERIMENTS = {
     "carracing": {"smoke": (SMOKE,), "laptop": (LAPTOP,), "paper": ()},
     "takecover": {"smoke": (TAKECOVER, TAKECOVER_SMOKE), "laptop": (TAKECOVER, TAKECOVER_LAPTOP), "paper": (TAKECOVER,)},
 }
+
+SCRIPTS = {"takecover": "wm_doom"}  # launch scripts that are not named as their experiment
+
+
+def launch_script(experiment: str, *flags: str) -> str:
+    """What to type to make a run of an experiment from nothing."""
+    return shlex.join(["bash", f"launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash", *flags])
 
 
 def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experiment:

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import FREE
+from WorldModels.experiment.fields import FREE, pairs
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import EXPERIMENTS, SCALES, preset
 from WorldModels.experiment.settings import Experiment
@@ -32,27 +32,20 @@ def stored_experiment(folder: str | Path) -> Experiment:
 
 def typed(experiment: Experiment) -> list[str]:
     """What to type after a verb to have these settings: name, scale, and a flag for each that differs from their preset."""
-    memory = experiment.memory
-    option = ":paper" if (memory.kind, memory.trade) == ("trade", "paper") else ""
-    kinds = {"vision": experiment.vision.kind, "memory": memory.kind + option}
-    default, words = preset(experiment.name, experiment.scale, kinds), [experiment.name, "--scale", experiment.scale]
-    for field in dataclasses.fields(experiment):
-        mine, theirs = getattr(experiment, field.name), getattr(default, field.name)
-        if dataclasses.is_dataclass(mine):
-            for each in dataclasses.fields(mine):
-                if each.metadata != FREE and getattr(mine, each.name) != getattr(theirs, each.name):
-                    words += _flag(f"{field.name}.{each.name}", getattr(mine, each.name))
-        elif field.metadata != FREE and mine != theirs:
-            words += _flag(field.name, mine)
+    kinds = {"vision": experiment.vision.kind, "memory": experiment.memory.preset_kind}
+    words = [experiment.name, "--scale", experiment.scale]
+    for name, field, mine, default in pairs(experiment, preset(experiment.name, experiment.scale, kinds)):
+        if mine != default and field.metadata != FREE:
+            words += _flag(name, mine)
     return words
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    noun, _, last = name.rpartition(".")
     if value is False:
-        return [f"--{noun}{'.' if noun else ''}no-{last}".replace("_", "-")]
-    values = [] if value is True else map(str, value) if isinstance(value, tuple) else [str(value)]
-    return [f"--{name}".replace("_", "-"), *values]
+        noun, dot, last = name.rpartition(".")
+        name = f"{noun}{dot}no-{last}"
+    values = () if isinstance(value, bool) else value if isinstance(value, tuple) else (value,)
+    return [f"--{name}".replace("_", "-"), *map(str, values)]
 
 
 def _filled(default: Any, stored: dict) -> Any:

@@ -1,8 +1,8 @@
 """What a run was made with: its settings beside the published ones, the versions of packages, its log. Knows files, no picture."""
 
-import dataclasses
 from typing import Any
 
+from WorldModels.experiment.fields import pairs
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.results import Run
@@ -13,10 +13,8 @@ LOG_LINES = 400
 
 def beside_published(run: Run) -> list[tuple[str, str, Any, Any]]:
     """Every setting of a run: its noun, its name, the run's value, and that of the published experiment (scale paper)."""
-    ours, paper = run.experiment, preset(run.experiment.name, "paper")
-    nouns = [(noun.name, getattr(ours, noun.name), getattr(paper, noun.name)) for noun in dataclasses.fields(ours)]
-    return [(noun, field.name, getattr(mine, field.name), getattr(theirs, field.name)) for noun, mine, theirs in nouns
-            if dataclasses.is_dataclass(mine) for field in dataclasses.fields(mine)]  # fmt: skip
+    found = pairs(run.experiment, preset(run.experiment.name, "paper"))
+    return [(*name.split("."), mine, theirs) for name, _, mine, theirs in found if "." in name]
 
 
 def settings(run: Run) -> Part:

@@ -57,7 +57,7 @@ def latents(run: Run) -> Part:
     """Mean, spread and KL divergence of each number of z."""
     from WorldModels.figures.latents import latent_statistics
 
-    return picture(latent_statistics(*gather.posterior(run, gather.held_out_frames(run, FRAMES))), "How much each number of z is used.")
+    return picture(latent_statistics(*_encoded(run)[1]), "How much each number of z is used.")
 
 
 @of_frames
@@ -66,9 +66,8 @@ def traversal(run: Run) -> Part:
     from WorldModels.figures.latents import latent_summary
     from WorldModels.figures.reconstructions import latent_traversal
 
-    frames = gather.held_out_frames(run, FRAMES)
-    kl = latent_summary(*gather.posterior(run, frames))["kl"]
-    most = np.argsort(-kl, kind="stable")[:SWEPT]
+    frames, posterior = _encoded(run)
+    most = np.argsort(-latent_summary(*posterior)["kl"], kind="stable")[:SWEPT]
     swept = gather.traversal(run, frames[len(frames) // 2], most)
     return picture(latent_traversal(swept, gather.SWEEP, most), "One number of a frame's z changed at a time: those that say most.")
 
@@ -84,8 +83,14 @@ def losses(run: Run) -> Part | None:
     """Every loss of a VAE-GAN; None for another kind."""
     from WorldModels.figures.losses import loss_curves
 
-    rows = read_rows(run.need("vision.csv", "train_vision"))
     if run.experiment.vision.kind != "vae_gan":
         return None
+    rows = read_rows(run.need("vision.csv", "train_vision"))
     often = read_rows(run.path / "vision_epochs" / "losses.csv")
     return picture(loss_curves(often, rows), "Every number of the contest in V's training.", wide=True)
+
+
+@functools.cache
+def _encoded(run: Run) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    seen = gather.held_out_frames(run, FRAMES)
+    return seen, gather.posterior(run, seen)
