@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores already: more threads in each only wait for one another
@@ -21,6 +22,15 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that no process waits for another at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+PATIENCE = 600  # seconds that a test waits for what always comes: processors differ fivefold, and may be busy
+
+
+def assert_same(received, expected, what=""):
+    """Two computations of one array by float32: they may differ by 1e-4 of the largest value, since libraries add in other orders."""
+    received, expected = np.asarray(received), np.asarray(expected)
+    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0), err_msg=what)
 
 
 def hears_ctrl_c():

@@ -133,3 +133,19 @@ def test_what_is_typed_for_settings_gives_them_again(flags):
 
     settings = parse("record", flags)
     assert parse("record", typed(settings)) == settings and len(typed(settings)) <= 2 + len(flags)
+
+
+@pytest.mark.parametrize("given, held", [(None, "1"), ("0", "0")])
+def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwise(tmp_path, given, held):
+    """Where the processor has no AVX512, TensorFlow itself leaves it off. A library user has it too; log.txt names what holds."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    environment |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
+    code = f"""
+import os, sys, WorldModels
+assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "{held}" and "tensorflow" not in sys.modules
+from WorldModels.experiment.command import run_verb
+run_verb("record", lambda run: None, ["carracing", "--results", {str(tmp_path / "run")!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"TF_ENABLE_ONEDNN_OPTS={held}" in (tmp_path / "run/log.txt").read_text() and "ONEDNN" not in done.stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, assert_same
 from PIL import Image
 
 from WorldModels.envs.wrappers import RescaleAction
@@ -122,8 +122,8 @@ def test_series_hold_what_v_makes_of_the_numbers(lander):
     path, vision = list_episodes(lander / "0/episodes")[0], load_vision(lander / "0/vision.keras")
     series, expected = Series.load(lander / "0/series" / path.name), vision.encode(Episode.load(path).observations)
     assert series.mean.shape[1] == 31
-    np.testing.assert_allclose(series.mean, expected[0], atol=1e-5)
-    np.testing.assert_allclose(series.log_var, expected[1], atol=1e-5)
+    assert_same(series.mean, expected[0])
+    assert_same(series.log_var, expected[1])
 
 
 def test_each_epoch_has_a_chart_that_varies(lander):
@@ -140,8 +140,8 @@ def test_files_for_others_take_float32_numbers(lander):
     loaded = tf.saved_model.load(str(lander / "0/vision"))
     sessions = {name: onnxruntime.InferenceSession(str(lander / f"0/{name}.onnx")) for name in ("encode", "decode", "perception")}
     mean, _ = sessions["encode"].run(["mean", "log_var"], {"observations": numbers})
-    np.testing.assert_allclose(loaded.encode(numbers)["mean"], mean, atol=1e-5)
-    np.testing.assert_allclose(loaded.decode(mean)["observations"], sessions["decode"].run(None, {"z": mean})[0], atol=1e-5)
+    assert_same(loaded.encode(numbers)["mean"], mean)
+    assert_same(loaded.decode(mean)["observations"], sessions["decode"].run(None, {"z": mean})[0])
     (seen,) = [x for x in sessions["perception"].get_inputs() if x.name == "observation"]
     assert seen.type == "tensor(float)" and seen.shape[1:] == [8]
 
@@ -155,7 +155,7 @@ def test_the_world_seen_through_v_and_m_has_their_features(lander):
     features, info = world.reset(seed=3)
     assert features.shape == (31 + 8,) and info["frame"].dtype == np.float32 and info["frame"].shape == (8,)
     mean, _ = load_vision(lander / "0/vision.keras").encode(info["frame"][None])
-    np.testing.assert_allclose(features[:31], mean[0], atol=1e-5)
+    assert_same(features[:31], mean[0])
     assert np.isfinite(world.step(np.zeros(2, np.float32))[0]).all()
 
 

@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 DOCKERFILE = (ROOT / "docker/Dockerfile.wm").read_text()
 README = (ROOT / "README.md").read_text()
@@ -177,14 +177,14 @@ def test_notebooks_listen_on_this_machine_unless_told_otherwise(image):
 
 def answer(url):
     try:
-        return urllib.request.urlopen(url, timeout=30).status
+        return urllib.request.urlopen(url, timeout=PATIENCE).status
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def until_heard(port):
     """JupyterLab says its address a moment before it listens."""
-    for _ in range(600):
+    for _ in range(10 * PATIENCE):
         with socket.socket() as knock:
             if knock.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -216,4 +216,4 @@ def test_jupyterlab_refuses_whoever_has_no_token(tmp_path):
             answer(f"http://127.0.0.2:{port}/api/status")
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(60)
+        server.wait(PATIENCE)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import hears_ctrl_c
+from conftest import PATIENCE, hears_ctrl_c
 
 from WorldModels.control.executors import Executor
 from WorldModels.envs.doom_process import PREFIXES, SHARED
@@ -50,7 +50,7 @@ def alive(process):
     return bool(state) and state[0] != "Z"
 
 
-def soon(condition, seconds=10.0):
+def soon(condition, seconds=PATIENCE):
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
         time.sleep(0.005)
@@ -164,7 +164,7 @@ def test_the_engine_ends_with_its_parent(number, parent, folder):
     (engine,) = children(parent.pid)
     names = shared_by(engine)
     os.killpg(parent.pid, number)  # as a terminal does
-    errors = parent.communicate(timeout=20)[1]
+    errors = parent.communicate(timeout=PATIENCE)[1]
     assert soon(lambda: not alive(engine)) and left_of(names) == [] and list(folder.iterdir()) == []
     assert errors.count("Traceback") == (number == signal.SIGINT) and ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
 
@@ -173,7 +173,7 @@ def test_the_engine_ends_with_its_parent(number, parent, folder):
 @pytest.mark.parametrize("victim", ["parent", "engine", "guard"])
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
 def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
-    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid), 60.0)
+    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid))
     time.sleep(delay)
     names, engines, guards = shared_by(parent.pid), children(parent.pid), children(parent.pid, "guard")
     for process in {"parent": [parent.pid], "engine": engines, "guard": guards}[victim]:
@@ -182,7 +182,7 @@ def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
         assert parent.stdout.readline() == "plays\n"
     soon(lambda: parent.poll() is not None, 2.0 if victim == "engine" else 0.0)
     parent.kill()
-    parent.wait(20)
+    parent.wait(PATIENCE)
     assert names and soon(lambda: not left_of(names) and not list(folder.iterdir()))
     assert soon(lambda: not any(alive(process) for process in engines + guards))
 

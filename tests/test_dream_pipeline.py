@@ -12,7 +12,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT, SIX, run_verb_process
+from conftest import PATIENCE, ROOT, SIX, run_verb_process
 from gymnasium.utils.env_checker import check_env
 
 from WorldModels.control.controller import Controller
@@ -39,7 +39,8 @@ def test_the_launch_script_ends_with_a_driver_that_dreamt_its_real_scores_and_bo
     controller, parameters, _ = Controller.load(folder / "0/controller/mean.npz")
     assert controller.latent == "sampled" and controller.features == "zch" and not controller.bias and np.abs(parameters).max() > 0
     rows = read_rows(folder / "0/controller/generations.csv")
-    assert [row["generation"] for row in rows] == ["1", "2"] and all(float(row["mean"]) == float(row["mean_steps"]) for row in rows)
+    assert [row["generation"] for row in rows] == ["1", "2"]
+    assert all(abs(float(row["mean"]) - float(row["mean_steps"])) < 0.006 for row in rows)  # one of them is rounded
     assert "uniform" in printed and "sweep" in printed and str(folder) in printed
 
 
@@ -53,7 +54,7 @@ def test_killed_in_the_dream_it_goes_on_to_the_same_driver(doom_run, tmp_path):
     run = copied(doom_run, tmp_path / "run", "controller*")
     command = [sys.executable, "-m", "WorldModels.train_controller", "takecover", "--scale", "smoke", "--results", str(run)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not (run / "0/controller/generations.csv").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     if process.poll() is None:

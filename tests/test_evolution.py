@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from fake_world import CONTROLLER, FIVE
 
 from WorldModels.control import generations as module
@@ -193,7 +194,7 @@ def start(folder, workers):
 def test_kill_9_and_another_number_of_workers_change_nothing(tmp_path):
     unbroken = start(tmp_path / "unbroken", 1)
     broken = start(tmp_path / "broken", 2)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not (tmp_path / "broken" / "state.pkl").exists():
         time.sleep(0.01)
     time.sleep(0.05)

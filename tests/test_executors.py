@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import hears_ctrl_c
+from conftest import PATIENCE, hears_ctrl_c
 
 from WorldModels.control.executors import Executor, SerialExecutor
 
@@ -169,8 +169,8 @@ def test_workers_end_with_their_parent(number, tmp_path):
         os.killpg(parent.pid, number)  # Ctrl-C in a terminal goes to the whole group
     else:
         parent.send_signal(number)
-    errors = parent.communicate(timeout=20)[1]
-    until = time.monotonic() + 10
+    errors = parent.communicate(timeout=PATIENCE)[1]
+    until = time.monotonic() + PATIENCE
     while any(alive(pid) for pid in workers) and time.monotonic() < until:
         time.sleep(0.02)
     assert not any(alive(pid) for pid in workers)

@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from conftest import assert_same
 from keras import ops
 
 from WorldModels.episodes.series import Series
@@ -135,16 +136,16 @@ def test_stepping_equals_the_sequence_whole_or_in_parts(options):
     np.testing.assert_array_equal(array(model.hidden(state)["h"]), 0)
     for t in range(steps):
         state = model.step(state, z[:, t], actions[:, t], rewards[:, t])
-        np.testing.assert_allclose(array(model.hidden(state)["h"]), array(hidden)[:, t], atol=1e-5)
+        assert_same(array(model.hidden(state)["h"]), array(hidden)[:, t])
     parts, part = model.initial_state(3), []
     for here in (slice(0, 2), slice(2, 9), slice(9, steps)):
         h, parts = model.sequence(z[:, here], actions[:, here], rewards[:, here], parts)
         part.append(array(h))
-    np.testing.assert_allclose(np.concatenate(part, axis=1), array(hidden), atol=1e-5)
+    assert_same(np.concatenate(part, axis=1), array(hidden))
     for other in (last, parts):
         assert set(other) == set(state)
         for name in state:
-            np.testing.assert_allclose(array(other[name]), array(state[name]), atol=1e-5)
+            assert_same(array(other[name]), array(state[name]))
 
 
 @pytest.mark.parametrize("options", VARIANTS)
@@ -155,13 +156,13 @@ def test_a_restart_within_a_sequence_equals_beginning_there(options):
     state = model.step(model.initial_state(2), z[:, 0], actions[:, 0], rewards[:, 0])
     hidden, last = model.sequence(z, actions, rewards, state, restarts)
     fresh, fresh_last = model.sequence(z[:, 5:], actions[:, 5:], rewards[:, 5:], model.initial_state(2))
-    np.testing.assert_allclose(array(hidden)[:, 5:], array(fresh), atol=1e-5)
+    assert_same(array(hidden)[:, 5:], array(fresh))
     for _ in range(3):  # what the states hold shows in what comes of them
         last, fresh_last = (model.step(x, z[:, 0], actions[:, 0], rewards[:, 0]) for x in (last, fresh_last))
         for name, x in model.hidden(last).items():
-            np.testing.assert_allclose(array(x), array(model.hidden(fresh_last)[name]), atol=1e-5)
+            assert_same(array(x), array(model.hidden(fresh_last)[name]))
     before, _ = model.sequence(z[:, :5], actions[:, :5], rewards[:, :5], state)
-    np.testing.assert_allclose(array(hidden)[:, :5], array(before), atol=1e-5)
+    assert_same(array(hidden)[:, :5], array(before))
 
 
 @pytest.mark.parametrize("options", VARIANTS)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import assert_same
 from test_memory import BOTH, EVERY, array, memory, some_series, the_loss
 
 from WorldModels.memory.batches import SeriesBatches
@@ -18,7 +19,7 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
     in_one = array(model.sequence(whole["z"], whole["actions"], whole["rewards"], model.initial_state(2), whole["restarts"])[0])
     for _ in range(2):
         hidden = np.concatenate([array(training(row)) for row in rows], axis=1)
-        np.testing.assert_allclose(hidden, in_one, atol=1e-5)
+        assert_same(hidden, in_one)
 
 
 def train(batching, **options):

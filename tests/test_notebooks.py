@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from PIL import Image
 
 from WorldModels import notebook, show, touch
@@ -46,7 +46,7 @@ def executed(name: str, root: Path, monkeypatch, **environment: str):
         monkeypatch.setenv(variable, value)
     folder, made = root / "notebooks", read(name)
     folder.mkdir(exist_ok=True)
-    NotebookClient(made, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(made, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return made.cells
 
 

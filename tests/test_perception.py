@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import assert_same
 
 from WorldModels import export
 from WorldModels.opened import open_perception
@@ -80,14 +81,14 @@ def test_it_is_m_stepped_by_hand_and_then_v(perception, models):
         hidden = memory.hidden(by_hand)
         last_z = mean + np.exp(log_var / 2) * noise
         for received, expected in ((z, last_z), (h, hidden["h"]), (c, hidden["c"]), (state["z"], z), (state["started"], np.ones(BATCH))):
-            np.testing.assert_allclose(received, keras.ops.convert_to_numpy(expected), atol=1e-5)
+            assert_same(received, keras.ops.convert_to_numpy(expected))
             assert received.dtype == np.float32
 
 
 def test_zero_noise_gives_the_mean(perception, models):
     observation, reward, action, noise = inputs(0)
     z, *_ = perception(observation, reward, action, 0 * noise, perception.initial(BATCH))
-    np.testing.assert_allclose(z, models[0].encode(observation)[0], atol=1e-5)
+    assert_same(z, models[0].encode(observation)[0])
 
 
 def test_a_lane_that_has_not_started_remembers_nothing(perception):
@@ -110,7 +111,7 @@ def test_the_file_equals_keras_over_twenty_steps_with_restarts(run_folder, model
         results = [p(*inputs(t), s) for p, s in zip((session, keras_perception), states, strict=True)]
         states = [result[3] for result in results]
         for received, expected in zip(results[0][:3], results[1][:3], strict=True):
-            np.testing.assert_allclose(received, expected, atol=1e-5, rtol=1e-5)
+            assert_same(received, expected)
 
 
 def test_models_that_do_not_fit_are_refused(models):

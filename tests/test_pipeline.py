@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, SIX, hears_ctrl_c, run_verb_process
+from conftest import PATIENCE, ROOT, SIX, hears_ctrl_c, run_verb_process
 
 from WorldModels.experiment.files import TEMPORARY, read_rows
 
@@ -180,14 +180,14 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
                "--controller.generations", "100000"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
                                preexec_fn=hears_ctrl_c)  # fmt: skip
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "run/0/controller/mean.npz").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "same command continues" in printed
     arrays(tmp_path / "run/0/controller/mean.npz")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while living(process.pid) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not living(process.pid)

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import imageio.v3 as iio
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from PIL import Image
 
 from WorldModels.report import SECTIONS
@@ -187,7 +187,7 @@ def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
     path.write_text(text)
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/user",
              "--window-size=500,800", "--enable-logging=stderr", "--virtual-time-budget=10000"]  # fmt: skip
-    done = subprocess.run([CHROMIUM, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=180)
+    done = subprocess.run([CHROMIUM, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=PATIENCE)
     told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout)[1])
     page = report[0]
     assert len(told["pictures"]) == page.elements.count("img") and all(told["pictures"])
@@ -195,5 +195,5 @@ def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
     assert told["width"] <= 500 and told["height"] > 3000 and "Refused to load" not in done.stderr
     assert told["table"] < 500, "a table's words are not broken up where the window is narrow"
     shot = tmp_path / "shot.png"
-    subprocess.run([CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()], capture_output=True, check=True, timeout=180)
+    subprocess.run([CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()], capture_output=True, check=True, timeout=PATIENCE)
     assert len(Image.open(shot).convert("RGB").getcolors(1_000_000)) > 200

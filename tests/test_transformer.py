@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from conftest import assert_same
 from keras import ops
 
 from WorldModels import export
@@ -156,7 +157,7 @@ def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
             ways = [received] if end.name == "imagination" else [received, getattr(loaded, end.name)(*arguments)]
             for way in ways:
                 for name in expected:
-                    np.testing.assert_allclose(way[name], array(expected[name]), atol=1e-5, rtol=1e-5, err_msg=f"{end.name} {name}")
+                    assert_same(way[name], array(expected[name]), f"{end.name} {name}")
 
 
 def test_a_killed_training_goes_on_where_it_drew_last(tmp_path):

@@ -58,6 +58,8 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
     try:
         argv = sys.argv[1:] if argv is None else argv
         run = Run(parse(verb, argv, description, settings), verb, _shared(argv, settings), reads_only)
+        if not reads_only:
+            run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
         work(run)
     except (ValueError, FileNotFoundError, ImportError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)

@@ -87,6 +87,10 @@ class Run:
     def say(self, text: str) -> None:
         """Print a line, and append it to log.txt with the time."""
         print(text, flush=True)
+        self.note(text)
+
+    def note(self, text: str) -> None:
+        """Append a line to log.txt alone."""
         with open(self.folder / "log.txt", "a") as log:
             for line in text.splitlines():
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.verb}: {line}\n")

@@ -34,7 +34,7 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
         endpoint: what to export.
 
     Raises:
-        ValueError: the model is not float32, or the file does not open or disagrees with it by more than 1e-5.
+        ValueError: the model is not float32, or the file does not open or disagrees with it (see compared.compare).
     """
     require_float32(model)
     with atomic(path) as temporary, _quiet():

@@ -23,7 +23,7 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
         endpoints: the first is serving_default too.
 
     Raises:
-        ValueError: the model is not float32, or the file disagrees with it by more than 1e-5.
+        ValueError: the model is not float32, or the file disagrees with it (see compared.compare).
     """
     import tensorflow as tf
 
