@@ -18,7 +18,7 @@ for _experiment, _game in (("carracing", "CarRacing"), ("takecover", "TakeCover"
     for _kind in ("Dream", "Latent"):
         register(
             f"WorldModels/{_kind}{_game}-v0",
-            entry_point=f"WorldModels.entry_points:{_kind.lower()}",
-            vector_entry_point=f"WorldModels.entry_points:{_kind.lower()}_vector",
+            entry_point=f"WorldModels.assembly.gymnasium_ids:{_kind.lower()}",
+            vector_entry_point=f"WorldModels.assembly.gymnasium_ids:{_kind.lower()}_vector",
             kwargs={"experiment": _experiment},
         )

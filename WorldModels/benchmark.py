@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from WorldModels.benchmark_rows import Row, table
+from WorldModels.assembly.speed.rows import Row, table
 from WorldModels.experiment.command import one_line
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.experiment.results import machine, versions
+from WorldModels.experiment.run import machine, versions
 
 MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding", "dream", "population", "transformer")
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
@@ -167,8 +167,8 @@ class Benchmark:
 
 def benchmark(settings: Settings) -> dict:
     """Measure, print the table as it grows, and give all of it as plain values."""
+    from WorldModels.assembly.speed.measure import measured
     from WorldModels.control.executors import cores
-    from WorldModels.measure import measured
 
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:

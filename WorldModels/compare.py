@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from WorldModels.comparison.kinds import NOUNS, parsed
-from WorldModels.comparison.rows import Row, frames_of, inputs_of, make, row_of
+from WorldModels.assembly.comparison.contestants import NOUNS, parsed
+from WorldModels.assembly.comparison.rows import Row, frames_of, inputs_of, make, row_of
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import budget, free, within
 from WorldModels.experiment.files import atomic, read_json, write_json
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import Experiment
 
 NEEDED = {"episodes": ("episodes", "record"), "vision": ("vision.keras", "train_vision"), "series": ("series", "encode"),
@@ -92,7 +92,7 @@ def _rows(run: Run) -> list[Row]:
 
 def _line(row: Row, experiment: Experiment) -> dict:
     """What the table says of a kind: its numbers, or why there are none."""
-    from WorldModels.comparison import measures
+    from WorldModels.assembly.comparison import facts as measures
 
     line = {"kind": row.kind.name, "folder": str(row.folder)}
     try:
@@ -109,7 +109,7 @@ def _add_speeds(facts: dict, rows: list[Row], file: Path) -> None:
     """Put into each whole row how fast it is; of optimizers nothing, their worlds are one and the same."""
     if not rows or facts["noun"] == "optimizer":
         return
-    from WorldModels.comparison.measures import speed_facts
+    from WorldModels.assembly.comparison.facts import speed_facts
 
     speeds = speed_facts(rows, facts["noun"], file.with_name(f"{facts['noun']}_speeds.json"), facts["scale"] == "smoke")
     facts["rows"] = [row | {"speed": speeds.get(row["kind"], {})} for row in facts["rows"]]
@@ -117,8 +117,8 @@ def _add_speeds(facts: dict, rows: list[Row], file: Path) -> None:
 
 def _write(facts: dict, rows: list[Row], file: Path) -> str:
     """Write the table, as far as it goes, and the pictures, where they say something new; give the table."""
-    from WorldModels.comparison.measures import SHOWN_FRAMES, held_out_frames, picture_of
-    from WorldModels.comparison.tables import markdown
+    from WorldModels.assembly.comparison.facts import SHOWN_FRAMES, held_out_frames, picture_of
+    from WorldModels.assembly.comparison.tables import markdown
 
     text, sound = markdown(facts), [row for row in facts["rows"] if "failed" not in row]
     if read_json(file) == facts and file.with_suffix(".md").exists():

@@ -14,7 +14,7 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic, hash_files
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 
 BATCH = 256  # frames that V looks at in one call
 GROUP = 2048  # frames that are gathered, episode by episode, before V is called
@@ -57,8 +57,8 @@ def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.nda
     of one size."""
     import keras
 
+    from WorldModels.assembly.models import load_vision
     from WorldModels.interfaces import observation_dtype
-    from WorldModels.models import load_vision
 
     vision = load_vision(path)
     frames = keras.Input(vision.observation_shape, dtype=observation_dtype(vision.observation_shape))

@@ -13,7 +13,7 @@ from pathlib import Path
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.experiment.results import Run, stage_facts
+from WorldModels.experiment.run import Run, stage_facts
 from WorldModels.experiment.settings import Experiment
 from WorldModels.experiment.stages import stage_settings
 
@@ -139,7 +139,7 @@ def measure(processes: int) -> tuple[float, float]:
     from concurrent.futures import ThreadPoolExecutor
     from statistics import median
 
-    from WorldModels.measure import measured
+    from WorldModels.assembly.speed.measure import measured
 
     product = measured("matrix_product", size=2048, seconds=0.3, repeats=3)
     with ThreadPoolExecutor(processes) as pool:

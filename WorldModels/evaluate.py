@@ -9,15 +9,15 @@ it was evolved in a dream, its dreams and theirs, its real games generation by g
 how true the dream is. Each result is kept as it comes, so an interrupted test goes on where it stopped.
 """
 
-from WorldModels.evaluation.examiner import ANOTHER, BOUND, DRIVER, SHOWN_GAMES, Examiner, examined
+from WorldModels.assembly.evaluation.examiner import ANOTHER, BOUND, DRIVER, SHOWN_GAMES, Examiner, examined
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import hash_files, read_json, write_json
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 
 
 def evaluate(run: Run) -> None:
     """Have the driver's scores in evaluation.json, with videos and curves; print the table."""
-    from WorldModels.evaluation.report import draw, report_of, show
+    from WorldModels.assembly.evaluation.scorecard import draw, report_of, show
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
     examiner, env = _examiner(run), run.experiment.env
@@ -49,10 +49,10 @@ def _covers(report: dict, examiner: Examiner) -> bool:
 
 def _examiner(run: Run) -> Examiner:
     """Who plays; all that can be refused is refused here."""
+    from WorldModels.assembly.evaluation.curve import evolved_in, kept_means, world_of
+    from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller
     from WorldModels.episodes.episode import list_episodes
-    from WorldModels.evaluation.curve import evolved_in, kept_means, world_of
-    from WorldModels.worlds import controller_file, dream_world
 
     experiment, drivers = run.experiment, {DRIVER: controller_file(run)}
     if world_of(run) == "real":
@@ -67,7 +67,7 @@ def _examiner(run: Run) -> Examiner:
 
 def _wanted(run: Run, examiner: Examiner) -> list[tuple[str, str, int]]:
     """All episodes of the test: (kind, driver, number)."""
-    from WorldModels.evaluation.gates import baseline_names
+    from WorldModels.assembly.evaluation.gates import baseline_names
 
     settings = run.experiment.evaluate
     baselines = baseline_names(settings.baselines)
@@ -82,7 +82,7 @@ def _wanted(run: Run, examiner: Examiner) -> list[tuple[str, str, int]]:
 
 
 def _film(run: Run, examiner: Examiner, report: dict) -> None:
-    from WorldModels.evaluation.films import film_dream, film_games, frames_a_second
+    from WorldModels.assembly.evaluation.films import film_dream, film_games, frames_a_second
 
     rule = f"lap rule {run.experiment.env.lap_complete}"
     rule = rule if rule in report["scores"] else "return"

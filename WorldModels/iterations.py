@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.files import hash_files
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 
 # Steps over which the learning rate rises where a new Adam goes on with trained weights: its first full steps would throw
 # them far off (V's squared error a frame, 16 before, was 384 after one step at a rate of 1e-3).
@@ -39,7 +39,7 @@ def driver_before(run: Run) -> Path:
     Raises:
         FileNotFoundError: it is not there; the message has the command that evolves it.
     """
-    from WorldModels.worlds import controller_file
+    from WorldModels.assembly.worlds import controller_file
 
     return controller_file(run, max(run.iteration - 1, 0))
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels import gather, show
+from WorldModels.assembly.showing import page as show
+from WorldModels.assembly.showing import run as gather
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import read_json
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import Experiment
 
 GIF_BYTES = 1_900_000
@@ -60,9 +61,9 @@ def strip(run: Run, path: Path) -> None:
 
     The driver's own game where it has learned in M's dream, else a recorded one, of the kind that M knows.
     """
+    from WorldModels.assembly.showing.memory import imagined
     from WorldModels.figures.filmstrips import imagined_strip
     from WorldModels.figures.style import save
-    from WorldModels.gather_dreams import imagined
 
     real_world, fps = run.experiment.controller.world == "real", show.fps(run)
     episode = show.recorded(run) if real_world else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
@@ -91,10 +92,10 @@ def drive(run: Run, path: Path) -> None:
 
 def dream(run: Run, path: Path) -> None:
     """A dream of the driver, with the reward so far."""
+    from WorldModels.assembly.showing.memory import DREAM_SEED
+    from WorldModels.assembly.showing.memory import dream as dreamt
     from WorldModels.figures.films import running_reward
     from WorldModels.figures.videos import write_gif
-    from WorldModels.gather_dreams import DREAM_SEED
-    from WorldModels.gather_dreams import dream as dreamt
 
     fps = show.fps(run)
     found = dreamt(run, seed=_filmed(run, "filmed_dream", DREAM_SEED), max_steps=round(SECONDS * fps))
@@ -104,7 +105,7 @@ def dream(run: Run, path: Path) -> None:
 
 def curve(run: Run, path: Path) -> None:
     """How C learned: in the game over frames, in a dream over generations beside its real games."""
-    from WorldModels.evaluation.report import SOLVED
+    from WorldModels.assembly.evaluation.scorecard import SOLVED
     from WorldModels.figures.dreams import dream_curve
     from WorldModels.figures.learning import learning_curve
     from WorldModels.figures.style import save

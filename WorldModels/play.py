@@ -19,7 +19,7 @@ import numpy as np
 
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import Experiment
 
 FIRST_SEED = 8_000_000  # of the tracks that people drive on; neither training, validation nor test draws from here
@@ -52,7 +52,7 @@ def play(run: Run) -> None:
         raise ValueError(f"--world: expected real beside --env.observation vector, as V sees no picture, received {settings.world}.")
     for name, verb in NEEDS[settings.world].items():
         run.need(name, verb)
-    from WorldModels.envs.takecover import EngineDiedError
+    from WorldModels.envs.takecover.game import EngineDiedError
     from WorldModels.playing.window import Window, need_screen
 
     need_screen()
@@ -103,7 +103,7 @@ def _temperature(settings: PlaySettings) -> float:
 
 def _game(run: Run) -> tuple[Any, Any, str]:
     """The real world, seen through V and M where those and C are there, and C; else bare, None, and a line that says why."""
-    from WorldModels.worlds import controller_file, driven, real_world
+    from WorldModels.assembly.worlds import controller_file, driven, real_world
 
     bare = real_world(run.path, run.experiment.env)()
     try:
@@ -116,8 +116,8 @@ def _game(run: Run) -> tuple[Any, Any, str]:
 
 def _dream(run: Run) -> tuple[Any, Any, str]:
     """The dream, with C's features where there is a C, and C; else None and a line that says why."""
+    from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller, ControllerPolicy
-    from WorldModels.worlds import controller_file, dream_world
 
     settings = run.experiment
     how = {"temperature": _temperature(settings)}
@@ -137,8 +137,8 @@ def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
     kind = run.experiment.world
     if kind != "latent":
         return lambda observation, info: {kind: world.render()}
+    from WorldModels.assembly.opening import open_reconstruction
     from WorldModels.figures.videos import as_uint8
-    from WorldModels.opened import open_reconstruction
 
     reconstruct = open_reconstruction(run.path)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.results import Run, rng
+from WorldModels.experiment.run import Run, rng
 from WorldModels.experiment.settings import Experiment
 
 MAX_ATTEMPTS = 1000  # redraws of an episode that stays too short
@@ -81,7 +81,7 @@ class Recorder:
             env = OffRoadLimit(env, settings.off_road_limit)
         if not by_controller:
             return env, None
-        from WorldModels.worlds import driven
+        from WorldModels.assembly.worlds import driven
 
         return driven(env, *self.controller)
 

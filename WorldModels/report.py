@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels import gather
+from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.showing.report import control, memory, provenance, results, vision
+from WorldModels.assembly.showing.report.page import Part, Section, page
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import Experiment
-from WorldModels.reporting import control, memory, provenance, results, vision
-from WorldModels.reporting.page import Part, Section, page
 
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)  # what a part may say of a file that is not as it should be
 

@@ -15,7 +15,7 @@ import numpy as np
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.fields import budget, free
 from WorldModels.experiment.files import hash_files, read_json, write_json
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import Experiment
 
 FIRST_SEED = 7_000_000  # of the real games; nothing else in the project draws from here on
@@ -66,8 +66,8 @@ def temperatures(run: Run) -> None:
 
 def _row(run: Run, temperature: float) -> dict:
     """Evolve and test a driver of a temperature; what was tested already is read."""
+    from WorldModels.assembly.evolve import controller_shape, dream_generations, dream_returns
     from WorldModels.control.controller import Controller
-    from WorldModels.evolve import controller_shape, dream_generations, dream_returns
     from WorldModels.figures.scores import summary
 
     folder, dream = run.path / "temperatures" / f"{temperature:g}", replace(run.experiment.dream, temperature=temperature)
@@ -90,9 +90,9 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
     """Returns of real games, drawn as scores demand."""
     from tqdm import tqdm
 
+    from WorldModels.assembly.worlds import real_world
     from WorldModels.control.executors import Executor, cores
     from WorldModels.control.scoring import DriverMaker, returns_of, score
-    from WorldModels.worlds import real_world
 
     settings, games = run.experiment.controller, run.experiment.games
     env = replace(run.experiment.env, renderer="exact")
@@ -105,10 +105,10 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
 
 def _played(run: Run) -> list[dict]:
     """The run's own driver in dreams of each temperature; none where there is no driver yet."""
+    from WorldModels.assembly.evolve import dream_returns
+    from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller
-    from WorldModels.evolve import dream_returns
     from WorldModels.figures.scores import summary
-    from WorldModels.worlds import controller_file
 
     try:
         controller, parameters, _ = Controller.load(controller_file(run))

@@ -13,12 +13,12 @@ numbers.
 from pathlib import Path
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 
 
 def train_controller(run: Run) -> None:
     """Have an evolved driver in 0/controller, at the present budget."""
-    from WorldModels.evolve import controller_shape
+    from WorldModels.assembly.evolve import controller_shape
     from WorldModels.experiment.files import hash_files
     from WorldModels.iterations import hashes, mean_before, parameters_of
 
@@ -42,8 +42,8 @@ def train_controller(run: Run) -> None:
 
 def _dream(run: Run, stage, folder: Path, controller, mean):
     """Evolve in the dream; first show how true it is to the policies that do not look."""
-    from WorldModels.evaluation.gates import show_gates
-    from WorldModels.evolve import dream_generations
+    from WorldModels.assembly.evaluation.gates import show_gates
+    from WorldModels.assembly.evolve import dream_generations
 
     generations = dream_generations(run, folder, controller, mean)
     stage.begin()
@@ -54,10 +54,10 @@ def _dream(run: Run, stage, folder: Path, controller, mean):
 
 def _drive(run: Run, stage, folder: Path, controller, mean):
     """Evolve in the real world, in worker processes."""
+    from WorldModels.assembly.evolve import real_generations
+    from WorldModels.assembly.worlds import real_world
     from WorldModels.control.executors import Executor, cores
     from WorldModels.control.scoring import DriverMaker
-    from WorldModels.evolve import real_generations
-    from WorldModels.worlds import real_world
 
     settings = run.experiment.controller
     world = real_world(run.path, run.experiment.env, features=settings.features, latent=settings.seen)

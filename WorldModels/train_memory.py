@@ -14,7 +14,7 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic, hash_files
-from WorldModels.experiment.results import Run, rng
+from WorldModels.experiment.run import Run, rng
 
 LEAST_EPOCH = 25  # steps between two rows where steps are counted and one pass is shorter
 HELD_OUT_BATCH = 50  # episodes at a time
@@ -78,11 +78,11 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(run: Run, stage, memory, training: list, held_out: list, goes_on: bool) -> list[dict[str, float]]:
+    from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.iterations import warmup_steps
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.optimizer import adam_of
     from WorldModels.memory.streams import StreamTraining
-    from WorldModels.training import fit_with_checkpoints
 
     s = run.experiment.memory
     batches = SeriesBatches(training, s.batching, s.batch_size, s.sequence_length, _seed(run, "batches"),
@@ -139,9 +139,9 @@ def unconditional(run: Run, memory, training: list, batches: list) -> dict[str, 
 
 def _save(run: Run, memory, vision_file: Path) -> None:
     """Write M in float32, and the files that TensorFlow Serving, the workers and a browser take."""
-    from WorldModels import export
+    from WorldModels.assembly.models import Imagination, Perception, load_vision
+    from WorldModels.export import files as export
     from WorldModels.memory.kinds import float32_copy
-    from WorldModels.models import Imagination, Perception, load_vision
 
     memory = float32_copy(memory)
     with atomic(run.path / "memory.keras") as temporary:

@@ -16,7 +16,7 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import VisionSettings
 
 BACKGROUND = 1000, 100  # frames of the median frame, from so many episodes at most
@@ -114,11 +114,11 @@ def _fit(run: Run, vision, frames, validation, looked_at, goes_on: int) -> list[
     """Train V; where it goes on with trained weights, `goes_on` counts the iterations whose episodes it sees, else it is 0."""
     import keras
 
-    from WorldModels.events import event_writer, image_writer
+    from WorldModels.assembly.fit import fit_with_checkpoints
+    from WorldModels.assembly.tensorboard_files import event_writer, image_writer
     from WorldModels.figures import curves
     from WorldModels.figures.losses import loss_curves
     from WorldModels.iterations import warmup_steps
-    from WorldModels.training import fit_with_checkpoints
     from WorldModels.vision.batches import FrameBatches
     from WorldModels.vision.progress import LossRows
     from WorldModels.vision.quality import validate
@@ -194,8 +194,8 @@ def _rate(batch_size: int):
 
 def _write(run: Run, vision) -> None:
     """Write vision.keras in its published form, and from it the files for others."""
-    from WorldModels import export
     from WorldModels.experiment.files import atomic
+    from WorldModels.export import files as export
     from WorldModels.vision.kinds import published_form
 
     published = published_form(vision)

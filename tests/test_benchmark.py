@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from WorldModels import benchmark, estimate
+from WorldModels.assembly.speed.measure import measured
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.presets import preset
-from WorldModels.measure import measured
 
 ROOT = Path(__file__).parent.parent
 STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.envs.box2d import car_racing
 from PIL import Image
 
-from WorldModels.envs.carracing import CarRacing
+from WorldModels.envs.carracing.game import CarRacing
 from WorldModels.envs.make import make_env
 
 
@@ -218,7 +218,7 @@ def test_survives_pickling():
 def test_a_border_without_width_has_no_direction():
     from types import SimpleNamespace
 
-    from WorldModels.envs.carracing_fast import road_inward
+    from WorldModels.envs.carracing.fast import road_inward
 
     tile = [[0, 0], [2, 0], [2, 1], [0, 1]]
     line = [[0, 0], [0, 0], [0, 1], [0, 1]]  # where the track does not bend, gymnasium's border has no side

@@ -11,10 +11,10 @@ import pytest
 from conftest import run_verb_process
 from PIL import Image
 
+from WorldModels.assembly.comparison.contestants import NOUNS, parsed
+from WorldModels.assembly.comparison.rows import FRAMES, frames_of
+from WorldModels.assembly.comparison.tables import markdown
 from WorldModels.compare import CompareSettings
-from WorldModels.comparison.kinds import NOUNS, parsed
-from WorldModels.comparison.rows import FRAMES, frames_of
-from WorldModels.comparison.tables import markdown
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison

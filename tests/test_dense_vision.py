@@ -115,9 +115,9 @@ def test_recorded_numbers_are_the_environment_s_own(lander):
 
 
 def test_series_hold_what_v_makes_of_the_numbers(lander):
+    from WorldModels.assembly.models import load_vision
     from WorldModels.episodes.episode import Episode, list_episodes
     from WorldModels.episodes.series import Series
-    from WorldModels.models import load_vision
 
     path, vision = list_episodes(lander / "0/episodes")[0], load_vision(lander / "0/vision.keras")
     series, expected = Series.load(lander / "0/series" / path.name), vision.encode(Episode.load(path).observations)
@@ -147,9 +147,9 @@ def test_files_for_others_take_float32_numbers(lander):
 
 
 def test_the_world_seen_through_v_and_m_has_their_features(lander):
+    from WorldModels.assembly.models import load_vision
+    from WorldModels.assembly.worlds import real_world
     from WorldModels.experiment.settings import EnvSettings
-    from WorldModels.models import load_vision
-    from WorldModels.worlds import real_world
 
     world = real_world(lander / "0", EnvSettings(id=LANDER, observation="vector"), features="zh")()
     features, info = world.reset(seed=3)
@@ -160,12 +160,12 @@ def test_the_world_seen_through_v_and_m_has_their_features(lander):
 
 
 def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(lander, tmp_path, monkeypatch):
-    from WorldModels.models import load_vision
+    from WorldModels.assembly.models import load_vision
 
     def weights(folder):
         return load_vision(folder / "0/vision.keras").get_weights()
 
-    monkeypatch.setattr("WorldModels.export.unavailable", lambda: "not needed here")
+    monkeypatch.setattr("WorldModels.export.files.unavailable", lambda: "not needed here")
     for name in ("episodes", "stages/episodes.json"):
         (shutil.copytree if name == "episodes" else shutil.copy)(lander / "0" / name, _made(tmp_path / "run/0" / name))
     verbs(tmp_path / "run", "train_vision", flags=["--vision.epochs", "1"])

@@ -17,8 +17,8 @@ import pytest
 from conftest import PATIENCE, hears_ctrl_c
 
 from WorldModels.control.executors import Executor
-from WorldModels.envs.doom_process import PREFIXES, SHARED
 from WorldModels.envs.make import make_env
+from WorldModels.envs.takecover.engine import PREFIXES, SHARED
 
 pytest.importorskip("vizdoom")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -107,7 +107,7 @@ def test_an_engine_that_dies_is_one_clear_line():
 
 def test_whoever_plays_is_told_of_the_engines_death_in_one_line(tmp_path, monkeypatch, capsys):
     from WorldModels import play
-    from WorldModels.envs.takecover import TakeCover
+    from WorldModels.envs.takecover.game import TakeCover
 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     others, step = set(children(os.getpid())), TakeCover.step

@@ -29,7 +29,7 @@ def memory():
 
 @pytest.fixture(scope="module", params=["onnx", "keras"])
 def imagination(request, memory, tmp_path_factory):
-    from WorldModels.models import Imagination, KerasImagination
+    from WorldModels.assembly.models import Imagination, KerasImagination
 
     if request.param == "keras":
         return KerasImagination(Imagination(memory))
@@ -209,8 +209,8 @@ class Still:
 def test_a_population_in_one_loop_is_its_lanes_one_by_one(memory, common):
     from keras import ops
 
+    from WorldModels.assembly.models import Imagination, KerasImagination
     from WorldModels.memory.imagine import PopulationDream
-    from WorldModels.models import Imagination, KerasImagination
 
     controller, drivers, rollouts, steps = Controller("zch", Z, UNITS, action_size=A), 3, 4, 50
     draw = np.random.default_rng(1)

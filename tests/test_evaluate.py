@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from WorldModels.assembly.evaluation.examiner import DRIVER, SEEDS, Examiner, Task
 from WorldModels.control.controller import Controller
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
-from WorldModels.evaluation.examiner import DRIVER, SEEDS, Examiner, Task
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.settings import EnvSettings
 
@@ -28,9 +28,9 @@ HISTORY = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run's folder with everything that evaluate reads."""
-    from WorldModels import export
+    from WorldModels.assembly.models import Imagination, Perception
+    from WorldModels.export import files as export
     from WorldModels.memory.mdn_rnn import MDNRNN
-    from WorldModels.models import Imagination, Perception
     from WorldModels.vision.vae import VAE
 
     folder = tmp_path_factory.mktemp("trained")

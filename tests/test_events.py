@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from WorldModels.events import event_writer, image_writer
+from WorldModels.assembly.tensorboard_files import event_writer, image_writer
 from WorldModels.figures.frames import write_png
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_event_files_hold_the_rows_and_need_no_tensorflow(tmp_path):
     pytest.importorskip("tensorboard")
     code = (
-        "import sys; from WorldModels.events import event_writer; write = event_writer(sys.argv[1]); "
+        "import sys; from WorldModels.assembly.tensorboard_files import event_writer; write = event_writer(sys.argv[1]); "
         "write({'generation': 3, 'mean': 1.5}); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import assert_same
 
-from WorldModels import export
+from WorldModels.export import files as export
 
 pytestmark = pytest.mark.skipif(bool(export.unavailable()), reason=export.unavailable())
 
@@ -32,7 +32,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def folder(models, tmp_path_factory):
-    from WorldModels.models import Imagination, Perception
+    from WorldModels.assembly.models import Imagination, Perception
 
     folder = tmp_path_factory.mktemp("run")
     vision, memory = models
@@ -128,9 +128,9 @@ def test_what_earlier_weights_left_is_removed_where_nothing_can_be_exported(tmp_
 
 
 def test_the_96_pixel_vision_and_a_memory_with_restarts_agree_too(tmp_path):
+    from WorldModels.assembly.models import Perception
     from WorldModels.export import endpoints, onnx
     from WorldModels.memory.mdn_rnn import MDNRNN
-    from WorldModels.models import Perception
     from WorldModels.vision.vae import VAE
 
     vision = VAE((96, 96, 3), Z, encoder_filters=(4, 4, 8, 8), decoder_filters=(8, 8, 4))
@@ -181,7 +181,7 @@ def test_where_nothing_can_be_exported_one_line_says_why(block, backend, reason)
 import importlib.util, sys
 find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "{block}" else find(name, *rest)
-from WorldModels import export
+from WorldModels.export import files as export
 print(export.unavailable())
 try: export.export_vision(None, ".")
 except ImportError as error: assert str(error) == export.unavailable()

@@ -30,8 +30,8 @@ def whole(tmp_path_factory):
 
 
 def test_episodes_and_v_have_the_whole_picture(whole):
+    from WorldModels.assembly.models import load_vision
     from WorldModels.episodes.episode import Episode, list_episodes
-    from WorldModels.models import load_vision
 
     paths = list_episodes(whole / "0/episodes")
     assert len(paths) == 3 and {Episode.load(path).observations.shape[1:] for path in paths} == {(96, 96, 3)}
@@ -51,8 +51,8 @@ def test_videos_show_it_beside_what_v_makes_of_it(whole):
 
 
 def test_dreams_are_of_its_size(whole):
+    from WorldModels.assembly.worlds import dream_world
     from WorldModels.experiment.presets import preset
-    from WorldModels.worlds import dream_world
 
     dream = dream_world(whole / "0", preset("carracing", "smoke"))(render_mode="rgb_array")
     dream.reset(seed=0)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
+from WorldModels.assembly.evaluation import gates, truth
+from WorldModels.assembly.evaluation.curve import curve, evolved_in, kept_means
 from WorldModels.control.lockstep import lockstep
 from WorldModels.control.policies import POLICIES
 from WorldModels.control.rollout import rollout
 from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
-from WorldModels.evaluation import gates, truth
-from WorldModels.evaluation.curve import curve, evolved_in, kept_means
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 
 
 class Walk:
@@ -161,8 +161,8 @@ def walked(steps, seed):
 
 def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(run, monkeypatch):
     monkeypatch.setattr(truth, "held_out_series", lambda run: [walked(90, seed) for seed in range(4)] + [walked(30, 9)])
-    monkeypatch.setattr("WorldModels.opened.open_imagination", lambda folder: Walk(noise=0.1))
-    monkeypatch.setattr("WorldModels.opened.open_decode", lambda folder: lambda z: np.tile(z[:, None, None, :1], (1, 8, 8, 3)) / 10)
+    monkeypatch.setattr("WorldModels.assembly.opening.open_imagination", lambda folder: Walk(noise=0.1))
+    monkeypatch.setattr("WorldModels.assembly.opening.open_decode", lambda folder: lambda z: np.tile(z[:, None, None, :1], (1, 8, 8, 3)) / 10)
     errors = truth.horizon_errors(run)
     assert errors["horizons"] == [1, 2, 5, 10, 20, 50] and errors["windows"] == truth.WINDOWS or errors["windows"] == 4 * 21
     assert max(errors["latent"][truth.MODE]) < 1e-9 and max(errors["frame"][truth.MODE]) < 1e-9

@@ -13,7 +13,7 @@ from WorldModels import estimate, iterations, train_controller, train_memory
 from WorldModels.control.controller import Controller
 from WorldModels.episodes.series import Series
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.figures.iterations import comparison
 
 
@@ -119,7 +119,7 @@ def test_another_run_s_episodes_are_those_of_the_same_iteration(opened, tmp_path
 @pytest.fixture
 def evolved(tmp_path, monkeypatch):
     """A run whose iteration 0 has a driver of a cheap world, and stand-ins for V and M in both iterations."""
-    monkeypatch.setattr("WorldModels.worlds.real_world", lambda *_, **__: Line)
+    monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda *_, **__: Line)
     for k in "01":
         (tmp_path / k).mkdir()
         for name in ("vision.keras", "memory.keras"):

@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import run_verb_process
 
-from WorldModels.comparison.kinds import NOUNS
+from WorldModels.assembly.comparison.contestants import NOUNS
 from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.estimate import seconds
 from WorldModels.experiment.command import parse

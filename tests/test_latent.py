@@ -6,8 +6,8 @@ import pytest
 from gymnasium.spaces import Box
 from gymnasium.utils.env_checker import check_env
 
+from WorldModels.assembly.worlds import WorldMaker
 from WorldModels.envs.latent import LatentObservation
-from WorldModels.worlds import WorldMaker
 
 
 class Corridor(gymnasium.Env):

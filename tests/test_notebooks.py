@@ -14,7 +14,9 @@ import pytest
 from conftest import PATIENCE, ROOT
 from PIL import Image
 
-from WorldModels import notebook, show, touch
+from WorldModels.assembly.showing import notebook as notebook
+from WorldModels.assembly.showing import page as show
+from WorldModels.assembly.showing import sliders as touch
 
 FOLDER = ROOT / "notebooks"
 NAMES = ["01_see", "02_remember_and_imagine", "03_act", "04_results", "05_tour", "06_vae_gan"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import assert_same
 
-from WorldModels import export
-from WorldModels.opened import open_perception
-from WorldModels.worlds import WorldMaker
+from WorldModels.assembly.opening import open_perception
+from WorldModels.assembly.worlds import WorldMaker
+from WorldModels.export import files as export
 
 BATCH, Z, A = 2, 4, 3
 
@@ -35,7 +35,7 @@ def run_folder(models, tmp_path_factory):
     """An iteration's folder with all that is exported."""
     if export.unavailable():
         pytest.skip(export.unavailable())
-    from WorldModels.models import Imagination, Perception
+    from WorldModels.assembly.models import Imagination, Perception
 
     vision, memory = models
     folder = tmp_path_factory.mktemp("run")
@@ -101,7 +101,7 @@ def test_a_lane_that_has_not_started_remembers_nothing(perception):
 
 
 def test_the_file_equals_keras_over_twenty_steps_with_restarts(run_folder, models):
-    from WorldModels.models import KerasPerception, Perception
+    from WorldModels.assembly.models import KerasPerception, Perception
 
     session, keras_perception = open_perception(run_folder), KerasPerception(Perception(*models))
     states = [session.initial(BATCH), keras_perception.initial(BATCH)]
@@ -115,8 +115,8 @@ def test_the_file_equals_keras_over_twenty_steps_with_restarts(run_folder, model
 
 
 def test_models_that_do_not_fit_are_refused(models):
+    from WorldModels.assembly.models import Perception
     from WorldModels.memory.mdn_rnn import MDNRNN
-    from WorldModels.models import Perception
 
     with pytest.raises(ValueError, match="latent size: V has 4, M has 5"):
         Perception(models[0], MDNRNN(latent_size=5, lstm_size=8))

@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT, run_verb_process
 from PIL import Image
 
-from WorldModels import gather, gather_dreams
+from WorldModels.assembly.showing import memory as gather_dreams
+from WorldModels.assembly.showing import run as gather
 from WorldModels.experiment.presets import EXPERIMENTS
 from WorldModels.pictures import PICTURES
 

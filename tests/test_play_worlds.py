@@ -12,7 +12,7 @@ from conftest import ROOT, run_verb_process
 
 from WorldModels.envs.wrappers import DriveAction
 from WorldModels.experiment.command import parse
-from WorldModels.experiment.results import Run
+from WorldModels.experiment.run import Run
 from WorldModels.play import PlaySettings, open_session
 from WorldModels.playing.hands import Hands
 
@@ -78,8 +78,8 @@ def test_every_world_is_played_beside_a_verb_that_has_the_folder(smoke_run, worl
 
 
 def test_the_controller_drives_as_it_does_when_nobody_watches(smoke_run):
+    from WorldModels.assembly.worlds import driven, real_world
     from WorldModels.control.rollout import rollout
-    from WorldModels.worlds import driven, real_world
 
     session = opened(smoke_run, "--world", "latent", "--env.max-steps", "60")
     session.press("m")

@@ -7,7 +7,7 @@ import pytest
 
 from WorldModels.experiment import files
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.results import Run, rng
+from WorldModels.experiment.run import Run, rng
 
 
 @pytest.fixture

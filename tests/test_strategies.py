@@ -215,7 +215,7 @@ def test_a_run_goes_on_as_if_unbroken(kind, schedule, tmp_path):
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """The verb train_controller, with a cheap world behind V and M; gives the rows of its table."""
-    monkeypatch.setattr("WorldModels.worlds.real_world", lambda folder, env, **settings: Line)
+    monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda folder, env, **settings: Line)
     (tmp_path / "0").mkdir()
     for network in ("vision.keras", "memory.keras"):
         (tmp_path / "0" / network).write_text(network)

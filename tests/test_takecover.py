@@ -15,9 +15,9 @@ from PIL import Image
 from WorldModels.control.executors import Executor
 from WorldModels.control.policies import POLICIES
 from WorldModels.control.rollout import rollout
-from WorldModels.envs import takecover
 from WorldModels.envs.make import make_env
 from WorldModels.envs.recording import IgnoreTermination
+from WorldModels.envs.takecover import game as takecover
 from WorldModels.episodes.episode import Episode
 
 vizdoom = pytest.importorskip("vizdoom")

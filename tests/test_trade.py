@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from WorldModels.assembly.fit import fit_with_checkpoints
 from WorldModels.episodes.series import Series
 from WorldModels.experiment.settings import MemorySettings
 from WorldModels.memory import density
@@ -17,7 +18,6 @@ from WorldModels.memory.autoregressive import AutoregressiveMixture, followed
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import build_memory
 from WorldModels.memory.trade import squared_mmd
-from WorldModels.training import fit_with_checkpoints
 
 Z, A, K, HIDDEN = 5, 2, 3, 8
 PUBLISHED = MemorySettings(kind="trade", reward_head=True, terminated_head=True)
@@ -228,12 +228,12 @@ def test_a_population_dreams_with_it():
 
 
 def test_its_draws_are_exported(tmp_path):
-    from WorldModels import export
+    from WorldModels.export import files as export
 
     if export.unavailable():
         pytest.skip(export.unavailable())
+    from WorldModels.assembly.models import Imagination
     from WorldModels.export import endpoints, onnx
-    from WorldModels.models import Imagination
 
     model = memory(mmd_weight=0.0)
     model.mixture.readout.assign(np.random.default_rng(0).normal(0, 0.5, model.mixture.readout.shape))

@@ -6,8 +6,8 @@ import pytest
 from fake_world import CONTROLLER, Line
 
 from WorldModels import train_controller as verb
+from WorldModels.assembly.evolve import VALIDATION_TRACKS
 from WorldModels.control.controller import Controller
-from WorldModels.evolve import VALIDATION_TRACKS
 
 
 def line_world(folder, env, **settings):
@@ -16,7 +16,7 @@ def line_world(folder, env, **settings):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("WorldModels.worlds.real_world", line_world)
+    monkeypatch.setattr("WorldModels.assembly.worlds.real_world", line_world)
     (tmp_path / "0").mkdir()
     for name in ("vision.keras", "memory.keras"):
         (tmp_path / "0" / name).write_text(name)

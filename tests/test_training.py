@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from WorldModels.training import fit_with_checkpoints
+from WorldModels.assembly.fit import fit_with_checkpoints
 
 STEPS, EPOCH = 12, 5
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import assert_same
 from keras import ops
 
-from WorldModels import export
 from WorldModels.experiment.presets import preset
+from WorldModels.export import files as export
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import build_memory
 from WorldModels.memory.streams import StreamTraining
@@ -105,9 +105,9 @@ def test_sizes_that_cannot_be_are_refused(options, words):
 
 
 def test_a_population_dreams_as_its_lanes_one_by_one():
+    from WorldModels.assembly.models import Imagination, KerasImagination
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.memory.imagine import PopulationDream
-    from WorldModels.models import Imagination, KerasImagination
 
     model, controller, drivers, rollouts, steps = memory(), Controller("zh", Z, SIZES["hidden_size"], action_size=A), 2, 2, 9
     draw = np.random.default_rng(1)
@@ -134,8 +134,8 @@ def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
     import onnxruntime
     import tensorflow as tf
 
+    from WorldModels.assembly.models import Imagination
     from WorldModels.export import endpoints, onnx, savedmodel
-    from WorldModels.models import Imagination
 
     model = memory(mixture="joint")
     ends = endpoints.of_memory(model)
@@ -161,8 +161,8 @@ def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
 
 
 def test_a_killed_training_goes_on_where_it_drew_last(tmp_path):
+    from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.episodes.series import Series
-    from WorldModels.training import fit_with_checkpoints
 
     draw = np.random.default_rng(0)
     series = [Series(draw.standard_normal((9, Z), np.float32), np.full((9, Z), -3, np.float32), draw.standard_normal((8, A), np.float32),

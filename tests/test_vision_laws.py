@@ -12,9 +12,9 @@ import pytest
 from conftest import assert_same
 from keras import ops
 
-from WorldModels import export
+from WorldModels.assembly.fit import fit_with_checkpoints
 from WorldModels.experiment.settings import VisionSettings
-from WorldModels.training import fit_with_checkpoints
+from WorldModels.export import files as export
 from WorldModels.vision.kinds import KINDS, build, published_form, vision_class
 from WorldModels.vision.quality import validate
 

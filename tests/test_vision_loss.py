@@ -88,7 +88,7 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
 
 
 def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("WorldModels.export.unavailable", lambda: "skipped here")
+    monkeypatch.setattr("WorldModels.export.files.unavailable", lambda: "skipped here")
 
     def train(epochs, *more):
         main(["takecover", "--scale", "smoke", "--results", str(tmp_path), "--vision.epochs", str(epochs), *more])

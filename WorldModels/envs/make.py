@@ -33,7 +33,7 @@ def make_env(id=CARRACING, *, observation="frame", renderer="fast", lap_complete
     if id == CARRACING:
         env = _make_carracing(renderer, lap_complete, frame_size, random_start)
     elif id == TAKECOVER:
-        from WorldModels.envs.takecover import TakeCover
+        from WorldModels.envs.takecover.game import TakeCover
 
         env = TakeCover(frame_size=frame_size)
     else:
@@ -42,7 +42,7 @@ def make_env(id=CARRACING, *, observation="frame", renderer="fast", lap_complete
 
 
 def _make_carracing(renderer, lap_complete, frame_size, random_start):
-    from WorldModels.envs.carracing import CarRacing
+    from WorldModels.envs.carracing.game import CarRacing
 
     if frame_size not in (64, 96):
         raise ValueError(f"frame_size: expected 64 (cropped) or 96 (whole) for {CARRACING}, received {frame_size!r}.")

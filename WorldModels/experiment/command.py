@@ -9,7 +9,7 @@ from collections.abc import Callable
 import tyro
 
 from WorldModels.experiment.presets import EXPERIMENTS, preset
-from WorldModels.experiment.results import Run, without
+from WorldModels.experiment.run import Run, without
 from WorldModels.experiment.settings import Experiment
 
 

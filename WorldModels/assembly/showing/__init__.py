@@ -1,0 +1,1 @@
+"""What pictures, notebooks and the report take from a run, and how they show it."""

@@ -1,0 +1,1 @@
+"""What benchmark, estimate and compare measure in processes of their own."""

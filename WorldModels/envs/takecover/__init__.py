@@ -1,0 +1,1 @@
+"""Doom's Take Cover, by ViZDoom."""
