@@ -1,8 +1,12 @@
-"""World Models (Ha & Schmidhuber 2018) in Keras 3: learn to see (V), to remember and imagine (M), and to act (C).
+"""World Models (Ha & Schmidhuber 2018) in Keras 3: learn to see (V), to remember and imagine (M),
+and to act (C).
 
-Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller, evaluate. Each is a file of
-this package that can be run: `python -m WorldModels.record carracing`. Importing the package imports nothing heavy: it
-registers the worlds of a run with Gymnasium, as strings, and switches oneDNN on for a TensorFlow that is imported later.
+Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller,
+evaluate. Each is a file of
+this package that can be run: `python -m WorldModels.record carracing`. Importing the package
+imports nothing heavy: it
+registers the worlds of a run with Gymnasium, as strings, and switches oneDNN on for a TensorFlow
+that is imported later.
 """
 
 import os
@@ -11,7 +15,8 @@ from gymnasium import register
 
 __version__ = "0.1.0"
 
-# Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value that the user has set wins.
+# Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value that the
+# user has set wins.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 for _experiment, _game in (("carracing", "CarRacing"), ("takecover", "TakeCover")):

@@ -1,4 +1,6 @@
-"""`python -m WorldModels` lists the verbs; `python -m WorldModels VERB ...` is `python -m WorldModels.VERB ...`."""
+"""`python -m WorldModels` lists the verbs; `python -m WorldModels VERB ...` is `python -m
+WorldModels.VERB ...`.
+"""
 
 import importlib
 import sys
@@ -28,7 +30,9 @@ def main(argv: list[str] | None = None) -> None:
         print("\n".join(f"  {name:17} {meaning}" for name, meaning in VERBS.items()))
         return
     if verb not in VERBS:
-        print(f"error: verb: expected one of {', '.join(VERBS)}, received {verb!r}.", file=sys.stderr)
+        print(
+            f"error: verb: expected one of {', '.join(VERBS)}, received {verb!r}.", file=sys.stderr
+        )
         raise SystemExit(2)
     importlib.import_module(f"WorldModels.{verb}").main(rest)
 

@@ -3,9 +3,12 @@
     python -m WorldModels.benchmark                                # everything, a few minutes
     python -m WorldModels.benchmark --only environment,rollouts
 
-The limit is a 2048 x 2048 float32 matrix product by numpy, with one thread and with all; for environments it is the official
-one on one core. Every measure runs in a process of its own, warms up, and gives the median of its repeats; nothing is
-taken from elsewhere but the work per item. Networks have the paper's sizes and are untrained: this is speed, not quality.
+The limit is a 2048 x 2048 float32 matrix product by numpy, with one thread and with all; for
+environments it is the official
+one on one core. Every measure runs in a process of its own, warms up, and gives the median of its
+repeats; nothing is
+taken from elsewhere but the work per item. Networks have the paper's sizes and are untrained: this
+is speed, not quality.
 """
 
 import math
@@ -24,8 +27,20 @@ from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.run import machine, versions
 
-MEASURES = ("environment", "perception", "rollouts", "worker", "vision", "memory", "encoding", "dream", "population", "transformer")
-# Million floating-point operations an item: twice the multiply-adds of the published sizes, three times that for training.
+MEASURES = (
+    "environment",
+    "perception",
+    "rollouts",
+    "worker",
+    "vision",
+    "memory",
+    "encoding",
+    "dream",
+    "population",
+    "transformer",
+)
+# Million floating-point operations an item: twice the multiply-adds of the published sizes, three
+# times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5, "dream": 0.85}
 # Measure: name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
 NETWORKS = {
@@ -55,10 +70,14 @@ class Settings:
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"--seconds: expected a positive number, received {self.seconds}.")
         if self.repeats < 1 or self.workers < 0:
-            raise ValueError(f"--repeats, --workers: expected at least 1 and 0, received {self.repeats} and {self.workers}.")
+            raise ValueError(
+                f"--repeats, --workers: expected at least 1 and 0, received {self.repeats} and {self.workers}."
+            )
         unknown = set(self.only.split(",")) - set(MEASURES)
         if unknown:
-            raise ValueError(f"--only: expected some of {','.join(MEASURES)}, received {','.join(sorted(unknown))}.")
+            raise ValueError(
+                f"--only: expected some of {','.join(MEASURES)}, received {','.join(sorted(unknown))}."
+            )
 
 
 class Benchmark:
@@ -72,18 +91,30 @@ class Benchmark:
     """
 
     def __init__(self, settings: Settings, folder: str, cores: int, measured: Callable[..., dict]):
-        self.settings, self.folder, self.workers, self.measured = settings, Path(folder), settings.workers or cores, measured
+        self.settings, self.folder, self.workers, self.measured = (
+            settings,
+            Path(folder),
+            settings.workers or cores,
+            measured,
+        )
         self.steps = 40 if settings.quick else 1000  # of an episode
-        self.timing = {"seconds": 0.05 if settings.quick else settings.seconds, "repeats": settings.repeats}
+        self.timing = {
+            "seconds": 0.05 if settings.quick else settings.seconds,
+            "repeats": settings.repeats,
+        }
         self.rows: dict[str, Row] = {}
         self.skipped: dict[str, str] = {}
         self.limits: dict[str, float] = {}
 
     def limit(self, library: str) -> None:
-        """GFLOP/s of the matrix product, with one thread and with all; of several tries the fastest is the limit."""
+        """GFLOP/s of the matrix product, with one thread and with all; of several tries the fastest
+        is the limit.
+        """
         timing = {"seconds": min(1.0, self.timing["seconds"]), "repeats": self.timing["repeats"]}
         for threads in ("one", "all"):
-            found = self.measured("matrix_product", threads == "one", size=SIZE, library=library, **timing)
+            found = self.measured(
+                "matrix_product", threads == "one", size=SIZE, library=library, **timing
+            )
             name, rate = f"{library}_{threads}", statistics.median(found["rates"]) * found["work"]
             self.limits[name] = max(rate, self.limits.get(name, 0.0))
 
@@ -105,39 +136,80 @@ class Benchmark:
             self.engine = self.measured("prepare", folder=str(self.folder))["engine"]
         return str(self.folder)
 
-    def _environment(self, renderers: tuple[str, ...] = ("official", "exact", "fast", "physics")) -> None:
-        rates = self.measured("environment", True, steps=self.steps, renderers=renderers, **self.timing)["rates"]
+    def _environment(
+        self, renderers: tuple[str, ...] = ("official", "exact", "fast", "physics")
+    ) -> None:
+        rates = self.measured(
+            "environment", True, steps=self.steps, renderers=renderers, **self.timing
+        )["rates"]
         official = self._add(OFFICIAL, rates.pop("official"), "steps/s", note="one core")
         for name, own in rates.items():
-            row = self._add(f"environment, {name}", own, "steps/s", of="x official", note="one core")
+            row = self._add(
+                f"environment, {name}", own, "steps/s", of="x official", note="one core"
+            )
             row.compared = row.value / official.value
             row.must, row.aim = (6, 10) if name == "fast" else (None, None)
 
     def _perception(self) -> None:
         found = self.measured("perception", True, folder=self._prepared(), **self.timing)
-        self._add("perception, batch 1", found["rates"], "frames/s", WORK["encoder"], "numpy_one", of=TIME, must=1.6, aim=1.2,
-                  lower=True, note=f"one thread, {self.engine}")  # fmt: skip
+        self._add(
+            "perception, batch 1",
+            found["rates"],
+            "frames/s",
+            WORK["encoder"],
+            "numpy_one",
+            of=TIME,
+            must=1.6,
+            aim=1.2,
+            lower=True,
+            note=f"one thread, {self.engine}",
+        )
 
     def _dream(self) -> None:
         if "perception, batch 1" not in self.rows:
             self._perception()
         found = self.measured("dream", True, folder=self._prepared(), **self.timing)
-        row = self._add("dream, one lane", found["rates"], "steps/s", of="x perception's time", must=0.5, lower=True,
-                        note=f"one thread, {self.engine}")  # fmt: skip
+        row = self._add(
+            "dream, one lane",
+            found["rates"],
+            "steps/s",
+            of="x perception's time",
+            must=0.5,
+            lower=True,
+            note=f"one thread, {self.engine}",
+        )
         row.compared = self.rows["perception, batch 1"].value / row.value
 
     def _rollouts(self) -> None:
         if OFFICIAL not in self.rows:
             self._environment(("official",))
-        found = self.measured("rollouts", folder=self._prepared(), steps=self.steps, workers=self.workers, **self.timing)
-        row = self._add("rollouts, controller", found["rates"], "steps/s", of="x official", must=8, aim=12, note=found["note"])
+        found = self.measured(
+            "rollouts",
+            folder=self._prepared(),
+            steps=self.steps,
+            workers=self.workers,
+            **self.timing,
+        )
+        row = self._add(
+            "rollouts, controller",
+            found["rates"],
+            "steps/s",
+            of="x official",
+            must=8,
+            aim=12,
+            note=found["note"],
+        )
         row.compared = row.value / self.rows[OFFICIAL].value
 
     def _worker(self) -> None:
-        found = self.measured("worker", folder=self._prepared(), steps=self.steps, repeats=self.settings.repeats)
+        found = self.measured(
+            "worker", folder=self._prepared(), steps=self.steps, repeats=self.settings.repeats
+        )
         for name, unit, must, aim in (("ready", "s", 0.5, 0.3), ("memory", "MB", 120, 80)):
             if all(map(math.isfinite, found[name])):
-                row = self._add(f"worker, {name}", found[name], unit, of=unit, must=must, aim=aim, lower=True)
+                row = self._add(
+                    f"worker, {name}", found[name], unit, of=unit, must=must, aim=aim, lower=True
+                )
                 row.compared = row.value
 
     def _transformer(self) -> None:
@@ -146,7 +218,14 @@ class Benchmark:
         for name, (kept, anew) in found["rates"].items():
             sizes = found["sizes"][name.split(",")[0]]
             note = ", ".join(f"{size.replace('_', ' ')} {number}" for size, number in sizes.items())
-            row = self._add(name, kept, "lane-steps/s", of="x without what it keeps", must=goals.get(name), note=note)
+            row = self._add(
+                name,
+                kept,
+                "lane-steps/s",
+                of="x without what it keeps",
+                must=goals.get(name),
+                note=note,
+            )
             row.compared = row.value / statistics.median(anew)
 
     def _network(self, measure: str) -> None:
@@ -183,14 +262,22 @@ def benchmark(settings: Settings) -> dict:
     bench.settle()
     for library, what in (("numpy", "limit"), ("keras", "beside it")):
         if f"{library}_all" in bench.limits:
-            print(f"{what}: {bench.limits[f'{library}_all']:.0f} GFLOP/s with all {cores()} threads, {bench.limits[f'{library}_one']:.0f} "
-                  f"with one, in a float32 matrix product ({SIZE} x {SIZE}) by {library}")  # fmt: skip
+            print(
+                f"{what}: {bench.limits[f'{library}_all']:.0f} GFLOP/s with all {cores()} threads, {bench.limits[f'{library}_one']:.0f} "
+                f"with one, in a float32 matrix product ({SIZE} x {SIZE}) by {library}"
+            )
     print(table(list(bench.rows.values())))
     for name, reason in bench.skipped.items():
         print(f"{name} could not be measured: {reason}")
     if load > 0.25 * cores():
-        print(f"Others were using this machine when this began (load {load:.1f}): trust the ratios more than the rates.")
-    facts = {"machine": {**machine(), "load": load, "bfloat16": cpu_has_bfloat16()}, "versions": versions(), "settings": vars(settings)}
+        print(
+            f"Others were using this machine when this began (load {load:.1f}): trust the ratios more than the rates."
+        )
+    facts = {
+        "machine": {**machine(), "load": load, "bfloat16": cpu_has_bfloat16()},
+        "versions": versions(),
+        "settings": vars(settings),
+    }
     rows = [{**vars(row), "value": row.value} for row in bench.rows.values()]
     return {**facts, "limits_gflops": bench.limits, "rows": rows, "skipped": bench.skipped}
 
@@ -200,9 +287,13 @@ def main(argv: list[str] | None = None) -> None:
     import tyro
 
     argv = list(sys.argv[1:] if argv is None else argv)
-    named = ["--name"] if argv and not argv[0].startswith("-") else []  # the name may stand first, as for every verb
+    named = (
+        ["--name"] if argv and not argv[0].startswith("-") else []
+    )  # the name may stand first, as for every verb
     try:
-        settings = tyro.cli(Settings, prog="python -m WorldModels.benchmark", description=__doc__, args=named + argv)
+        settings = tyro.cli(
+            Settings, prog="python -m WorldModels.benchmark", description=__doc__, args=named + argv
+        )
         write_json(settings.output, benchmark(settings))
         print(f"written: {settings.output}")
     except (ValueError, OSError) as error:

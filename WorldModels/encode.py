@@ -1,10 +1,14 @@
-"""Show every recorded frame to V, and keep what it sees: 0/episodes + 0/vision.keras -> 0/series/*.npz, 0/first_latents.npz
+"""Show every recorded frame to V, and keep what it sees: 0/episodes + 0/vision.keras ->
+0/series/*.npz, 0/first_latents.npz
 
     python -m WorldModels.encode carracing
 
-A series for each episode, of the same name: mean and log-variance of every frame, with the actions and rewards. The latents of
-the first frames are where dreams begin. An interrupted run goes on where it stopped, and new episodes are added. In a later
-iteration the episodes of those before are shown to its V too: 1/series/0-000003.npz is that of 0/episodes/000003.npz.
+A series for each episode, of the same name: mean and log-variance of every frame, with the actions
+and rewards. The latents of
+the first frames are where dreams begin. An interrupted run goes on where it stopped, and new
+episodes are added. In a later
+iteration the episodes of those before are shown to its V too: 1/series/0-000003.npz is that of
+0/episodes/000003.npz.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,13 +30,18 @@ def encode(run: Run) -> None:
     from WorldModels.episodes.series import read_series
     from WorldModels.iterations import named_episodes
 
-    recorded, vision_file = named_episodes(run.need_episodes()), run.need("vision.keras", "train_vision")
+    recorded, vision_file = (
+        named_episodes(run.need_episodes()),
+        run.need("vision.keras", "train_vision"),
+    )
     stage = run.stage("series", {"vision": hash_files([vision_file])})
     folder, first = run.path / "series", run.path / "first_latents.npz"
     if not stage.anew:
         read_series(folder, run.say)  # sets damaged ones aside
     orphans = {path.name for path in list_episodes(folder)} - set(recorded)
-    missing = {name: path for name, path in recorded.items() if stage.anew or _older(folder / name, path)}
+    missing = {
+        name: path for name, path in recorded.items() if stage.anew or _older(folder / name, path)
+    }
     if stage.complete and not missing and not orphans and first.exists():
         return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = opened_vision(vision_file)
@@ -53,7 +62,8 @@ def _older(series: Path, episode: Path) -> bool:
 
 
 def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """V of a file as a function from frames (N, H, W, 3) uint8, or vectors (N, D) float32, to mean and log-variance (N, Z), in batches
+    """V of a file as a function from frames (N, H, W, 3) uint8, or vectors (N, D) float32, to mean
+    and log-variance (N, Z), in batches
     of one size."""
     import keras
 
@@ -61,7 +71,9 @@ def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.nda
     from WorldModels.interfaces import observation_dtype
 
     vision = load_vision(path)
-    frames = keras.Input(vision.observation_shape, dtype=observation_dtype(vision.observation_shape))
+    frames = keras.Input(
+        vision.observation_shape, dtype=observation_dtype(vision.observation_shape)
+    )
     encoder = keras.Model(frames, vision.encode(frames))
 
     def look(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,16 +82,29 @@ def opened_vision(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.nda
                 f"frames: expected {vision.observation_shape} as V was trained on, received {observations.shape[1:]}; "
                 "train V again, or name another folder with --results FOLDER."
             )
-        padded = np.concatenate([observations, np.zeros((-len(observations) % BATCH, *observations.shape[1:]), observations.dtype)])
-        parts = [encoder.predict_on_batch(padded[i : i + BATCH]) for i in range(0, len(padded), BATCH)]
-        mean, log_var = (np.concatenate(part)[: len(observations)] for part in zip(*parts, strict=True))
+        padded = np.concatenate(
+            [
+                observations,
+                np.zeros((-len(observations) % BATCH, *observations.shape[1:]), observations.dtype),
+            ]
+        )
+        parts = [
+            encoder.predict_on_batch(padded[i : i + BATCH]) for i in range(0, len(padded), BATCH)
+        ]
+        mean, log_var = (
+            np.concatenate(part)[: len(observations)] for part in zip(*parts, strict=True)
+        )
         return mean, log_var
 
     return look
 
 
-def _encoded(episodes: dict[str, Path], look: Callable, say: Callable[[str], None], done: int) -> Iterator:
-    """(name, Series) of each sound episode, V called on many episodes at once; damaged ones are set aside and said."""
+def _encoded(
+    episodes: dict[str, Path], look: Callable, say: Callable[[str], None], done: int
+) -> Iterator:
+    """(name, Series) of each sound episode, V called on many episodes at once; damaged ones are set
+    aside and said.
+    """
     from tqdm import tqdm
 
     from WorldModels.episodes.episode import Episode, set_aside
@@ -106,7 +131,10 @@ def _series(group: list, look: Callable) -> Iterator:
     start = 0
     for name, episode in group:
         here, start = slice(start, start + len(episode) + 1), start + len(episode) + 1
-        yield name, Series(mean[here], log_var[here], episode.actions, episode.rewards, episode.terminated)
+        yield (
+            name,
+            Series(mean[here], log_var[here], episode.actions, episode.rewards, episode.terminated),
+        )
 
 
 def _first_latents(folder: Path, path: Path, say: Callable[[str], None]) -> int:
@@ -115,8 +143,12 @@ def _first_latents(folder: Path, path: Path, say: Callable[[str], None]) -> int:
 
     paths, series = read_series(folder, say)
     if not paths:
-        raise ValueError(f"{folder.parent / 'episodes'}: expected at least one sound episode, received none; record again.")
-    mean, log_var = (np.stack([getattr(s, name)[0] for s in series]) for name in ("mean", "log_var"))
+        raise ValueError(
+            f"{folder.parent / 'episodes'}: expected at least one sound episode, received none; record again."
+        )
+    mean, log_var = (
+        np.stack([getattr(s, name)[0] for s in series]) for name in ("mean", "log_var")
+    )
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, mean=mean, log_var=log_var, episodes=np.array([p.stem for p in paths]))
     return len(paths)

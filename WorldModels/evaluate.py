@@ -1,15 +1,29 @@
-"""The test: the driver in games that chose nothing, in the official environment -> evaluation.json, videos, curves.
+"""The test: the driver in games that chose nothing, in the official environment -> evaluation.json,
+videos, curves.
 
-    python -m WorldModels.evaluate carracing                               # the best driver on 100 test tracks
-    python -m WorldModels.evaluate carracing --controller.generation 418   # the mean of a kept generation
+    python -m WorldModels.evaluate carracing                               # the best driver on 100
+    test tracks
+    python -m WorldModels.evaluate carracing --controller.generation 418   # the mean of a kept
+    generation
 
-One drive a track of CarRacing, under the lap rule "every tile", gives both scores: until the rule "95 % of the tiles" would
-end it, both drives are one and the same. Beside the driver stand policies that do not look (--evaluate.baselines), and where
-it was evolved in a dream, its dreams and theirs, its real games generation by generation, its games with its eyes bound, and
-how true the dream is. Each result is kept as it comes, so an interrupted test goes on where it stopped.
+One drive a track of CarRacing, under the lap rule "every tile", gives both scores: until the rule
+"95 % of the tiles" would
+end it, both drives are one and the same. Beside the driver stand policies that do not look
+(--evaluate.baselines), and where
+it was evolved in a dream, its dreams and theirs, its real games generation by generation, its games
+with its eyes bound, and
+how true the dream is. Each result is kept as it comes, so an interrupted test goes on where it
+stopped.
 """
 
-from WorldModels.assembly.evaluation.examiner import ANOTHER, BOUND, DRIVER, SHOWN_GAMES, Examiner, examined
+from WorldModels.assembly.evaluation.examiner import (
+    ANOTHER,
+    BOUND,
+    DRIVER,
+    SHOWN_GAMES,
+    Examiner,
+    examined,
+)
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.run import Run
@@ -21,10 +35,15 @@ def evaluate(run: Run) -> None:
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
     examiner, env = _examiner(run), run.experiment.env
-    inputs = {"controller": hash_files([examiner.controllers[DRIVER]]), "vision, memory": hash_files(models),
-              "environment": f"{env.id}, {env.max_steps} steps"}  # fmt: skip
+    inputs = {
+        "controller": hash_files([examiner.controllers[DRIVER]]),
+        "vision, memory": hash_files(models),
+        "environment": f"{env.id}, {env.max_steps} steps",
+    }
     if examiner.dream:
-        inputs["dream"] = ", ".join(f"{name} {value}" for name, value in sorted(examiner.dream.how.items()))
+        inputs["dream"] = ", ".join(
+            f"{name} {value}" for name, value in sorted(examiner.dream.how.items())
+        )
     wanted = _wanted(run, examiner)
     stage, report_file = run.stage("evaluation", inputs), run.path / "evaluation.json"
     report = read_json(report_file) if stage.complete else None
@@ -58,11 +77,21 @@ def _examiner(run: Run) -> Examiner:
     if world_of(run) == "real":
         return Examiner(run.path, experiment.env, drivers)
     shape = Controller.load(drivers[DRIVER])[0]
-    dream = dream_world(run.path, experiment, features=shape.features, max_steps=experiment.env.max_steps)
-    dream(1)  # opened once here, so that an M that lacks what the dream needs is refused before anything is written
+    dream = dream_world(
+        run.path, experiment, features=shape.features, max_steps=experiment.env.max_steps
+    )
+    dream(
+        1
+    )  # opened once here, so that an M that lacks what the dream needs is refused before anything is written
     if experiment.evaluate.curve_games:
         drivers |= kept_means(evolved_in(run))
-    return Examiner(run.path, experiment.env, drivers, dream, tuple(list_episodes(run.path / "episodes")[:SHOWN_GAMES]))
+    return Examiner(
+        run.path,
+        experiment.env,
+        drivers,
+        dream,
+        tuple(list_episodes(run.path / "episodes")[:SHOWN_GAMES]),
+    )
 
 
 def _wanted(run: Run, examiner: Examiner) -> list[tuple[str, str, int]]:
@@ -73,8 +102,16 @@ def _wanted(run: Run, examiner: Examiner) -> list[tuple[str, str, int]]:
     baselines = baseline_names(settings.baselines)
     plan = [("tracks", DRIVER, settings.tracks)]
     if examiner.dream:
-        plan += [("curve", driver, settings.curve_games) for driver in examiner.controllers if driver != DRIVER]
-        plan += [("tracks", bound, settings.baseline_tracks) for bound in BOUND if bound != ANOTHER or examiner.shown]
+        plan += [
+            ("curve", driver, settings.curve_games)
+            for driver in examiner.controllers
+            if driver != DRIVER
+        ]
+        plan += [
+            ("tracks", bound, settings.baseline_tracks)
+            for bound in BOUND
+            if bound != ANOTHER or examiner.shown
+        ]
     plan += [("tracks", policy, settings.baseline_tracks) for policy in baselines]
     if examiner.dream:
         plan += [("dreams", driver, settings.dreams) for driver in (DRIVER, *baselines)]

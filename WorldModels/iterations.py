@@ -1,6 +1,8 @@
-"""What iteration k takes from iteration k - 1 (paper section 5): its driver, its episodes, its weights, the mean of its search.
+"""What iteration k takes from iteration k - 1 (paper section 5): its driver, its episodes, its
+weights, the mean of its search.
 
-The settings are experiment/settings.py's IterateSettings. At iteration 0 there is no past: nothing is taken. Knows which file
+The settings are experiment/settings.py's IterateSettings. At iteration 0 there is no past: nothing
+is taken. Knows which file
 lies where; how a network is trained or a driver evolved it does not know.
 """
 
@@ -11,22 +13,28 @@ import numpy as np
 from WorldModels.experiment.files import hash_files
 from WorldModels.experiment.run import Run
 
-# Steps over which the learning rate rises where a new Adam goes on with trained weights: its first full steps would throw
+# Steps over which the learning rate rises where a new Adam goes on with trained weights: its first
+# full steps would throw
 # them far off (V's squared error a frame, 16 before, was 384 after one step at a rate of 1e-3).
 WARMUP_STEPS = 60
 
 
 def drivers(run: Run) -> dict[str, float]:
-    """Who records, as shares of the episodes: --record.policies, and from iteration 1 on the driver before.
+    """Who records, as shares of the episodes: --record.policies, and from iteration 1 on the driver
+    before.
 
-    A mixture that names the controller itself counts as it is, else the driver has --iterate.controller-share.
+    A mixture that names the controller itself counts as it is, else the driver has
+    --iterate.controller-share.
 
     Raises:
         ValueError: --record.policies is no mixture of known policies.
     """
     from WorldModels.control.policies import parse_mixture
 
-    stated, share = parse_mixture(run.experiment.record.policies), run.experiment.iterate.controller_share
+    stated, share = (
+        parse_mixture(run.experiment.record.policies),
+        run.experiment.iterate.controller_share,
+    )
     if run.iteration == 0 or "controller" in stated:
         return stated
     mixture = {"controller": share} | {name: (1 - share) * own for name, own in stated.items()}
@@ -34,7 +42,8 @@ def drivers(run: Run) -> dict[str, float]:
 
 
 def driver_before(run: Run) -> Path:
-    """The file of the driver of the iteration before; at iteration 0, where there is none before, of the driver there.
+    """The file of the driver of the iteration before; at iteration 0, where there is none before,
+    of the driver there.
 
     Raises:
         FileNotFoundError: it is not there; the message has the command that evolves it.
@@ -45,12 +54,15 @@ def driver_before(run: Run) -> Path:
 
 
 def hashes(run: Run, *files: Path) -> dict[str, str]:
-    """What a stage notes of files of other iterations that it is made from: path in the run's folder, and hash."""
+    """What a stage notes of files of other iterations that it is made from: path in the run's
+    folder, and hash.
+    """
     return {str(file.relative_to(run.folder)): hash_files([file]) for file in files}
 
 
 def named_episodes(folders: list[Path]) -> dict[str, Path]:
-    """The episodes in the folders of some iterations by names of their own: the last iteration's keep theirs, 000003.npz of
+    """The episodes in the folders of some iterations by names of their own: the last iteration's
+    keep theirs, 000003.npz of
     iteration 0 is called 0-000003.npz.
 
     Args:
@@ -58,7 +70,11 @@ def named_episodes(folders: list[Path]) -> dict[str, Path]:
     """
     from WorldModels.episodes.episode import list_episodes
 
-    earlier = {f"{folder.parent.name}-{path.name}": path for folder in folders[:-1] for path in list_episodes(folder)}
+    earlier = {
+        f"{folder.parent.name}-{path.name}": path
+        for folder in folders[:-1]
+        for path in list_episodes(folder)
+    }
     return earlier | {path.name: path for path in list_episodes(folders[-1])}
 
 
@@ -69,7 +85,8 @@ def iteration_of(name: str, last: int) -> int:
 
 
 def weights_before(run: Run, name: str, made_by: str) -> Path | None:
-    """The file of the network whose weights this iteration's begins with; None where it begins afresh.
+    """The file of the network whose weights this iteration's begins with; None where it begins
+    afresh.
 
     Raises:
         FileNotFoundError: it is not there; the message has the command that makes it.
@@ -93,7 +110,9 @@ def take_weights(network, file: Path) -> None:
     try:
         source = keras.models.load_model(file, compile=False)
     except Exception as error:
-        raise ValueError(f"{file}: expected a network (.keras), received a file that cannot be read as one: {error}.") from None
+        raise ValueError(
+            f"{file}: expected a network (.keras), received a file that cannot be read as one: {error}."
+        ) from None
     own, taken = network.trainable_variables, source.trainable_variables
     if [tuple(v.shape) for v in own] != [tuple(v.shape) for v in taken]:
         raise ValueError(
@@ -105,17 +124,24 @@ def take_weights(network, file: Path) -> None:
 
 
 def warmup_steps(steps: int) -> int:
-    """Steps of warm-up for trained weights in a training of so many steps: WARMUP_STEPS, and at most half of them."""
+    """Steps of warm-up for trained weights in a training of so many steps: WARMUP_STEPS, and at
+    most half of them.
+    """
     return min(WARMUP_STEPS, steps // 2)
 
 
 def mean_before(run: Run) -> Path | None:
-    """The file of the driver at which this iteration's search begins; None where it begins at zeros.
+    """The file of the driver at which this iteration's search begins; None where it begins at
+    zeros.
 
     Raises:
         FileNotFoundError: it is not there; the message has the command that evolves it.
     """
-    return driver_before(run) if run.iteration > 0 and run.experiment.iterate.controller == "previous" else None
+    return (
+        driver_before(run)
+        if run.iteration > 0 and run.experiment.iterate.controller == "previous"
+        else None
+    )
 
 
 def parameters_of(file: Path, shape) -> np.ndarray:
@@ -130,5 +156,7 @@ def parameters_of(file: Path, shape) -> np.ndarray:
     """
     there, parameters, _ = type(shape).load(file)
     if there != shape:
-        raise ValueError(f"{file}: expected a driver like the one asked for ({shape}), received {there}; give --iterate.controller anew.")
+        raise ValueError(
+            f"{file}: expected a driver like the one asked for ({shape}), received {there}; give --iterate.controller anew."
+        )
     return parameters

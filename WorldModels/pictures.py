@@ -1,10 +1,14 @@
-"""A run's pictures for a README: what was real, reconstructed and imagined, a drive, a dream, the training curve -> imgs/
+"""A run's pictures for a README: what was real, reconstructed and imagined, a drive, a dream, the
+training curve -> imgs/
 
-    python -m WorldModels.pictures carracing                                   # of results/carracing, into imgs/
+    python -m WorldModels.pictures carracing                                   # of
+    results/carracing, into imgs/
     python -m WorldModels.pictures takecover --results results/doom --to docs
 
-Each is NAME_strip.png, NAME_drive.gif, NAME_dream.gif or NAME_curve.png, NAME being the experiment's. The settings are those that
-lie in the run's folder, which is only read; the same run gives the same pictures. Of an unfinished run there are the pictures that
+Each is NAME_strip.png, NAME_drive.gif, NAME_dream.gif or NAME_curve.png, NAME being the
+experiment's. The settings are those that
+lie in the run's folder, which is only read; the same run gives the same pictures. Of an unfinished
+run there are the pictures that
 it has the parts for, and of the others the command that makes what they lack.
 """
 
@@ -59,14 +63,19 @@ def pictures(run: Run) -> None:
 def strip(run: Run, path: Path) -> None:
     """Moments of a game, what V makes of them, and what M imagines from the first of them on.
 
-    The driver's own game where it has learned in M's dream, else a recorded one, of the kind that M knows.
+    The driver's own game where it has learned in M's dream, else a recorded one, of the kind that M
+    knows.
     """
     from WorldModels.assembly.showing.memory import imagined
     from WorldModels.figures.filmstrips import imagined_strip
     from WorldModels.figures.style import save
 
     real_world, fps = run.experiment.controller.world == "real", show.fps(run)
-    episode = show.recorded(run) if real_world else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
+    episode = (
+        show.recorded(run)
+        if real_world
+        else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
+    )
     steps = [round(second * fps) for second in STRIP_SECONDS]
     start = min(round(STRIP_START * len(episode)), max(0, len(episode) - steps[-1]))
     real = episode.observations[start : start + steps[-1] + 1]
@@ -75,7 +84,9 @@ def strip(run: Run, path: Path) -> None:
 
 
 def drive(run: Run, path: Path) -> None:
-    """A game of the driver: as people see it, as V sees it, and as V rebuilds it, with the reward so far."""
+    """A game of the driver: as people see it, as V sees it, and as V rebuilds it, with the reward
+    so far.
+    """
     import itertools
 
     from WorldModels.figures.films import three_views
@@ -87,7 +98,13 @@ def drive(run: Run, path: Path) -> None:
     seen = episode.observations[first : first + length]
     views = itertools.islice(gather.rendered(run, episode), first, first + length)
     rewards = [episode.rewards[:first].sum(), *episode.rewards[first:]]
-    write_gif(path, three_views(views, seen, gather.rebuilt(run, seen), rewards=rewards, height=192), fps, every=4, most=GIF_BYTES)
+    write_gif(
+        path,
+        three_views(views, seen, gather.rebuilt(run, seen), rewards=rewards, height=192),
+        fps,
+        every=4,
+        most=GIF_BYTES,
+    )
 
 
 def dream(run: Run, path: Path) -> None:
@@ -98,7 +115,9 @@ def dream(run: Run, path: Path) -> None:
     from WorldModels.figures.videos import write_gif
 
     fps = show.fps(run)
-    found = dreamt(run, seed=_filmed(run, "filmed_dream", DREAM_SEED), max_steps=round(SECONDS * fps))
+    found = dreamt(
+        run, seed=_filmed(run, "filmed_dream", DREAM_SEED), max_steps=round(SECONDS * fps)
+    )
     clip = {f"dream, temperature {found.temperature:g}": found.frames}
     write_gif(path, running_reward(clip, found.rewards, scale=4), fps, every=4, most=GIF_BYTES)
 
@@ -110,19 +129,39 @@ def curve(run: Run, path: Path) -> None:
     from WorldModels.figures.learning import learning_curve
     from WorldModels.figures.style import save
 
-    solved, report = SOLVED.get(run.experiment.env.id), read_json(run.path / "evaluation.json") or {}
+    solved, report = (
+        SOLVED.get(run.experiment.env.id),
+        read_json(run.path / "evaluation.json") or {},
+    )
     rows, dream = gather.generations(run), run.experiment.controller.world == "dream"
     if report.get("curve"):
         level = next(iter(next(iter(report["baselines"].values())).values()))["mean"]
-        return save(dream_curve(gather.generations(run, dream=True), report["curve"], level, solved), path)
-    save(learning_curve({run.experiment.scale + " scale": rows}, "frames", solved=None if dream else solved, dreamt=dream), path)
+        return save(
+            dream_curve(gather.generations(run, dream=True), report["curve"], level, solved), path
+        )
+    save(
+        learning_curve(
+            {run.experiment.scale + " scale": rows},
+            "frames",
+            solved=None if dream else solved,
+            dreamt=dream,
+        ),
+        path,
+    )
 
 
-PICTURES: dict[str, Callable[[Run, Path], None]] = {"strip.png": strip, "drive.gif": drive, "dream.gif": dream, "curve.png": curve}
+PICTURES: dict[str, Callable[[Run, Path], None]] = {
+    "strip.png": strip,
+    "drive.gif": drive,
+    "dream.gif": dream,
+    "curve.png": curve,
+}
 
 
 def _filmed(run: Run, what: str, seed: int) -> int:
-    """The seed of the game or dream that stands for all in the run's test; where there was no test, the first of it."""
+    """The seed of the game or dream that stands for all in the run's test; where there was no test,
+    the first of it.
+    """
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed

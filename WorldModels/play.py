@@ -1,12 +1,16 @@
 """A person drives: in the real game, in the game as V sees it, or in the dream.
 
     python -m WorldModels.play carracing                                   # the real game
-    python -m WorldModels.play carracing --world latent                    # V's frame beside what V makes of it
+    python -m WorldModels.play carracing --world latent                    # V's frame beside what V
+    makes of it
     python -m WorldModels.play takecover --world dream --temperature 1.3   # M is the world
 
-Arrow keys drive; m hands over to the trained controller and back; space pauses, . steps once while paused; [ and ] lower and
-raise the temperature of a dream; r restarts, n takes another track, game or dream; g saves a GIF of the last ten seconds in
-play/ of the iteration's folder; Esc quits. Reads the run's folder only, so it may run while another verb does.
+Arrow keys drive; m hands over to the trained controller and back; space pauses, . steps once while
+paused; [ and ] lower and
+raise the temperature of a dream; r restarts, n takes another track, game or dream; g saves a GIF of
+the last ten seconds in
+play/ of the iteration's folder; Esc quits. Reads the run's folder only, so it may run while another
+verb does.
 """
 
 import math
@@ -24,8 +28,15 @@ from WorldModels.experiment.settings import Experiment
 
 FIRST_SEED = 8_000_000  # of the tracks that people drive on; neither training, validation nor test draws from here
 GIF_WIDTH = 256  # pixels of a picture in a GIF, or a little less: small pictures are enlarged
-NEEDS = {"real": {}, "latent": {"vision.keras": "train_vision"},
-         "dream": {"memory.keras": "train_memory", "first_latents.npz": "encode", "vision.keras": "train_vision"}}  # fmt: skip
+NEEDS = {
+    "real": {},
+    "latent": {"vision.keras": "train_vision"},
+    "dream": {
+        "memory.keras": "train_memory",
+        "first_latents.npz": "encode",
+        "vision.keras": "train_vision",
+    },
+}
 SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "the dream"}
 
 
@@ -33,14 +44,20 @@ SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "th
 class PlaySettings(Experiment):
     """An experiment, and where in it the person drives."""
 
-    world: Literal["real", "latent", "dream"] = free("real")  # the game; the game as V sees it; M's dream
+    world: Literal["real", "latent", "dream"] = free(
+        "real"
+    )  # the game; the game as V sees it; M's dream
     temperature: float | None = free(None)  # of the dream; default --dream.temperature
-    frames: int = free(0)  # stop after so many thirtieths of a second (0: when the window is closed)
+    frames: int = free(
+        0
+    )  # stop after so many thirtieths of a second (0: when the window is closed)
 
     def __post_init__(self):
         super().__post_init__()
         if self.temperature is not None and not 0 < self.temperature < math.inf:
-            raise ValueError(f"--temperature: expected a positive number, received {self.temperature}.")
+            raise ValueError(
+                f"--temperature: expected a positive number, received {self.temperature}."
+            )
         if self.frames < 0:
             raise ValueError(f"--frames: expected 0 or more, received {self.frames}.")
 
@@ -49,7 +66,9 @@ def play(run: Run) -> None:
     """Open the world and the window, and go on until the person quits."""
     settings = run.experiment
     if settings.env.observation == "vector" and settings.world != "real":
-        raise ValueError(f"--world: expected real beside --env.observation vector, as V sees no picture, received {settings.world}.")
+        raise ValueError(
+            f"--world: expected real beside --env.observation vector, as V sees no picture, received {settings.world}."
+        )
     for name, verb in NEEDS[settings.world].items():
         run.need(name, verb)
     from WorldModels.envs.takecover.game import EngineDiedError
@@ -63,14 +82,18 @@ def play(run: Run) -> None:
     except KeyboardInterrupt:  # Ctrl-C in the terminal is as good as Esc in the window
         pass
     except EngineDiedError as error:
-        raise ValueError(f"{error}; what was played is lost, start again: {run.command('play')}") from error
+        raise ValueError(
+            f"{error}; what was played is lost, start again: {run.command('play')}"
+        ) from error
     finally:
         window.close()
         session.world.close()
 
 
 def go_on(session, window, frames: int = 0) -> None:
-    """Keys, a step and a picture, thirty times a second, until the person quits or so many `frames` are shown."""
+    """Keys, a step and a picture, thirty times a second, until the person quits or so many `frames`
+    are shown.
+    """
     shown, told = 0, ""
     while not session.over:
         window.hear(session)
@@ -85,16 +108,25 @@ def go_on(session, window, frames: int = 0) -> None:
 
 
 def open_session(run: Run):
-    """The session of an open run: the world that --world names, its pictures, and the controller where there is one."""
+    """The session of an open run: the world that --world names, its pictures, and the controller
+    where there is one.
+    """
     from WorldModels.playing.hands import Hands
     from WorldModels.playing.session import Session
 
     settings = run.experiment
     dream = settings.world == "dream"
     world, driver, no_driver = _dream(run) if dream else _game(run)
-    return Session(world, Hands(settings.env.id, world.action_space.shape[0]), _look(run, world), driver=driver, no_driver=no_driver,
-                   temperature=_temperature(settings) if dream else None, first_seed=FIRST_SEED,
-                   save=lambda clip: save_gif(run.path / "play", clip))  # fmt: skip
+    return Session(
+        world,
+        Hands(settings.env.id, world.action_space.shape[0]),
+        _look(run, world),
+        driver=driver,
+        no_driver=no_driver,
+        temperature=_temperature(settings) if dream else None,
+        first_seed=FIRST_SEED,
+        save=lambda clip: save_gif(run.path / "play", clip),
+    )
 
 
 def _temperature(settings: PlaySettings) -> float:
@@ -102,7 +134,9 @@ def _temperature(settings: PlaySettings) -> float:
 
 
 def _game(run: Run) -> tuple[Any, Any, str]:
-    """The real world, seen through V and M where those and C are there, and C; else bare, None, and a line that says why."""
+    """The real world, seen through V and M where those and C are there, and C; else bare, None, and
+    a line that says why.
+    """
     from WorldModels.assembly.worlds import controller_file, driven, real_world
 
     bare = real_world(run.path, run.experiment.env)()
@@ -127,8 +161,12 @@ def _dream(run: Run) -> tuple[Any, Any, str]:
         return dream_world(run.path, settings, **how)(), None, one_line(error)
     world = dream_world(run.path, settings, **how, features=shape.features)()
     if world.observation_space.shape != (shape.feature_size,):
-        return world, None, f"expected a controller for {world.observation_space.shape[0]} features, as M gives, found one for " \
-                            f"{shape.feature_size}: evolve it again: {run.command('train_controller')}"  # fmt: skip
+        return (
+            world,
+            None,
+            f"expected a controller for {world.observation_space.shape[0]} features, as M gives, found one for "
+            f"{shape.feature_size}: evolve it again: {run.command('train_controller')}",
+        )
     return world, ControllerPolicy(shape, parameters), ""
 
 
@@ -150,7 +188,8 @@ def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
 
 
 def save_gif(folder: Path, clip: list[dict[str, np.ndarray]]) -> Path:
-    """Write a clip of pictures side by side as the next NNN.gif of a folder, whole or not at all; gives the file.
+    """Write a clip of pictures side by side as the next NNN.gif of a folder, whole or not at all;
+    gives the file.
 
     Raises:
         OSError: it cannot be written.

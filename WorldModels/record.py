@@ -1,10 +1,13 @@
 """Drive at random, or with a trained controller, and keep what was seen: -> 0/episodes/*.npz
 
-    python -m WorldModels.record carracing                  # laptop scale: 220 short drives from all over the tracks
+    python -m WorldModels.record carracing                  # laptop scale: 220 short drives from
+    all over the tracks
     python -m WorldModels.record carracing --scale smoke    # six, in seconds
 
-Worker processes write the episodes themselves, each complete or not at all; an interrupted run goes on where it stopped.
-Which track, which start and which driver an episode has follows from the seed, the iteration and its index alone.
+Worker processes write the episodes themselves, each complete or not at all; an interrupted run goes
+on where it stopped.
+Which track, which start and which driver an episode has follows from the seed, the iteration and
+its index alone.
 """
 
 from collections.abc import Callable
@@ -20,14 +23,16 @@ MAX_ATTEMPTS = 1000  # redraws of an episode that stays too short
 
 @dataclass(frozen=True)
 class Recorder:
-    """Makes, in a worker process, a function from an episode's index to (steps, return, driver); picklable.
+    """Makes, in a worker process, a function from an episode's index to (steps, return, driver);
+    picklable.
 
     Attributes:
         experiment: all settings.
         iteration: whose episodes these are.
         folder: where they are written.
         shares: who drives, as shares of the episodes.
-        controller: file of the trained controller that drives the share "controller" of the episodes, and the folder of
+        controller: file of the trained controller that drives the share "controller" of the
+            episodes, and the folder of
             the V and M that it sees through; None without one.
     """
 
@@ -55,7 +60,9 @@ class Recorder:
         def record_one(index: int) -> tuple[int, float, str]:
             world, policy = world_and_policy(index)
             for attempt in range(MAX_ATTEMPTS):
-                draw = rng(self.experiment.seed, "record", "episode", self.iteration, index, attempt)
+                draw = rng(
+                    self.experiment.seed, "record", "episode", self.iteration, index, attempt
+                )
                 seed = int(draw.integers(10_000_000, 2**31))
                 result = rollout(world, policy, seed, settings.max_frames, keep="episode")
                 if result.length >= settings.min_frames:
@@ -69,12 +76,18 @@ class Recorder:
         return record_one
 
     def world(self, random_start: bool, by_controller: bool):
-        """The world of an episode, and the trained driver if it is to drive, else None: (Gymnasium environment, policy)."""
+        """The world of an episode, and the trained driver if it is to drive, else None: (Gymnasium
+        environment, policy).
+        """
         from WorldModels.envs.make import make_env
         from WorldModels.envs.recording import IgnoreTermination, OffRoadLimit
 
         settings = self.experiment.record
-        env = make_env(**env_arguments(self.experiment), random_start=random_start, max_steps=settings.max_frames)
+        env = make_env(
+            **env_arguments(self.experiment),
+            random_start=random_start,
+            max_steps=settings.max_frames,
+        )
         if settings.full_episode:
             env = IgnoreTermination(env)
         if settings.off_road_limit:
@@ -89,8 +102,13 @@ class Recorder:
 def env_arguments(experiment: Experiment) -> dict:
     """An experiment's environment as `make_env` takes it, without the number of steps."""
     env = experiment.env
-    return {"id": env.id, "renderer": env.renderer, "lap_complete": float(env.lap_complete), "frame_size": env.frame_size,
-            "observation": env.observation}  # fmt: skip
+    return {
+        "id": env.id,
+        "renderer": env.renderer,
+        "lap_complete": float(env.lap_complete),
+        "frame_size": env.frame_size,
+        "observation": env.observation,
+    }
 
 
 def record(run: Run) -> None:
@@ -107,7 +125,9 @@ def record(run: Run) -> None:
     if stage.complete and not missing:
         return run.say(f"record: {len(there)} episodes are there already, in {folder}.")
     recorder = Recorder(run.experiment, run.iteration, folder, shares, controller)
-    recorder.world(False, controller is not None)[0].close()  # what is wrong with it is said before anything is written
+    recorder.world(False, controller is not None)[
+        0
+    ].close()  # what is wrong with it is said before anything is written
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
     drives = _drive(run, recorder, missing, len(there))
@@ -115,11 +135,15 @@ def record(run: Run) -> None:
     for name in sorted({name for _, _, name in drives}):
         own = [drive for drive in drives if drive[2] == name]
         steps, returns = sum(drive[0] for drive in own), [drive[1] for drive in own]
-        run.say(f"  {name:12} {len(own):5} episodes {steps:8} steps   mean return {sum(returns) / len(own):8.1f}")
+        run.say(
+            f"  {name:12} {len(own):5} episodes {steps:8} steps   mean return {sum(returns) / len(own):8.1f}"
+        )
     run.say(f"record: {len(there) + len(drives)} episodes in {folder}.")
 
 
-def _drive(run: Run, recorder: Recorder, missing: list[int], done: int) -> list[tuple[int, float, str]]:
+def _drive(
+    run: Run, recorder: Recorder, missing: list[int], done: int
+) -> list[tuple[int, float, str]]:
     from tqdm import tqdm
 
     from WorldModels.control.executors import Executor, cores
@@ -137,19 +161,28 @@ def _drive(run: Run, recorder: Recorder, missing: list[int], done: int) -> list[
 
 
 def _controller(run: Run) -> tuple[Path, Path]:
-    """The file of the controller that records, and the iteration's folder it sees through: the one before, if there is one."""
+    """The file of the controller that records, and the iteration's folder it sees through: the one
+    before, if there is one.
+    """
     from WorldModels.iterations import driver_before
 
     return driver_before(run), run.folder / str(max(run.iteration - 1, 0))
 
 
 def _made_from(run: Run, controller: tuple[Path, Path] | None) -> dict[str, str]:
-    """Hashes of the driver of the iteration before and of what it sees through; none where it does not record."""
+    """Hashes of the driver of the iteration before and of what it sees through; none where it does
+    not record.
+    """
     from WorldModels.iterations import hashes
 
     if not controller or run.iteration == 0:
         return {}
-    return hashes(run, controller[0], run.before("vision.keras", "train_vision"), run.before("memory.keras", "train_memory"))
+    return hashes(
+        run,
+        controller[0],
+        run.before("vision.keras", "train_vision"),
+        run.before("memory.keras", "train_memory"),
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,10 +1,14 @@
-"""The paper's table of temperatures: one driver evolved in the dream at each, on the same M, and tested in the real game.
+"""The paper's table of temperatures: one driver evolved in the dream at each, on the same M, and
+tested in the real game.
 
-    python -m WorldModels.temperatures takecover                     # 0.1, 0.5, 1.0, 1.15, 1.3, as in the paper (section 4, table 2)
+    python -m WorldModels.temperatures takecover                     # 0.1, 0.5, 1.0, 1.15, 1.3, as
+    in the paper (section 4, table 2)
     python -m WorldModels.temperatures takecover --temperatures 0.5 1.0 --games 20
 
-All have the same number of generations. A second table plays the run's own driver in dreams of each temperature. Everything
-goes to 0/temperatures/; what is there is not made again, and an interrupted table goes on where it stopped.
+All have the same number of generations. A second table plays the run's own driver in dreams of each
+temperature. Everything
+goes to 0/temperatures/; what is there is not made again, and an interrupted table goes on where it
+stopped.
 """
 
 from collections.abc import Callable
@@ -26,13 +30,17 @@ DREAMS = 256  # in which each driver is scored
 class TemperatureSettings(Experiment):
     """An experiment, and its temperatures."""
 
-    temperatures: tuple[float, ...] = free((0.1, 0.5, 1.0, 1.15, 1.3))  # of the dreams that drivers are evolved in
+    temperatures: tuple[float, ...] = free(
+        (0.1, 0.5, 1.0, 1.15, 1.3)
+    )  # of the dreams that drivers are evolved in
     games: int = budget(100)  # real games in which each is tested
 
     def __post_init__(self):
         super().__post_init__()
         if not self.temperatures or not all(0 < t < float("inf") for t in self.temperatures):
-            raise ValueError(f"--temperatures: expected numbers above 0, received {self.temperatures}.")
+            raise ValueError(
+                f"--temperatures: expected numbers above 0, received {self.temperatures}."
+            )
         if self.games < 1:
             raise ValueError(f"--games: expected 1 or more, received {self.games}.")
 
@@ -43,9 +51,13 @@ def temperatures(run: Run) -> None:
     from WorldModels.figures.temperatures import temperature_figure
 
     if run.experiment.controller.world == "real":
-        raise ValueError("--controller.world: expected dream, received real; temperature is the dream's: give --controller.world dream.")
-    inputs = {"vision": hash_files([run.need("vision.keras", "train_vision")]),
-              "memory": hash_files([run.need("memory.keras", "train_memory")])}  # fmt: skip
+        raise ValueError(
+            "--controller.world: expected dream, received real; temperature is the dream's: give --controller.world dream."
+        )
+    inputs = {
+        "vision": hash_files([run.need("vision.keras", "train_vision")]),
+        "memory": hash_files([run.need("memory.keras", "train_memory")]),
+    }
     stage = run.stage("temperatures", inputs)
     stage.begin()
     rows = [_row(run, temperature) for temperature in run.experiment.temperatures]
@@ -56,8 +68,18 @@ def temperatures(run: Run) -> None:
 
     save(temperature_figure(rows), run.path / "temperatures" / "temperatures.png")
     stage.finish()
-    run.say(f"One driver evolved at each temperature, {run.experiment.dream.generations} generations of dreams each:\n")
-    run.say(table({f"{row['temperature']:g} {where}": row[where] for row in rows for where in ("dream", "real")}))
+    run.say(
+        f"One driver evolved at each temperature, {run.experiment.dream.generations} generations of dreams each:\n"
+    )
+    run.say(
+        table(
+            {
+                f"{row['temperature']:g} {where}": row[where]
+                for row in rows
+                for where in ("dream", "real")
+            }
+        )
+    )
     if played:
         run.say("\nThe run's own driver, played in dreams of each temperature:\n")
         run.say(table({f"{row['temperature']:g} dream": row["dream"] for row in played}))
@@ -70,7 +92,10 @@ def _row(run: Run, temperature: float) -> dict:
     from WorldModels.control.controller import Controller
     from WorldModels.figures.scores import summary
 
-    folder, dream = run.path / "temperatures" / f"{temperature:g}", replace(run.experiment.dream, temperature=temperature)
+    folder, dream = (
+        run.path / "temperatures" / f"{temperature:g}",
+        replace(run.experiment.dream, temperature=temperature),
+    )
     file, games = folder / "mean.npz", run.experiment.games
     there = read_json(folder / "tested.json")
     if there and there["generations"] >= dream.generations and there["real"]["n"] >= games:
@@ -79,9 +104,16 @@ def _row(run: Run, temperature: float) -> dict:
     run.say(f"temperatures: {temperature:g}")
     dream_generations(run, folder, controller, dream=dream).run()
     _, parameters, facts = Controller.load(file)
-    dreamt = dream_returns(run, controller, parameters[None], DREAMS, replace(dream, max_steps=0))[0]
-    row = {"temperature": temperature, "generations": int(facts["generation"]), "dream": summary(dreamt[0]),
-           "real": summary(_real_returns(run, controller, parameters)), "first_seed": FIRST_SEED}  # fmt: skip
+    dreamt = dream_returns(run, controller, parameters[None], DREAMS, replace(dream, max_steps=0))[
+        0
+    ]
+    row = {
+        "temperature": temperature,
+        "generations": int(facts["generation"]),
+        "dream": summary(dreamt[0]),
+        "real": summary(_real_returns(run, controller, parameters)),
+        "first_seed": FIRST_SEED,
+    }
     write_json(folder / "tested.json", row)
     return row
 
@@ -96,11 +128,24 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
 
     settings, games = run.experiment.controller, run.experiment.games
     env = replace(run.experiment.env, renderer="exact")
-    maker = DriverMaker(real_world(run.path, env, features=settings.features, latent=settings.seen), controller)
+    maker = DriverMaker(
+        real_world(run.path, env, features=settings.features, latent=settings.seen), controller
+    )
     heard: Callable
-    with Executor(maker, run.experiment.workers or cores(), say=run.say) as executor, tqdm(total=games, unit="game", desc="test") as bar:
+    with (
+        Executor(maker, run.experiment.workers or cores(), say=run.say) as executor,
+        tqdm(total=games, unit="game", desc="test") as bar,
+    ):
         heard = lambda result: bar.update()  # noqa: E731
-        return returns_of(score(executor, parameters[None], np.arange(FIRST_SEED, FIRST_SEED + games), env.max_steps, heard=heard))[0]
+        return returns_of(
+            score(
+                executor,
+                parameters[None],
+                np.arange(FIRST_SEED, FIRST_SEED + games),
+                env.max_steps,
+                heard=heard,
+            )
+        )[0]
 
 
 def _played(run: Run) -> list[dict]:
@@ -114,9 +159,17 @@ def _played(run: Run) -> list[dict]:
         controller, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
         return []
-    dreams = [replace(run.experiment.dream, temperature=t, max_steps=0) for t in run.experiment.temperatures]
-    return [{"temperature": dream.temperature, "dream": summary(dream_returns(run, controller, parameters[None], DREAMS, dream)[0][0])}
-            for dream in dreams]  # fmt: skip
+    dreams = [
+        replace(run.experiment.dream, temperature=t, max_steps=0)
+        for t in run.experiment.temperatures
+    ]
+    return [
+        {
+            "temperature": dream.temperature,
+            "dream": summary(dream_returns(run, controller, parameters[None], DREAMS, dream)[0][0]),
+        }
+        for dream in dreams
+    ]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,12 +1,18 @@
 """Evolve a driver that sees through V and M: vision + memory -> 0/controller/best.npz
 
-    python -m WorldModels.train_controller carracing                             # laptop scale, in the real world
-    python -m WorldModels.train_controller carracing --controller.world dream    # wholly in the dream
-    python -m WorldModels.train_controller carracing --controller.world mixed    # in the dream, and then on in the real world
+    python -m WorldModels.train_controller carracing                             # laptop scale, in
+    the real world
+    python -m WorldModels.train_controller carracing --controller.world dream    # wholly in the
+    dream
+    python -m WorldModels.train_controller carracing --controller.world mixed    # in the dream, and
+    then on in the real world
 
-CMA-ES (paper section A.4), or another --controller.optimizer: every generation a population drives full episodes, in worker
-processes or, dreaming, in one compiled loop; the mean of the distribution is what is delivered, scored now and then on validation
-tracks or dreams; the mean with the highest score so far is best.npz. Killed anywhere, the same command goes on to identical
+CMA-ES (paper section A.4), or another --controller.optimizer: every generation a population drives
+full episodes, in worker
+processes or, dreaming, in one compiled loop; the mean of the distribution is what is delivered,
+scored now and then on validation
+tracks or dreams; the mean with the highest score so far is best.npz. Killed anywhere, the same
+command goes on to identical
 numbers.
 """
 
@@ -23,8 +29,10 @@ def train_controller(run: Run) -> None:
     from WorldModels.iterations import hashes, mean_before, parameters_of
 
     folder, world = run.path / "controller", run.experiment.controller.world
-    inputs = {"vision": hash_files([run.need("vision.keras", "train_vision")]),
-              "memory": hash_files([run.need("memory.keras", "train_memory")])}  # fmt: skip
+    inputs = {
+        "vision": hash_files([run.need("vision.keras", "train_vision")]),
+        "memory": hash_files([run.need("memory.keras", "train_memory")]),
+    }
     before = mean_before(run)
     stage = run.stage("controller", inputs | (hashes(run, before) if before else {}))
     if stage.complete:
@@ -32,12 +40,18 @@ def train_controller(run: Run) -> None:
     controller = controller_shape(run)
     mean, progress = parameters_of(before, controller) if before else None, None
     if world != "real":
-        progress = _dream(run, stage, folder / "dream" if world == "mixed" else folder, controller, mean)
+        progress = _dream(
+            run, stage, folder / "dream" if world == "mixed" else folder, controller, mean
+        )
     if world == "mixed":
         mean = parameters_of(folder / "dream" / "mean.npz", controller)
     if world != "dream":
         progress = _drive(run, stage, folder, controller, mean)
-    stage.finish(generation=progress.generation, frames=progress.frames, best_generation=progress.best_generation)
+    stage.finish(
+        generation=progress.generation,
+        frames=progress.frames,
+        best_generation=progress.best_generation,
+    )
 
 
 def _dream(run: Run, stage, folder: Path, controller, mean):
@@ -60,10 +74,19 @@ def _drive(run: Run, stage, folder: Path, controller, mean):
     from WorldModels.control.scoring import DriverMaker
 
     settings = run.experiment.controller
-    world = real_world(run.path, run.experiment.env, features=settings.features, latent=settings.seen)
+    world = real_world(
+        run.path, run.experiment.env, features=settings.features, latent=settings.seen
+    )
     stage.begin()
-    with Executor(DriverMaker(world, controller), run.experiment.workers or cores(), say=run.say) as executor:
-        return _evolve(run, real_generations(run, folder, controller, executor, mean), "steps of the environment", "validation tracks")
+    with Executor(
+        DriverMaker(world, controller), run.experiment.workers or cores(), say=run.say
+    ) as executor:
+        return _evolve(
+            run,
+            real_generations(run, folder, controller, executor, mean),
+            "steps of the environment",
+            "validation tracks",
+        )
 
 
 def _evolve(run: Run, generations, unit: str, validated: str):

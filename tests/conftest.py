@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores already: more threads in each only wait for one another
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # several processes share the cores already: more threads in each only wait for one another
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 ROOT = Path(__file__).parent.parent
@@ -28,31 +30,58 @@ PATIENCE = 600  # seconds that a test waits for what always comes: processors di
 
 
 def assert_same(received, expected, what=""):
-    """Two computations of one array by float32: they may differ by 1e-4 of the largest value, since libraries add in other orders."""
+    """Two computations of one array by float32: they may differ by 1e-4 of the largest value, since
+    libraries add in other orders.
+    """
     received, expected = np.asarray(received), np.asarray(expected)
-    np.testing.assert_allclose(received, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0), err_msg=what)
+    np.testing.assert_allclose(
+        received, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0), err_msg=what
+    )
 
 
 def hears_ctrl_c():
-    """For a child, before it begins: to hear Ctrl-C, to which the children of a job in the background are born deaf."""
+    """For a child, before it begins: to hear Ctrl-C, to which the children of a job in the
+    background are born deaf.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_verb_process(verb, folder, *flags, env=None, **kwargs):
     """A verb as a user types it, at smoke scale; gives the finished process."""
-    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder), *flags]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs)
+    command = [
+        sys.executable,
+        "-m",
+        f"WorldModels.{verb}",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(folder),
+        *flags,
+    ]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs
+    )
 
 
 def launched(script, tmp_path_factory):
-    """The folder and the output of a launch script at smoke scale, which is run once; each process of the tests has its own copy."""
+    """The folder and the output of a launch script at smoke scale, which is run once; each process
+    of the tests has its own copy.
+    """
     own = tmp_path_factory.getbasetemp()
     root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     made, printed = root / script / "run", root / script / "printed.txt"
     with open(root / f"{script}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not printed.exists():
-            command = ["bash", f"launch_scripts/{script}.bash", "--scale", "smoke", "--results", str(made)]
+            command = [
+                "bash",
+                f"launch_scripts/{script}.bash",
+                "--scale",
+                "smoke",
+                "--results",
+                str(made),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
             assert done.returncode == 0, done.stdout + done.stderr
             printed.write_text(done.stdout)
@@ -87,7 +116,9 @@ def doom_run(doom_script):
 
 @pytest.fixture(scope="module")
 def beside(smoke_run, tmp_path_factory):
-    """A folder for a comparison with the smoke-scale run in it, by links: what lies there is only read."""
+    """A folder for a comparison with the smoke-scale run in it, by links: what lies there is only
+    read.
+    """
     folder = tmp_path_factory.mktemp("compare") / "run"
     folder.mkdir()
     (folder / "0").symlink_to(smoke_run / "0")

@@ -1,4 +1,5 @@
-"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable makers for workers.
+"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable
+makers for workers.
 
 `python fake_world.py FOLDER WORKERS` evolves a driver in it.
 """
@@ -14,11 +15,20 @@ from gymnasium.spaces import Box
 from WorldModels.control.controller import Controller
 
 CONTROLLER = Controller("z", latent_size=4, action_size=2)
-FIVE = dict(population_size=6, rollouts=3, generations=5, validation_every=2, validation_rollouts=4, keep_every=2)
+FIVE = dict(
+    population_size=6,
+    rollouts=3,
+    generations=5,
+    validation_every=2,
+    validation_rollouts=4,
+    keep_every=2,
+)
 
 
 class Line(gymnasium.Env):
-    """Reward is 1 minus the distance between the action and a direction that wanders; 20 to 39 steps an episode."""
+    """Reward is 1 minus the distance between the action and a direction that wanders; 20 to 39
+    steps an episode.
+    """
 
     observation_space = Box(-np.inf, np.inf, (4,), np.float32)
     action_space = Box(-1, 1, (2,), np.float32)
@@ -45,7 +55,12 @@ class Script(gymnasium.Env):
     observation_space = Box(-np.inf, np.inf, (4,), np.float32)
 
     def __init__(self, rewards, infos=None, terminated=True, bad_observation_at=None):
-        self.rewards, self.infos, self.terminated, self.bad = rewards, infos or {}, terminated, bad_observation_at
+        self.rewards, self.infos, self.terminated, self.bad = (
+            rewards,
+            infos or {},
+            terminated,
+            bad_observation_at,
+        )
 
     def reset(self, *, seed=None, options=None):
         self.t = 0
@@ -56,7 +71,13 @@ class Script(gymnasium.Env):
         last = self.t == len(self.rewards)
         observation = np.full(4, np.nan if self.t == self.bad else self.t, np.float32)
         info = {"frame": np.full((8, 8, 3), self.t, np.uint8)} | self.infos.get(self.t, {})
-        return observation, self.rewards[self.t - 1], last and self.terminated, last and not self.terminated, info
+        return (
+            observation,
+            self.rewards[self.t - 1],
+            last and self.terminated,
+            last and not self.terminated,
+            info,
+        )
 
 
 def nan_world():
@@ -75,7 +96,9 @@ def main(folder, workers):
 
         def drive(parameters, generation, rollouts, heard):
             tracks = np.random.default_rng(generation).integers(10**6, size=rollouts)
-            results = score(executor, parameters, tracks, 100, heard=lambda result: heard(result.length))
+            results = score(
+                executor, parameters, tracks, 100, heard=lambda result: heard(result.length)
+            )
             time.sleep(0.05)
             return returns_of(results), lengths_of(results)
 

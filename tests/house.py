@@ -1,4 +1,5 @@
-"""The house as a graph: which file of WorldModels/ imports which, read from the text with `ast`; nothing is imported.
+"""The house as a graph: which file of WorldModels/ imports which, read from the text with `ast`;
+nothing is imported.
 
 `python tests/house.py` prints what tests/test_imports.py holds to its limits.
 """
@@ -20,14 +21,18 @@ def files() -> dict[str, Path]:
 
 
 def imported_names(path: Path) -> set[str]:
-    """Dotted names that a file imports, those inside functions too, and those of `from a import b` as a and as a.b."""
+    """Dotted names that a file imports, those inside functions too, and those of `from a import b`
+    as a and as a.b.
+    """
     found = set()
     package = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            parents = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             base = ".".join([*parents, *filter(None, [node.module])])
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return found
@@ -37,12 +42,21 @@ def imported_names(path: Path) -> set[str]:
 def graph() -> dict[str, set[str]]:
     """Each file's imports of other files of ours."""
     known = files()
-    ours = {name: {i.removeprefix("WorldModels.") for i in imported_names(path) if i.startswith("WorldModels.")} for name, path in known.items()}
+    ours = {
+        name: {
+            i.removeprefix("WorldModels.")
+            for i in imported_names(path)
+            if i.startswith("WorldModels.")
+        }
+        for name, path in known.items()
+    }
     return {name: (found & set(known)) - {name} for name, found in ours.items()}
 
 
 def folder(name: str) -> str:
-    """The first level under WorldModels/: a folder, `verbs` for the verbs and `__main__`, or a file of its own."""
+    """The first level under WorldModels/: a folder, `verbs` for the verbs and `__main__`, or a file
+    of its own.
+    """
     if "." in name:
         return name.split(".")[0]
     return name if name in TOP else "verbs"
@@ -59,12 +73,17 @@ def by_folder() -> dict[str, set[str]]:
 def circles(edges: dict[str, set[str]]) -> list[list[str]]:
     """Groups of nodes that reach one another."""
     reach = {name: reached(edges, [name]) for name in edges}
-    groups = {tuple(sorted({other for other in reach[name] if name in reach[other]} | {name})) for name in edges}
+    groups = {
+        tuple(sorted({other for other in reach[name] if name in reach[other]} | {name}))
+        for name in edges
+    }
     return [list(group) for group in sorted(groups) if len(group) > 1]
 
 
 def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
-    """What some nodes import, directly or through others, themselves left out where no circle leads back."""
+    """What some nodes import, directly or through others, themselves left out where no circle leads
+    back.
+    """
     found: set[str] = set()
     left = [other for name in start for other in edges[name]]
     while left:
@@ -75,7 +94,9 @@ def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
 
 
 def floors(edges: dict[str, set[str]]) -> int:
-    """The number of floors: each node stands one above the highest that it imports; a circle stands on one floor."""
+    """The number of floors: each node stands one above the highest that it imports; a circle stands
+    on one floor.
+    """
     group = {name: tuple(circle) for circle in circles(edges) for name in circle}
 
     @cache
@@ -95,4 +116,6 @@ def verb_reach(verb: str) -> int:
 if __name__ == "__main__":
     print(f"floors by folder {floors(by_folder())}, by file {floors(graph())}")
     print("circles by file:", circles(graph()), "by folder:", circles(by_folder()))
-    print({verb: verb_reach(verb) for verb in ("train_vision", "encode", "train_memory", "evaluate")})
+    print(
+        {verb: verb_reach(verb) for verb in ("train_vision", "encode", "train_memory", "evaluate")}
+    )

@@ -1,4 +1,6 @@
-"""The benchmark runs and says what it measured; the estimate counts what is left. No speed is asserted: machines differ."""
+"""The benchmark runs and says what it measured; the estimate counts what is left. No speed is
+asserted: machines differ.
+"""
 
 import json
 import math
@@ -21,7 +23,17 @@ STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
 @pytest.mark.slow
 def test_every_stage_is_measured(tmp_path):
     output = tmp_path / "deep" / "benchmark.json"
-    command = [sys.executable, "-m", "WorldModels.benchmark", "carracing", "--quick", "--repeats", "1", "--output", str(output)]
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.benchmark",
+        "carracing",
+        "--quick",
+        "--repeats",
+        "1",
+        "--output",
+        str(output),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
@@ -30,12 +42,26 @@ def test_every_stage_is_measured(tmp_path):
     assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 2
     for name, row in rows.items():
         assert name in done.stdout
-        figures = [*row["values"], row["value"], *(row[key] for key in ("share", "compared") if row[key] is not None)]
+        figures = [
+            *row["values"],
+            row["value"],
+            *(row[key] for key in ("share", "compared") if row[key] is not None),
+        ]
         assert all(math.isfinite(figure) and figure > 0 for figure in figures), row
         assert (row["share"] is not None) == (row["work"] is not None)
     goals = {name for name, row in rows.items() if row["must"] is not None}
-    assert goals == {"environment, fast", "rollouts, controller", "perception, batch 1", "vision training", "memory training",
-                     "worker, ready", "worker, memory", "dream, one lane", "dream, 1,024 lanes", "transformer, one lane"}  # fmt: skip
+    assert goals == {
+        "environment, fast",
+        "rollouts, controller",
+        "perception, batch 1",
+        "vision training",
+        "memory training",
+        "worker, ready",
+        "worker, memory",
+        "dream, one lane",
+        "dream, 1,024 lanes",
+        "transformer, one lane",
+    }
     assert all(limit > 0 for limit in found["limits_gflops"].values())
 
 
@@ -54,8 +80,13 @@ def test_a_measure_that_fails_is_said_in_one_line(tmp_path, capsys):
 
 
 def test_a_share_is_rate_times_work_over_the_limit(tmp_path):
-    answers = {"matrix_product": {"rates": [50.0], "work": 2.0}, "memory": {"rates": [1e4, 3e4, 2e4], "note": ""}}
-    bench = benchmark.Benchmark(benchmark.Settings(), str(tmp_path), 2, lambda name, *args, **kwargs: answers[name])
+    answers = {
+        "matrix_product": {"rates": [50.0], "work": 2.0},
+        "memory": {"rates": [1e4, 3e4, 2e4], "note": ""},
+    }
+    bench = benchmark.Benchmark(
+        benchmark.Settings(), str(tmp_path), 2, lambda name, *args, **kwargs: answers[name]
+    )
     bench.limit("numpy")
     bench.run("memory")
     bench.settle()
@@ -63,10 +94,22 @@ def test_a_share_is_rate_times_work_over_the_limit(tmp_path):
 
 
 def test_the_work_of_an_item_is_that_of_the_published_sizes():
-    convolutions = [(31, 3, 32), (14, 32, 64), (6, 64, 128), (2, 128, 256)]  # side of the output, channels in and out, kernel 4
+    convolutions = [
+        (31, 3, 32),
+        (14, 32, 64),
+        (6, 64, 128),
+        (2, 128, 256),
+    ]  # side of the output, channels in and out, kernel 4
     encoder = sum(side**2 * 16 * into * out for side, into, out in convolutions) + 2 * 1024 * 32
-    transposed = [(1, 1024, 128, 5), (5, 128, 64, 5), (13, 64, 32, 6), (30, 32, 3, 6)]  # side of the input
-    decoder = 32 * 1024 + sum(side**2 * kernel**2 * into * out for side, into, out, kernel in transposed)
+    transposed = [
+        (1, 1024, 128, 5),
+        (5, 128, 64, 5),
+        (13, 64, 32, 6),
+        (30, 32, 3, 6),
+    ]  # side of the input
+    decoder = 32 * 1024 + sum(
+        side**2 * kernel**2 * into * out for side, into, out, kernel in transposed
+    )
     token = 4 * 256 * (32 + 3 + 256) + 256 * 480
     assert benchmark.WORK["encoder"] == pytest.approx(2e-6 * encoder, rel=0.02)
     assert benchmark.WORK["vision"] == pytest.approx(3 * 2e-6 * (encoder + decoder), rel=0.03)
@@ -78,8 +121,17 @@ def test_a_failing_child_process_tells_its_last_line():
         measured("environment", seconds=0.1, repeats=1, steps=2, renderers=["unknown"])
 
 
-@pytest.mark.parametrize("argv", [["--fast"], ["carracing", "--seconds", "0"], ["--seconds", "soon"], ["--only", "environment,cooking"],
-                                  ["--repeats", "0"], ["nosuchgame"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--fast"],
+        ["carracing", "--seconds", "0"],
+        ["--seconds", "soon"],
+        ["--only", "environment,cooking"],
+        ["--repeats", "0"],
+        ["nosuchgame"],
+    ],
+)
 def test_a_mistake_on_the_command_line_ends_with_status_2(argv, capsys):
     with pytest.raises(SystemExit) as stop:
         benchmark.main(argv)
@@ -95,7 +147,17 @@ def say_what_is_left(argv, capsys, monkeypatch):
 
 def test_the_estimate_names_every_stage_and_the_total(tmp_path, capsys, monkeypatch):
     text = say_what_is_left(["carracing", "--results", str(tmp_path)], capsys, monkeypatch)
-    assert all(verb in text for verb in ("record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"))
+    assert all(
+        verb in text
+        for verb in (
+            "record",
+            "train_vision",
+            "encode",
+            "train_memory",
+            "train_controller",
+            "evaluate",
+        )
+    )
     assert "estimate: about " in text and "minutes" in text
 
 
@@ -109,10 +171,16 @@ def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys
 
 
 def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():
-    slow, fast = (estimate.seconds(preset("carracing", "laptop"), *machine, 2) for machine in ((200, 100), (400, 200)))
+    slow, fast = (
+        estimate.seconds(preset("carracing", "laptop"), *machine, 2)
+        for machine in ((200, 100), (400, 200))
+    )
     for stage in ("episodes", "controller", "evaluation"):
         assert fast[stage] == pytest.approx(slow[stage] / 2)
-    totals = [sum(estimate.seconds(preset("carracing", scale), 400, 200, 2).values()) for scale in ("smoke", "laptop", "paper")]
+    totals = [
+        sum(estimate.seconds(preset("carracing", scale), 400, 200, 2).values())
+        for scale in ("smoke", "laptop", "paper")
+    ]
     assert totals == sorted(totals)
     assert totals[0] < 120 and totals[2] > 7 * 24 * 3600  # under two minutes; more than a week
 
@@ -120,11 +188,24 @@ def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():
 def test_validation_and_population_are_counted_in_the_controllers_steps():
     experiment = preset("carracing", "paper")
     more = replace(experiment, controller=replace(experiment.controller, validation_rollouts=2048))
-    assert estimate.amounts(more)["controller"] > estimate.amounts(experiment)["controller"] > 1800 * 64 * 16 * 500
+    assert (
+        estimate.amounts(more)["controller"]
+        > estimate.amounts(experiment)["controller"]
+        > 1800 * 64 * 16 * 500
+    )
 
 
 def test_the_estimate_measures_this_machine(tmp_path):
-    command = [sys.executable, "-m", "WorldModels.estimate", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.estimate",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(tmp_path / "run"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "steps/s" in done.stdout and "estimate: about" in done.stdout

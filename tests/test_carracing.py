@@ -1,4 +1,6 @@
-"""CarRacing with our renderers is gymnasium's CarRacing: same physics, and the same or nearly the same picture."""
+"""CarRacing with our renderers is gymnasium's CarRacing: same physics, and the same or nearly the
+same picture.
+"""
 
 import math
 import pickle
@@ -14,10 +16,17 @@ from WorldModels.envs.make import make_env
 
 
 class Follower:
-    """Drives along the track with noise; sees the track itself. Actions are gymnasium's: steer -1..1, gas and brake 0..1."""
+    """Drives along the track with noise; sees the track itself. Actions are gymnasium's: steer
+    -1..1, gas and brake 0..1.
+    """
 
     def __init__(self, env, seed, noise=0.2, top_speed=45.0):
-        self.env, self.random, self.noise, self.top_speed = env.unwrapped, np.random.default_rng(seed), noise, top_speed
+        self.env, self.random, self.noise, self.top_speed = (
+            env.unwrapped,
+            np.random.default_rng(seed),
+            noise,
+            top_speed,
+        )
         self.middle = np.array([point[2:4] for point in self.env.track])
 
     def bearing(self, tiles_ahead):
@@ -28,7 +37,10 @@ class Follower:
         return (math.atan2(y, x) - hull.angle - math.pi / 2 + math.pi) % (2 * math.pi) - math.pi
 
     def act(self):
-        too_slow = self.top_speed / (1 + 2.5 * abs(self.bearing(12))) - self.env.car.hull.linearVelocity.length
+        too_slow = (
+            self.top_speed / (1 + 2.5 * abs(self.bearing(12)))
+            - self.env.car.hull.linearVelocity.length
+        )
         action = np.array([-2 * self.bearing(6), 0.1 * too_slow, -0.05 * too_slow - 0.25])
         action += self.noise * self.random.normal(size=3) * (1, 0.5, 0.2)
         return np.clip(action, (-1, 0, 0), (1, 1, 0.8)).astype(np.float32)
@@ -43,11 +55,15 @@ class Leaver(Follower):
 
 def as_seen(picture):
     """The frame that V would see of an official picture."""
-    return np.array(Image.fromarray(np.ascontiguousarray(picture[:84])).resize((64, 64), Image.Resampling.BOX))
+    return np.array(
+        Image.fromarray(np.ascontiguousarray(picture[:84])).resize((64, 64), Image.Resampling.BOX)
+    )
 
 
 def drive_beside_official(seed, steps, driver=Follower, prepare=lambda env: None):
-    """Drives official, exact and fast side by side; checks all but fast's picture; mean differences of that, and the last info."""
+    """Drives official, exact and fast side by side; checks all but fast's picture; mean differences
+    of that, and the last info.
+    """
     official = car_racing.CarRacing()
     ours = [CarRacing(renderer=renderer) for renderer in ("exact", "fast")]
     picture, _ = official.reset(seed=seed)
@@ -56,7 +72,9 @@ def drive_beside_official(seed, steps, driver=Follower, prepare=lambda env: None
         prepare(env)
     policy, differences, terminated = driver(official, seed), [], False
     while not terminated and len(differences) <= steps:
-        assert np.array_equal(exact, picture) and exact.dtype == picture.dtype, f"exact differs at step {len(differences)}"
+        assert np.array_equal(exact, picture) and exact.dtype == picture.dtype, (
+            f"exact differs at step {len(differences)}"
+        )
         differences.append(np.abs(fast.astype(int) - as_seen(picture)).mean())
         action = policy.act()
         picture, reward, terminated, _, info = official.step(action)
@@ -125,7 +143,9 @@ def test_a_driver_that_leaves_the_field():
 
 @pytest.mark.slow
 def test_a_driver_that_finishes_a_lap():
-    differences, terminated, info = drive_beside_official(15, 2500, driver=partial(Follower, top_speed=70.0))
+    differences, terminated, info = drive_beside_official(
+        15, 2500, driver=partial(Follower, top_speed=70.0)
+    )
     assert terminated and info["lap_finished"] and info["lap_095"]
     assert differences.mean() < 0.5
 
@@ -143,7 +163,9 @@ def drive_fast(env, seed, actions=None, steps=2500):
 
 
 def seed_that_starts_behind_the_line():
-    """A seed whose random start has two tiles or more, but under 4 % of the track, between it and the line behind it."""
+    """A seed whose random start has two tiles or more, but under 4 % of the track, between it and
+    the line behind it.
+    """
     env = CarRacing(random_start=True)
     for seed in range(1000):
         env.reset(seed=seed)
@@ -161,7 +183,9 @@ def test_one_drive_under_the_old_rule_gives_the_score_of_both():
     assert fired < len(infos) - 1, "here the 0.95 rule ends the episode first"
     assert all(info["lap_095"] for info in infos[fired:])
 
-    _, rewards_095, infos_095 = drive_fast(CarRacing(lap_complete=0.95, random_start=True), seed, actions)
+    _, rewards_095, infos_095 = drive_fast(
+        CarRacing(lap_complete=0.95, random_start=True), seed, actions
+    )
     assert infos_095[-1]["lap_finished"]
     assert rewards_095 == rewards[: fired + 1]
 
@@ -170,7 +194,9 @@ def test_from_the_line_both_rules_are_one():
     env = CarRacing(lap_complete=1.0)
     for seed in range(5):
         env.reset(seed=seed)
-        assert env.road[0].road_visited, "tile 0 is visited at once, so the 0.95 rule cannot fire later"
+        assert env.road[0].road_visited, (
+            "tile 0 is visited at once, so the 0.95 rule cannot fire later"
+        )
     _, _, infos = drive_fast(env, seed=15)
     assert infos[-1]["lap_finished"]
     assert [info["lap_095"] for info in infos] == [False] * (len(infos) - 1) + [True]
@@ -181,7 +207,9 @@ def test_a_random_start_leaves_the_track_as_it_is():
     line.reset(seed=5)
     frame, _ = anywhere.reset(seed=5)
     assert sorted(line.track) == sorted(anywhere.track) and line.track != anywhere.track
-    assert [polygon for polygon, _ in line.road_poly] == [polygon for polygon, _ in anywhere.road_poly]
+    assert [polygon for polygon, _ in line.road_poly] == [
+        polygon for polygon, _ in anywhere.road_poly
+    ]
     assert anywhere.t > 1, "the zoom-in is left out"
     assert np.array_equal(anywhere.reset(seed=5)[0], frame)
 
@@ -210,7 +238,9 @@ def test_unknown_values_are_refused_in_one_line(wrong):
 
 
 def test_survives_pickling():
-    env = pickle.loads(pickle.dumps(CarRacing(renderer="exact", lap_complete=1.0, random_start=True)))
+    env = pickle.loads(
+        pickle.dumps(CarRacing(renderer="exact", lap_complete=1.0, random_start=True))
+    )
     assert (env.lap_complete, env.random_start) == (1.0, True)
     assert env.reset(seed=1)[0].shape == (96, 96, 3)
 
@@ -221,7 +251,14 @@ def test_a_border_without_width_has_no_direction():
     from WorldModels.envs.carracing.fast import road_inward
 
     tile = [[0, 0], [2, 0], [2, 1], [0, 1]]
-    line = [[0, 0], [0, 0], [0, 1], [0, 1]]  # where the track does not bend, gymnasium's border has no side
-    scene = SimpleNamespace(vertices=np.array([tile, line], float), num_grass=0, is_border=np.array([False, True]))
+    line = [
+        [0, 0],
+        [0, 0],
+        [0, 1],
+        [0, 1],
+    ]  # where the track does not bend, gymnasium's border has no side
+    scene = SimpleNamespace(
+        vertices=np.array([tile, line], float), num_grass=0, is_border=np.array([False, True])
+    )
     inward = road_inward(scene)
     assert np.isfinite(inward).all() and (inward[1] == 0).all() and (inward[0, 0] == [1, 0]).all()

@@ -31,9 +31,13 @@ def test_every_preset_is_built_and_round_trips_through_the_command_line(name, sc
 
 
 def test_a_flag_states_one_difference():
-    settings = parse("train_memory", ["carracing", "--scale", "smoke", "--memory.epochs", "2", "--seed", "3"])
+    settings = parse(
+        "train_memory", ["carracing", "--scale", "smoke", "--memory.epochs", "2", "--seed", "3"]
+    )
     expected = preset("carracing", "smoke")
-    assert settings == dataclasses.replace(expected, seed=3, memory=dataclasses.replace(expected.memory, epochs=2))
+    assert settings == dataclasses.replace(
+        expected, seed=3, memory=dataclasses.replace(expected.memory, epochs=2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,10 @@ def test_a_flag_states_one_difference():
         (["carracing", "--record.episodes", "-5"], ["--record.episodes", "-5"]),
         (["carracing", "--vision.learning-rate", "nan"], ["--vision.learning-rate", "nan"]),
         (["carracing", "--record.min-frames", "2000"], ["--record.min-frames", "2000"]),
-        (["carracing", "--controller.steps", "0", "--controller.generations", "0"], ["--controller.steps"]),
+        (
+            ["carracing", "--controller.steps", "0", "--controller.generations", "0"],
+            ["--controller.steps"],
+        ),
     ],
 )
 def test_a_mistake_is_refused_with_what_was_expected_and_what_came(capsys, tmp_path, argv, words):
@@ -60,18 +67,34 @@ def test_a_mistake_is_refused_with_what_was_expected_and_what_came(capsys, tmp_p
 
 
 def test_an_unknown_verb_is_refused_with_the_list_of_verbs():
-    done = subprocess.run([sys.executable, "-m", "WorldModels", "nosuchverb"], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "WorldModels", "nosuchverb"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert done.returncode == 2 and "nosuchverb" in done.stderr and "train_vision" in done.stderr
 
 
 def test_the_package_lists_its_verbs():
-    done = subprocess.run([sys.executable, "-m", "WorldModels"], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "WorldModels"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
     assert all(verb in done.stdout for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", SIX[1:])
 def test_a_verb_before_its_input_names_the_command_that_makes_it(verb, tmp_path):
-    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        f"WorldModels.{verb}",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(tmp_path / "run"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -101,7 +124,16 @@ def test_the_run_keeps_its_settings_and_its_log(tmp_path):
 
 
 def test_a_refused_command_leaves_nothing_that_contradicts_the_next(tmp_path):
-    command = [sys.executable, "-m", "WorldModels.record", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.record",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(tmp_path / "run"),
+    ]
     driven = ["--record.policies", "controller"]
     for flags in (driven, ["--env.id", "NoSuchGame-v0"], ["--iteration", "2", *driven]):
         done = subprocess.run([*command, *flags], capture_output=True, text=True, cwd=ROOT)
@@ -112,7 +144,10 @@ def test_a_refused_command_leaves_nothing_that_contradicts_the_next(tmp_path):
 def test_a_remedy_repeats_the_flags_that_were_typed(capsys, tmp_path):
     argv = ["carracing", "--seed", "3", "--results", str(tmp_path / "a run"), "--force"]
     message = refused(capsys, argv, lambda run: run.need("vision.keras", "train_vision"))
-    assert f"python -m WorldModels.train_vision carracing --seed 3 --results '{tmp_path / 'a run'}'" in message
+    assert (
+        f"python -m WorldModels.train_vision carracing --seed 3 --results '{tmp_path / 'a run'}'"
+        in message
+    )
 
 
 def test_settings_are_frozen():
@@ -122,12 +157,36 @@ def test_settings_are_frozen():
     assert plain(settings)["vision"]["encoder_filters"] == [32, 64, 128, 256]
 
 
-@pytest.mark.parametrize("flags", [
-    ["carracing"],
-    ["takecover", "--scale", "smoke", "--seed", "3", "--memory.no-terminated-head"],
-    ["carracing", "--vision.kind", "vae_gan", "--vision.encoder-filters", "8", "16", "16", "32", "--env.frame-size", "96"],
-    ["carracing", "--scale", "paper", "--memory.kind", "trade", "--memory.trade", "paper", "--controller.features", "z"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["carracing"],
+        ["takecover", "--scale", "smoke", "--seed", "3", "--memory.no-terminated-head"],
+        [
+            "carracing",
+            "--vision.kind",
+            "vae_gan",
+            "--vision.encoder-filters",
+            "8",
+            "16",
+            "16",
+            "32",
+            "--env.frame-size",
+            "96",
+        ],
+        [
+            "carracing",
+            "--scale",
+            "paper",
+            "--memory.kind",
+            "trade",
+            "--memory.trade",
+            "paper",
+            "--controller.features",
+            "z",
+        ],
+    ],
+)
 def test_what_is_typed_for_settings_gives_them_again(flags):
     from WorldModels.experiment.stored import typed
 
@@ -136,9 +195,15 @@ def test_what_is_typed_for_settings_gives_them_again(flags):
 
 
 @pytest.mark.parametrize("given, held", [(None, "1"), ("0", "0")])
-def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwise(tmp_path, given, held):
-    """Where the processor has no AVX512, TensorFlow itself leaves it off. A library user has it too; log.txt names what holds."""
-    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwise(
+    tmp_path, given, held
+):
+    """Where the processor has no AVX512, TensorFlow itself leaves it off. A library user has it
+    too; log.txt names what holds.
+    """
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"
+    }
     environment |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
     code = f"""
 import os, sys, WorldModels
@@ -146,6 +211,11 @@ assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "{held}" and "tensorflow" not in s
 from WorldModels.experiment.command import run_verb
 run_verb("record", lambda run: None, ["carracing", "--results", {str(tmp_path / "run")!r}])
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
-    assert f"TF_ENABLE_ONEDNN_OPTS={held}" in (tmp_path / "run/log.txt").read_text() and "ONEDNN" not in done.stdout
+    assert (
+        f"TF_ENABLE_ONEDNN_OPTS={held}" in (tmp_path / "run/log.txt").read_text()
+        and "ONEDNN" not in done.stdout
+    )

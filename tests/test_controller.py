@@ -1,4 +1,6 @@
-"""C: its published sizes, its layout, a population in one call, files; and the one loop that it drives in."""
+"""C: its published sizes, its layout, a population in one call, files; and the one loop that it
+drives in.
+"""
 
 import numpy as np
 import pytest
@@ -30,7 +32,10 @@ def test_a_population_in_one_call_equals_one_at_a_time(controller, count):
     features = rng.normal(size=(5, 7, controller.feature_size)).astype(np.float32)
     actions = controller.act(parameters, features)
     assert actions.shape == (5, 7, controller.action_size) and np.abs(actions).max() <= 1
-    one_by_one = [[ControllerPolicy(controller, p).act(x) for x in xs] for p, xs in zip(parameters, features, strict=True)]
+    one_by_one = [
+        [ControllerPolicy(controller, p).act(x) for x in xs]
+        for p, xs in zip(parameters, features, strict=True)
+    ]
     np.testing.assert_allclose(actions, np.array(one_by_one), atol=2e-5)
 
 
@@ -42,25 +47,34 @@ def test_keras_and_numpy_agree(controller, count):
     parameters = rng.normal(size=(3, count)).astype(np.float32)
     features = rng.normal(size=(3, 2, controller.feature_size)).astype(np.float32)
     there = controller.act(ops.convert_to_tensor(parameters), ops.convert_to_tensor(features), ops)
-    np.testing.assert_allclose(ops.convert_to_numpy(there), controller.act(parameters, features), atol=2e-5)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(there), controller.act(parameters, features), atol=2e-5
+    )
 
 
 def test_layout_is_bias_then_weights_row_by_row():
     controller = Controller("z", latent_size=2, action_size=3)
     parameters = np.arange(9, dtype=np.float64) / 10
     weights, bias, z = parameters[3:].reshape(2, 3), parameters[:3], np.array([0.3, -0.2])
-    np.testing.assert_allclose(controller.act(parameters[None], z[None, None])[0, 0], np.tanh(z @ weights + bias))
+    np.testing.assert_allclose(
+        controller.act(parameters[None], z[None, None])[0, 0], np.tanh(z @ weights + bias)
+    )
     hidden = Controller("z", latent_size=2, action_size=3, num_hidden=4)
     p = np.random.default_rng(0).normal(size=hidden.num_parameters)
     inner = np.tanh(z @ p[4:12].reshape(2, 4) + p[:4])
-    np.testing.assert_allclose(hidden.act(p[None], z[None, None])[0, 0], np.tanh(inner @ p[15:].reshape(4, 3) + p[12:15]))
+    np.testing.assert_allclose(
+        hidden.act(p[None], z[None, None])[0, 0], np.tanh(inner @ p[15:].reshape(4, 3) + p[12:15])
+    )
 
 
 def test_features_come_in_the_order_z_c_h():
     from WorldModels.control.controller import FEATURES
     from WorldModels.envs.latent import FEATURES as EMITTED
 
-    assert {kind: tuple(part[0] if part != "latent" else "z" for part in parts) for kind, parts in FEATURES.items()} == EMITTED
+    assert {
+        kind: tuple(part[0] if part != "latent" else "z" for part in parts)
+        for kind, parts in FEATURES.items()
+    } == EMITTED
 
 
 def test_a_file_holds_everything(tmp_path):
@@ -102,10 +116,22 @@ class Still:
 def test_an_episode_is_recorded_whole():
     result = rollout(Script([1.0, 2.0, 3.0]), Still(), 5, keep="episode")
     episode = result.episode
-    assert (result.return_, result.length, result.terminated, result.truncated) == (6.0, 3, True, False)
-    assert episode.observations.shape == (4, 8, 8, 3) and episode.observations[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert (result.return_, result.length, result.terminated, result.truncated) == (
+        6.0,
+        3,
+        True,
+        False,
+    )
+    assert episode.observations.shape == (4, 8, 8, 3) and episode.observations[
+        :, 0, 0, 0
+    ].tolist() == [0, 1, 2, 3]
     assert episode.rewards.tolist() == [1, 2, 3] and episode.actions.shape == (3, 2)
-    assert (episode.seed, episode.policy, episode.terminated, episode.truncated) == (5, "still", True, False)
+    assert (episode.seed, episode.policy, episode.terminated, episode.truncated) == (
+        5,
+        "still",
+        True,
+        False,
+    )
     assert rollout(Script([1.0] * 3), Still(), 5, keep="frames").frames.shape == (4, 8, 8, 3)
     assert rollout(Script([1.0] * 9), Still(), 5, 4).truncated
 
@@ -113,7 +139,12 @@ def test_an_episode_is_recorded_whole():
 def test_one_drive_gives_both_lap_scores():
     infos = {3: {"lap_095": True}, 4: {"lap_095": True}, 5: {"lap_095": True, "lap_finished": True}}
     result = rollout(Script([1.0, 1.0, 10.0, -0.5, 100.0], infos), Still(), 0)
-    assert (result.return_, result.return_095, result.lap, result.lap_095) == (111.5, 12.0, True, True)
+    assert (result.return_, result.return_095, result.lap, result.lap_095) == (
+        111.5,
+        12.0,
+        True,
+        True,
+    )
     other = rollout(Script([1.0, 2.0]), Still(), 0)
     assert (other.return_, other.return_095, other.lap_095) == (3.0, 3.0, False)
 
@@ -132,7 +163,10 @@ def test_nan_from_the_world_is_one_line():
         rollout(nan_world(), Still(), 0)
     with pytest.raises(ValueError, match="observation of step 1"):
         rollout(Script([1.0, 1.0], bad_observation_at=1), Still(), 0)
-    with Executor(DriverMaker(nan_world, CONTROLLER), 1) as executor, pytest.raises(ValueError, match="received nan"):
+    with (
+        Executor(DriverMaker(nan_world, CONTROLLER), 1) as executor,
+        pytest.raises(ValueError, match="received nan"),
+    ):
         score(executor, np.zeros((1, CONTROLLER.num_parameters)), [1], 100)
 
 
@@ -140,7 +174,10 @@ def test_returns_do_not_depend_on_the_number_of_workers_nor_on_company():
     maker = DriverMaker(Line, CONTROLLER)
     parameters = np.random.default_rng(3).normal(size=(4, CONTROLLER.num_parameters))
     tracks = np.arange(100, 112).reshape(4, 3)
-    alone = [score(SerialExecutor(maker), p[None], t, 1000)[0] for p, t in zip(parameters, tracks, strict=True)]
+    alone = [
+        score(SerialExecutor(maker), p[None], t, 1000)[0]
+        for p, t in zip(parameters, tracks, strict=True)
+    ]
     expected, lengths = returns_of(alone), lengths_of(alone)
     assert len(set(expected.ravel())) == 12 and lengths.min() >= 20
     for workers in (1, 3):

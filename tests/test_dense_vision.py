@@ -1,4 +1,6 @@
-"""Worlds of numbers: recorded as they are, seen by a V of dense layers, remembered and driven in; LunarLander stands for all."""
+"""Worlds of numbers: recorded as they are, seen by a V of dense layers, remembered and driven in;
+LunarLander stands for all.
+"""
 
 import os
 import shutil
@@ -16,9 +18,35 @@ from WorldModels.envs.wrappers import RescaleAction
 
 LANDER = "LunarLanderContinuous-v3"
 VECTOR = ["--env.id", LANDER, "--env.observation", "vector", "--vision.kind", "dense"]
-TINY = ["--record.episodes", "3", "--record.max-frames", "40", "--vision.epochs", "2", "--vision.hidden-sizes", "16", "16", "16",
-        "--vision.decoder-hidden-sizes", "16", "16", "--memory.lstm-size", "8", "--memory.steps", "2", "--controller.generations", "1",
-        "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1", "--env.max-steps", "60", "--workers", "2"]  # fmt: skip
+TINY = [
+    "--record.episodes",
+    "3",
+    "--record.max-frames",
+    "40",
+    "--vision.epochs",
+    "2",
+    "--vision.hidden-sizes",
+    "16",
+    "16",
+    "16",
+    "--vision.decoder-hidden-sizes",
+    "16",
+    "16",
+    "--memory.lstm-size",
+    "8",
+    "--memory.steps",
+    "2",
+    "--controller.generations",
+    "1",
+    "--evaluate.tracks",
+    "1",
+    "--evaluate.baseline-tracks",
+    "1",
+    "--env.max-steps",
+    "60",
+    "--workers",
+    "2",
+]
 
 
 def command(folder, *flags):
@@ -44,9 +72,23 @@ def lander(tmp_path_factory):
 def test_its_report_shows_numbers_where_others_show_frames(lander, tmp_path):
     from WorldModels.report import main
 
-    main(["carracing", "--scale", "smoke", "--results", str(lander), "--to", str(tmp_path / "page.html")])
+    main(
+        [
+            "carracing",
+            "--scale",
+            "smoke",
+            "--results",
+            str(lander),
+            "--to",
+            str(tmp_path / "page.html"),
+        ]
+    )
     text = (tmp_path / "page.html").read_text()
-    assert "Numbers that V was not trained on" in text and "Frames that V" not in text and text.count("<img") >= 4
+    assert (
+        "Numbers that V was not trained on" in text
+        and "Frames that V" not in text
+        and text.count("<img") >= 4
+    )
     assert "WorldModels.train_controller carracing" in text and "is not as it should be" not in text
 
 
@@ -55,9 +97,13 @@ def test_published_layers_and_parameters():
     from WorldModels.vision.dense import DenseVAE
 
     vision = DenseVAE((31,))
-    assert vision.count_params() == (31 * 200 + 200) + 2 * 40_200 + 2 * (200 * 31 + 31) + (31 * 200 + 200) + 40_200 + (200 * 31 + 31)
+    assert vision.count_params() == (31 * 200 + 200) + 2 * 40_200 + 2 * (200 * 31 + 31) + (
+        31 * 200 + 200
+    ) + 40_200 + (200 * 31 + 31)
     far = 1e3 * np.asarray(vision.decode(1e3 * np.ones((1, 31), "float32")))
-    assert far.min() < -1 and far.max() > 1  # the last layer is linear: no range is taken for granted
+    assert (
+        far.min() < -1 and far.max() > 1
+    )  # the last layer is linear: no range is taken for granted
 
 
 def test_the_paper_scale_has_the_published_numbers():
@@ -65,7 +111,12 @@ def test_the_paper_scale_has_the_published_numbers():
     from WorldModels.experiment.presets import preset
 
     vision = preset("carracing", "paper", {"vision": "dense"}).vision
-    assert (vision.latent_size, vision.batch_size, vision.learning_rate, vision.schedule) == (31, 64, 1e-4, "constant")
+    assert (vision.latent_size, vision.batch_size, vision.learning_rate, vision.schedule) == (
+        31,
+        64,
+        1e-4,
+        "constant",
+    )
     assert (vision.hidden_sizes, vision.decoder_hidden_sizes) == ((200, 200, 200), (200, 200))
     assert 0 < vision.kl_weight < 0.01 and vision.kl_tolerance == 0
 
@@ -80,12 +131,18 @@ def test_the_loss_is_squared_error_and_the_divergence():
     error = ((x - rebuilt) ** 2).sum(axis=1)
     for weight, tolerance in ((0.0, 0.0), (1.0, 0.0), (0.1, 1.0)):
         vision = DenseVAE((8,), 3, kl_weight=weight, kl_tolerance=tolerance)
-        loss = vision.compute_loss(x=x, y_pred={"reconstruction": rebuilt, "mean": mean, "log_var": log_var})
-        assert float(loss) == pytest.approx(error.mean() + weight * np.maximum(kl, 3 * tolerance).mean(), rel=1e-5)
+        loss = vision.compute_loss(
+            x=x, y_pred={"reconstruction": rebuilt, "mean": mean, "log_var": log_var}
+        )
+        assert float(loss) == pytest.approx(
+            error.mean() + weight * np.maximum(kl, 3 * tolerance).mean(), rel=1e-5
+        )
 
 
 def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
-    """Two numbers of variance 1 and 0.09: with a weight of 0.3 the second lies below weight / 2, with 0.003 neither does."""
+    """Two numbers of variance 1 and 0.09: with a weight of 0.3 the second lies below weight / 2,
+    with 0.003 neither does.
+    """
     import keras
 
     from WorldModels.vision.dense import DenseVAE
@@ -96,7 +153,9 @@ def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
         vision = DenseVAE((2,), 2, (32, 32), (32,), kl_weight=weight)
         vision.compile(keras.optimizers.Adam(1e-2))
         vision.fit(x, batch_size=256, epochs=30, verbose=0)
-        told[weight] = 1 - ((np.asarray(vision.decode(vision.encode(x)[0])) - x) ** 2).mean(axis=0) / x.var(axis=0)
+        told[weight] = 1 - ((np.asarray(vision.decode(vision.encode(x)[0])) - x) ** 2).mean(
+            axis=0
+        ) / x.var(axis=0)
     assert told[0.3][0] > 0.7 and told[0.3][1] < 0.2, told
     assert told[0.003].min() > 0.8, told
 
@@ -108,7 +167,10 @@ def test_recorded_numbers_are_the_environment_s_own(lander):
     assert len(paths) == 3
     for path in paths:
         episode = Episode.load(path)
-        assert episode.observations.dtype == np.float32 and episode.observations.shape == (len(episode) + 1, 8)
+        assert episode.observations.dtype == np.float32 and episode.observations.shape == (
+            len(episode) + 1,
+            8,
+        )
         np.testing.assert_array_equal(episode.observations[0], env.reset(seed=episode.seed)[0])
         for action, observation in zip(episode.actions, episode.observations[1:], strict=True):
             np.testing.assert_array_equal(observation, env.step(action)[0])
@@ -120,7 +182,10 @@ def test_series_hold_what_v_makes_of_the_numbers(lander):
     from WorldModels.episodes.series import Series
 
     path, vision = list_episodes(lander / "0/episodes")[0], load_vision(lander / "0/vision.keras")
-    series, expected = Series.load(lander / "0/series" / path.name), vision.encode(Episode.load(path).observations)
+    series, expected = (
+        Series.load(lander / "0/series" / path.name),
+        vision.encode(Episode.load(path).observations),
+    )
     assert series.mean.shape[1] == 31
     assert_same(series.mean, expected[0])
     assert_same(series.log_var, expected[1])
@@ -138,7 +203,10 @@ def test_files_for_others_take_float32_numbers(lander):
 
     numbers = np.random.default_rng(0).standard_normal((3, 8), "float32")
     loaded = tf.saved_model.load(str(lander / "0/vision"))
-    sessions = {name: onnxruntime.InferenceSession(str(lander / f"0/{name}.onnx")) for name in ("encode", "decode", "perception")}
+    sessions = {
+        name: onnxruntime.InferenceSession(str(lander / f"0/{name}.onnx"))
+        for name in ("encode", "decode", "perception")
+    }
     mean, _ = sessions["encode"].run(["mean", "log_var"], {"observations": numbers})
     assert_same(loaded.encode(numbers)["mean"], mean)
     assert_same(loaded.decode(mean)["observations"], sessions["decode"].run(None, {"z": mean})[0])
@@ -153,13 +221,19 @@ def test_the_world_seen_through_v_and_m_has_their_features(lander):
 
     world = real_world(lander / "0", EnvSettings(id=LANDER, observation="vector"), features="zh")()
     features, info = world.reset(seed=3)
-    assert features.shape == (31 + 8,) and info["frame"].dtype == np.float32 and info["frame"].shape == (8,)
+    assert (
+        features.shape == (31 + 8,)
+        and info["frame"].dtype == np.float32
+        and info["frame"].shape == (8,)
+    )
     mean, _ = load_vision(lander / "0/vision.keras").encode(info["frame"][None])
     assert_same(features[:31], mean[0])
     assert np.isfinite(world.step(np.zeros(2, np.float32))[0]).all()
 
 
-def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(lander, tmp_path, monkeypatch):
+def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(
+    lander, tmp_path, monkeypatch
+):
     from WorldModels.assembly.models import load_vision
 
     def weights(folder):
@@ -167,11 +241,16 @@ def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(lander, 
 
     monkeypatch.setattr("WorldModels.export.files.unavailable", lambda: "not needed here")
     for name in ("episodes", "stages/episodes.json"):
-        (shutil.copytree if name == "episodes" else shutil.copy)(lander / "0" / name, _made(tmp_path / "run/0" / name))
+        (shutil.copytree if name == "episodes" else shutil.copy)(
+            lander / "0" / name, _made(tmp_path / "run/0" / name)
+        )
     verbs(tmp_path / "run", "train_vision", flags=["--vision.epochs", "1"])
     first = weights(tmp_path / "run")
     verbs(tmp_path / "run", "train_vision")
-    assert all(np.array_equal(a, b) for a, b in zip(weights(tmp_path / "run"), weights(lander), strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(weights(tmp_path / "run"), weights(lander), strict=True)
+    )
     assert not np.array_equal(first[0], weights(lander)[0])
 
 
@@ -183,8 +262,18 @@ def _made(path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_a_driver_is_evolved_and_tested(lander, capsys, world):
-    """In the real world, and with another driver in the dream; what has no picture is skipped with a line."""
-    flags = ["--controller.world", world, "--force", "--dream.generations", "1", "--dream.max-steps", "20"]
+    """In the real world, and with another driver in the dream; what has no picture is skipped with
+    a line.
+    """
+    flags = [
+        "--controller.world",
+        world,
+        "--force",
+        "--dream.generations",
+        "1",
+        "--dream.max-steps",
+        "20",
+    ]
     verbs(lander, "train_controller", "evaluate", flags=flags)
     printed = capsys.readouterr().out
     assert (lander / "0/real.mp4").stat().st_size > 0 and (lander / "0/evaluation.json").exists()
@@ -198,8 +287,16 @@ def test_a_driver_is_evolved_and_tested(lander, capsys, world):
     [
         ("record", ["--env.id", "CarRacing-v3"], "CarRacing-v3: expected --env.observation frame"),
         ("record", ["--env.id", "CartPole-v1"], "bounded Box"),
-        ("record", ["--env.observation", "frame"], "--vision.kind: expected dense beside --env.observation vector"),
-        ("record", ["--vision.kind", "vae"], "--vision.kind: expected dense beside --env.observation vector"),
+        (
+            "record",
+            ["--env.observation", "frame"],
+            "--vision.kind: expected dense beside --env.observation vector",
+        ),
+        (
+            "record",
+            ["--vision.kind", "vae"],
+            "--vision.kind: expected dense beside --env.observation vector",
+        ),
         ("train_vision", ["--vision.rare-weight", "2"], "--vision.rare-weight: expected 0"),
         ("play", ["--world", "latent"], "--world: expected real"),
         ("play", ["--world", "dream"], "--world: expected real"),
@@ -208,7 +305,9 @@ def test_a_driver_is_evolved_and_tested(lander, capsys, world):
 def test_a_contradiction_is_one_line(tmp_path, capsys, verb, flags, words):
     with pytest.raises(SystemExit) as ended:
         verbs(tmp_path / "run", verb, flags=flags)
-    error = " ".join(capsys.readouterr().err.replace("│", " ").split())  # tyro breaks its lines, and draws a box
+    error = " ".join(
+        capsys.readouterr().err.replace("│", " ").split()
+    )  # tyro breaks its lines, and draws a box
     assert ended.value.code == 2 and words in error and "Traceback" not in error, error
 
 
@@ -219,7 +318,11 @@ def test_the_chart_has_a_panel_for_each_number_and_says_how_much_is_rebuilt(size
     true = np.random.default_rng(0).standard_normal((40, size))
     titles = [axes.get_title() for axes in reconstruction_chart(true, true).axes if axes.axison]
     assert len(titles) == panels and all(title.endswith(": 1.000") for title in titles)
-    nothing = reconstruction_chart(true, np.repeat(true.mean(axis=0, keepdims=True), 40, axis=0)).axes[0].get_title()
+    nothing = (
+        reconstruction_chart(true, np.repeat(true.mean(axis=0, keepdims=True), 40, axis=0))
+        .axes[0]
+        .get_title()
+    )
     assert nothing.endswith(": 0.000")
 
 
@@ -236,5 +339,7 @@ losses = vision.fit(numbers, batch_size=32, epochs=5, verbose=0).history["loss"]
 assert losses[-1] < losses[0], losses
 """
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr

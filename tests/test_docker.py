@@ -1,5 +1,7 @@
-"""The container: its Dockerfile's rules (hadolint's), what it copies when, what README says of it, and the Python that the launch
-scripts use in it. No image is built here: docker/clean_root.bash follows the Dockerfile in a Debian root."""
+"""The container: its Dockerfile's rules (hadolint's), what it copies when, what README says of it,
+and the Python that the launch
+scripts use in it. No image is built here: docker/clean_root.bash follows the Dockerfile in a Debian
+root."""
 
 import os
 import re
@@ -18,7 +20,9 @@ from conftest import PATIENCE, ROOT
 
 DOCKERFILE = (ROOT / "docker/Dockerfile.wm").read_text()
 README = (ROOT / "README.md").read_text()
-HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+HADOLINT = shutil.which(
+    "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+)
 # Each rule's name at hadolint, and how it is broken.
 BROKEN = {
     "DL3006 a base without a tag": ("python:3.11-slim-bookworm", "python"),
@@ -32,7 +36,10 @@ BROKEN = {
     "DL3000 a relative folder": ("WORKDIR /home", "WORKDIR home"),
     "DL3020 ADD": ("COPY --chown=wm:wm . .", "ADD . ."),
     "DL3025 a command in a shell": ('CMD ["bash"]', "CMD bash"),
-    "DL3042 pip's cache in the image": ("RUN mkdir", "RUN pip install -r requirements.txt && mkdir"),
+    "DL3042 pip's cache in the image": (
+        "RUN mkdir",
+        "RUN pip install -r requirements.txt && mkdir",
+    ),
 }
 
 
@@ -62,11 +69,18 @@ def test_a_broken_rule_is_found(rule):
 
 
 def packages_apart(lines):
-    """Whether the layer with the packages follows from the pins alone, and the sources come after it."""
+    """Whether the layer with the packages follows from the pins alone, and the sources come after
+    it.
+    """
     copied = []
     for instruction, rest in lines:
         if instruction == "RUN" and "setup.bash" in rest:
-            return set(copied) == {"requirements.txt", "pyproject.toml", "launch_scripts/setup.bash", "WorldModels/__init__.py"}
+            return set(copied) == {
+                "requirements.txt",
+                "pyproject.toml",
+                "launch_scripts/setup.bash",
+                "WorldModels/__init__.py",
+            }
         if instruction == "COPY":
             copied += [word for word in rest.split()[:-1] if not word.startswith("--")]
     return False
@@ -117,14 +131,24 @@ def test_the_readme_builds_and_runs_what_the_dockerfile_describes():
 
 def test_the_clean_root_refuses_what_it_cannot_do_in_one_line(tmp_path):
     (tmp_path / "root").mkdir()
-    for given, expected in (([], "expected one folder"), (["--help", "x"], "expected one folder"), ([tmp_path], "error")):
-        done = subprocess.run(["bash", ROOT / "docker/clean_root.bash", *given], capture_output=True, text=True)
-        assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    for given, expected in (
+        ([], "expected one folder"),
+        (["--help", "x"], "expected one folder"),
+        ([tmp_path], "error"),
+    ):
+        done = subprocess.run(
+            ["bash", ROOT / "docker/clean_root.bash", *given], capture_output=True, text=True
+        )
+        assert done.returncode == 2 and expected in done.stderr and done.stderr.count("\n") == 1, (
+            done.stderr
+        )
 
 
 @pytest.fixture
 def image(tmp_path):
-    """A copy of the launch scripts, and a virtual environment elsewhere whose commands write down what they are called with."""
+    """A copy of the launch scripts, and a virtual environment elsewhere whose commands write down
+    what they are called with.
+    """
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "launch_scripts", tmp_path / "launch_scripts")
@@ -138,7 +162,12 @@ def image(tmp_path):
     def launch(script, *flags, **variables):
         (tmp_path / "called").write_text("")
         environment = os.environ | {"WORLDMODELS_VENV": str(venv)} | variables
-        done = subprocess.run(["bash", tmp_path / f"launch_scripts/{script}.bash", *flags], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            ["bash", tmp_path / f"launch_scripts/{script}.bash", *flags],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         assert not (tmp_path / ".venv").exists()
         return done, (tmp_path / "called").read_text().splitlines()
 
@@ -158,12 +187,17 @@ def test_setup_fills_the_named_environment_once_and_makes_no_second(image):
     assert done.returncode == 2 and "--cuda" in done.stderr and called == []
 
 
-@pytest.mark.parametrize("script, experiment, flags", [("carracing", "carracing", []), ("wm_doom", "takecover", ["--doom"])])
+@pytest.mark.parametrize(
+    "script, experiment, flags",
+    [("carracing", "carracing", []), ("wm_doom", "takecover", ["--doom"])],
+)
 def test_a_launch_script_uses_the_named_environment(image, script, experiment, flags):
     image("setup", *flags)
     done, called = image(script, "--scale", "smoke")
     assert done.returncode == 0, done.stderr
-    assert called[1] == f"python -m WorldModels.record {experiment} --scale smoke" and len(called) == 7
+    assert (
+        called[1] == f"python -m WorldModels.record {experiment} --scale smoke" and len(called) == 7
+    )
 
 
 def test_notebooks_listen_on_this_machine_unless_told_otherwise(image):
@@ -197,21 +231,44 @@ def test_jupyterlab_refuses_whoever_has_no_token(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["bash", "launch_scripts/notebook.bash", "--port", str(port), *(["--allow-root"] if os.geteuid() == 0 else [])]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "WORLDMODELS_NOTEBOOK"))}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment | {"HOME": str(tmp_path)}, text=True, start_new_session=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+    command = [
+        "bash",
+        "launch_scripts/notebook.bash",
+        "--port",
+        str(port),
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+    ]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER", "WORLDMODELS_NOTEBOOK"))
+    }
+    server = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment | {"HOME": str(tmp_path)},
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
         printed = ""
         for line in server.stdout:
             printed += line
-            if found := re.search(rf"http://127\.0\.0\.1:{port}/lab/tree/notebooks\?token=(\w+)", line):
+            if found := re.search(
+                rf"http://127\.0\.0\.1:{port}/lab/tree/notebooks\?token=(\w+)", line
+            ):
                 break
         else:
             pytest.fail(printed)
         status = f"http://127.0.0.1:{port}/api/status?token="
         until_heard(port)
-        assert (answer(status + found[1]), answer(status), answer(status + "0" * 48)) == (200, 403, 403)
+        assert (answer(status + found[1]), answer(status), answer(status + "0" * 48)) == (
+            200,
+            403,
+            403,
+        )
         with pytest.raises(urllib.error.URLError):
             answer(f"http://127.0.0.2:{port}/api/status")
     finally:

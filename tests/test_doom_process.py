@@ -1,6 +1,8 @@
-"""Doom's engine: whoever of us ends, however, no process and no shared file of ours is left, nor any temporary folder.
+"""Doom's engine: whoever of us ends, however, no process and no shared file of ours is left, nor
+any temporary folder.
 
-Everything is looked up by our own process ids and the instance ids found in them: others may play Doom here too.
+Everything is looked up by our own process ids and the instance ids found in them: others may play
+Doom here too.
 """
 
 import os
@@ -36,13 +38,23 @@ def text(path):
 
 def children(process, role="/vizdoom"):
     """Ids of a process's children whose command line has these letters."""
-    found = [child for path in Path(f"/proc/{process}/task").glob("*/children") for child in text(path).split()]
+    found = [
+        child
+        for path in Path(f"/proc/{process}/task").glob("*/children")
+        for child in text(path).split()
+    ]
     return [int(child) for child in found if role in text(f"/proc/{child}/cmdline")]
 
 
 def shared_by(process):
-    """Names of ViZDoom's files in /dev/shm that a process has mapped, also those whose name is gone."""
-    return {line.split()[5] for line in text(f"/proc/{process}/maps").splitlines() if f"{SHARED}/ViZDoom" in line}
+    """Names of ViZDoom's files in /dev/shm that a process has mapped, also those whose name is
+    gone.
+    """
+    return {
+        line.split()[5]
+        for line in text(f"/proc/{process}/maps").splitlines()
+        if f"{SHARED}/ViZDoom" in line
+    }
 
 
 def alive(process):
@@ -59,8 +71,18 @@ def soon(condition, seconds=PATIENCE):
 
 def left_of(names):
     """Which files of the instances with these names are still in /dev/shm."""
-    ids = {name.removeprefix(f"{SHARED}/{prefix}") for name in names for prefix in PREFIXES if name.startswith(f"{SHARED}/{prefix}")}
-    return [f"{SHARED}/{prefix}{id}" for id in ids for prefix in PREFIXES if os.path.exists(f"{SHARED}/{prefix}{id}")]
+    ids = {
+        name.removeprefix(f"{SHARED}/{prefix}")
+        for name in names
+        for prefix in PREFIXES
+        if name.startswith(f"{SHARED}/{prefix}")
+    }
+    return [
+        f"{SHARED}/{prefix}{id}"
+        for id in ids
+        for prefix in PREFIXES
+        if os.path.exists(f"{SHARED}/{prefix}{id}")
+    ]
 
 
 @pytest.fixture
@@ -99,7 +121,9 @@ def test_an_engine_that_dies_is_one_clear_line():
     os.kill(engine, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="ViZDoom's engine died") as raised:
         env.step(LEFT)
-    assert "\n" not in str(raised.value) and soon(lambda: not alive(engine)) and left_of(names) == []
+    assert (
+        "\n" not in str(raised.value) and soon(lambda: not alive(engine)) and left_of(names) == []
+    )
     with pytest.raises(RuntimeError, match="closed"):
         env.step(LEFT)
     env.close()
@@ -119,9 +143,13 @@ def test_whoever_plays_is_told_of_the_engines_death_in_one_line(tmp_path, monkey
 
     monkeypatch.setattr(TakeCover, "step", step_and_kill)
     with pytest.raises(SystemExit) as ended:
-        play.main(["takecover", "--scale", "smoke", "--results", str(tmp_path / "run"), "--frames", "30"])
+        play.main(
+            ["takecover", "--scale", "smoke", "--results", str(tmp_path / "run"), "--frames", "30"]
+        )
     said = capsys.readouterr().err.strip().splitlines()
-    assert ended.value.code == 2 and len(said) == 1 and "engine died" in said[0] and "play" in said[0]
+    assert (
+        ended.value.code == 2 and len(said) == 1 and "engine died" in said[0] and "play" in said[0]
+    )
 
 
 def test_the_thread_that_made_it_may_end():
@@ -149,8 +177,15 @@ PARENT = """
 @pytest.fixture
 def parent(folder):
     """A process that makes the environment, says so, and plays."""
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PARENT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, preexec_fn=hears_ctrl_c)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PARENT)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        preexec_fn=hears_ctrl_c,
+    )
     yield process
     process.kill()
     process.wait()
@@ -166,16 +201,24 @@ def test_the_engine_ends_with_its_parent(number, parent, folder):
     os.killpg(parent.pid, number)  # as a terminal does
     errors = parent.communicate(timeout=PATIENCE)[1]
     assert soon(lambda: not alive(engine)) and left_of(names) == [] and list(folder.iterdir()) == []
-    assert errors.count("Traceback") == (number == signal.SIGINT) and ("KeyboardInterrupt" in errors) == (number == signal.SIGINT)
+    assert errors.count("Traceback") == (number == signal.SIGINT) and (
+        "KeyboardInterrupt" in errors
+    ) == (number == signal.SIGINT)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["parent", "engine", "guard"])
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.3])
 def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
-    assert soon(lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid))
+    assert soon(
+        lambda: shared_by(parent.pid) and children(parent.pid, "engine.sh") + children(parent.pid)
+    )
     time.sleep(delay)
-    names, engines, guards = shared_by(parent.pid), children(parent.pid), children(parent.pid, "guard")
+    names, engines, guards = (
+        shared_by(parent.pid),
+        children(parent.pid),
+        children(parent.pid, "guard"),
+    )
     for process in {"parent": [parent.pid], "engine": engines, "guard": guards}[victim]:
         os.kill(process, signal.SIGKILL)
     if victim == "guard":
@@ -209,12 +252,24 @@ class Breaker:
         return work
 
 
-def test_a_worker_without_an_engine_is_replaced_and_a_killed_worker_takes_its_engine_along(tmp_path):
+def test_a_worker_without_an_engine_is_replaced_and_a_killed_worker_takes_its_engine_along(
+    tmp_path,
+):
     said = []
     with Executor(Breaker(tmp_path), 2, say=said.append) as executor:
-        engines = dict(executor.map_unordered((task, task) for task in ("a", "worker", "b", "engine", "c")))
-        assert len(said) == 2 and any("SIGKILL" in line for line in said) and any("engine died" in line for line in said)
+        engines = dict(
+            executor.map_unordered((task, task) for task in ("a", "worker", "b", "engine", "c"))
+        )
+        assert (
+            len(said) == 2
+            and any("SIGKILL" in line for line in said)
+            and any("engine died" in line for line in said)
+        )
     for task in ("worker", "engine"):
         engine, *names = (tmp_path / task).read_text().splitlines()
-        assert soon(lambda engine=engine: not alive(engine)) and len(names) >= 3 and left_of(names) == []
+        assert (
+            soon(lambda engine=engine: not alive(engine))
+            and len(names) >= 3
+            and left_of(names) == []
+        )
     assert soon(lambda: not any(alive(engine) for engine in engines.values()))

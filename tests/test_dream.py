@@ -1,4 +1,6 @@
-"""Dreams: what a step promises, one lane as many, a population as its lanes one by one, and the bugs that ruin a dream silently."""
+"""Dreams: what a step promises, one lane as many, a population as its lanes one by one, and the
+bugs that ruin a dream silently.
+"""
 
 import os
 
@@ -20,8 +22,17 @@ Z, A, UNITS = 6, 2, 12
 def memory():
     from WorldModels.memory.mdn_rnn import MDNRNN
 
-    memory = MDNRNN(latent_size=Z, action_size=A, lstm_size=UNITS, reward_head=True, terminated_head=True, restart_input=True)
-    for weight in memory.trainable_variables:  # untrained heads hardly move: give them something to say
+    memory = MDNRNN(
+        latent_size=Z,
+        action_size=A,
+        lstm_size=UNITS,
+        reward_head=True,
+        terminated_head=True,
+        restart_input=True,
+    )
+    for (
+        weight
+    ) in memory.trainable_variables:  # untrained heads hardly move: give them something to say
         weight.assign(np.random.default_rng(len(weight.shape)).normal(0, 0.5, weight.shape))
     memory.terminated.bias.assign([-4.0])
     return memory
@@ -55,7 +66,12 @@ def decode(z):
 
 
 def dream(imagination, first, **how):
-    return DreamEnv(imagination, decode, first, **{"features": "zch", "max_steps": 30, "termination": "never", "reward": "constant", **how})
+    return DreamEnv(
+        imagination,
+        decode,
+        first,
+        **{"features": "zch", "max_steps": 30, "termination": "never", "reward": "constant", **how},
+    )
 
 
 def actions(count, seed=0):
@@ -65,14 +81,22 @@ def actions(count, seed=0):
 def played(env, seed, steps):
     seen = [env.reset(seed=seed)[0]]
     results = [env.step(action) for action in actions(steps)]
-    return np.stack(seen + [r[0] for r in results]), [r[1] for r in results], [r[2] for r in results]
+    return (
+        np.stack(seen + [r[0] for r in results]),
+        [r[1] for r in results],
+        [r[2] for r in results],
+    )
 
 
 def test_it_is_an_environment_and_its_picture_is_decoded(imagination, first):
     env = dream(imagination, first, render_mode="rgb_array")
     check_env(env, skip_render_check=True)
     env.reset(seed=1)
-    assert env.render().shape == (8, 8, 3) and env.render().dtype == np.uint8 and env.render().max() == 128
+    assert (
+        env.render().shape == (8, 8, 3)
+        and env.render().dtype == np.uint8
+        and env.render().max() == 128
+    )
 
 
 def test_the_features_are_z_c_h_in_this_order_and_begin_with_an_empty_memory(imagination, first):
@@ -80,11 +104,15 @@ def test_the_features_are_z_c_h_in_this_order_and_begin_with_an_empty_memory(ima
     features, _ = env.reset(seed=3)
     assert features.shape == (Z + 2 * UNITS,)
     np.testing.assert_array_equal(features[Z:], 0)
-    assert np.abs(first[0] - features[:Z]).sum(1).min() < 1.0  # one of the first latents, to within its posterior
+    assert (
+        np.abs(first[0] - features[:Z]).sum(1).min() < 1.0
+    )  # one of the first latents, to within its posterior
     features = env.step(np.zeros(A))[0]
     c, h = features[Z : Z + UNITS], features[Z + UNITS :]
     assert np.abs(h).max() < 1 and not np.allclose(c, h)
-    np.testing.assert_allclose(dream(imagination, first, features="zh").reset(seed=3)[0][:Z], env.reset(seed=3)[0][:Z])
+    np.testing.assert_allclose(
+        dream(imagination, first, features="zh").reset(seed=3)[0][:Z], env.reset(seed=3)[0][:Z]
+    )
 
 
 def test_a_step_remembers_the_latent_that_was_seen_and_the_action_taken(imagination, memory, first):
@@ -115,19 +143,36 @@ def test_the_reward_is_that_of_the_head(imagination, memory, first):
     env = dream(imagination, first, features="zh", reward="head")
     env.reset(seed=0)
     features, reward, *_ = env.step(np.zeros(A))
-    assert reward == pytest.approx(float(np.asarray(memory.reward(features[None, Z:]))[0, 0]), abs=1e-5)
+    assert reward == pytest.approx(
+        float(np.asarray(memory.reward(features[None, Z:]))[0, 0]), abs=1e-5
+    )
 
 
 def test_a_sampled_end_comes_with_its_probability_and_a_threshold_does_not_draw(imagination, first):
-    lengths = [rollout(dream(imagination, first, termination="sampled", max_steps=60), Still(), seed).length for seed in range(60)]
+    lengths = [
+        rollout(
+            dream(imagination, first, termination="sampled", max_steps=60), Still(), seed
+        ).length
+        for seed in range(60)
+    ]
     assert len(set(lengths)) > 5
     env = dream(imagination, first, termination="threshold", threshold=0.999999)
     assert not any(played(env, 0, 20)[2])
 
 
-def test_temperature_stretches_the_dream_by_its_square_root_and_towards_zero_it_is_the_mode(imagination, memory, first):
+def test_temperature_stretches_the_dream_by_its_square_root_and_towards_zero_it_is_the_mode(
+    imagination, memory, first
+):
     def spread(temperature):
-        env = DreamVectorEnv(imagination, decode, first, num_envs=400, features="z", termination="never", temperature=temperature)
+        env = DreamVectorEnv(
+            imagination,
+            decode,
+            first,
+            num_envs=400,
+            features="z",
+            termination="never",
+            temperature=temperature,
+        )
         env.reset(seed=[0] * 400)
         for lane, noise in enumerate(env._lanes.noise):
             noise.generator, noise.left = np.random.default_rng(lane), 0
@@ -137,8 +182,16 @@ def test_temperature_stretches_the_dream_by_its_square_root_and_towards_zero_it_
     one, four = spread(1.0), spread(4.0)
     from WorldModels.memory import density
 
-    state = memory.step(memory.initial_state(1), dream(imagination, first).reset(seed=0)[0][None, :Z], np.zeros((1, A), np.float32), None)
-    logits, means, log_stds = (np.array(part)[:, 0] for part in density.components(np.asarray(memory.mixture(state["h"])), 5))
+    state = memory.step(
+        memory.initial_state(1),
+        dream(imagination, first).reset(seed=0)[0][None, :Z],
+        np.zeros((1, A), np.float32),
+        None,
+    )
+    logits, means, log_stds = (
+        np.array(part)[:, 0]
+        for part in density.components(np.asarray(memory.mixture(state["h"])), 5)
+    )
     for temperature, drawn in ((1.0, one), (4.0, four)):
         weights = np.exp(logits / temperature) / np.exp(logits / temperature).sum(0)
         mean = (weights * means).sum(0)
@@ -172,7 +225,10 @@ def test_a_lane_of_many_is_a_dream_of_its_own(imagination, first, termination):
                 continue
             features, reward, *ends, _ = alone[lane].step(action)
             np.testing.assert_allclose(seen[lane], features, atol=2e-5)
-            assert rewards[lane] == pytest.approx(reward, abs=1e-4) and ends == [terminated[lane], truncated[lane]]
+            assert rewards[lane] == pytest.approx(reward, abs=1e-4) and ends == [
+                terminated[lane],
+                truncated[lane],
+            ]
         ended = terminated | truncated
     assert ended.all()
     mask = np.array([False, True, False])
@@ -183,16 +239,26 @@ def test_a_lane_of_many_is_a_dream_of_its_own(imagination, first, termination):
     assert list(many.step(np.zeros((3, A), np.float32))[1] != 0) == [False, True, False]
 
 
-@pytest.mark.parametrize("how, words", [(dict(temperature=0.0), "temperature"), (dict(temperature=-1.0), "temperature"),
-                                        (dict(features="q"), "features"), (dict(termination="maybe"), "termination"),
-                                        (dict(max_steps=0), "max_steps")])  # fmt: skip
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        (dict(temperature=0.0), "temperature"),
+        (dict(temperature=-1.0), "temperature"),
+        (dict(features="q"), "features"),
+        (dict(termination="maybe"), "termination"),
+        (dict(max_steps=0), "max_steps"),
+    ],
+)
 def test_a_dream_that_cannot_be_is_refused(imagination, first, how, words):
     with pytest.raises(ValueError, match=words):
         dream(imagination, first, **how)
 
 
 def test_a_memory_without_the_heads_is_refused_with_the_remedy():
-    for how, head in ((Dreaming(reward="head", termination="never"), "reward"), (Dreaming(reward="constant"), "terminated")):
+    for how, head in (
+        (Dreaming(reward="head", termination="never"), "reward"),
+        (Dreaming(reward="constant"), "terminated"),
+    ):
         with pytest.raises(ValueError, match=f"--memory.{head}-head"):
             how.check({"z": 2, "h": 3}, ())
 
@@ -216,8 +282,14 @@ def test_a_population_in_one_loop_is_its_lanes_one_by_one(memory, common):
     draw = np.random.default_rng(1)
     parameters = draw.normal(0, 0.5, (drivers, controller.num_parameters))
     first = draw.normal(size=(rollouts, Z) if common else (drivers, rollouts, Z)).astype(np.float32)
-    population = PopulationDream(memory, lambda p, f: controller.act(p, f, ops), ("z", "c", "h"), termination="sampled", max_steps=steps,
-                                 temperature=1.3)  # fmt: skip
+    population = PopulationDream(
+        memory,
+        lambda p, f: controller.act(p, f, ops),
+        ("z", "c", "h"),
+        termination="sampled",
+        max_steps=steps,
+        temperature=1.3,
+    )
     heard = []
     returns, lengths = population.returns(parameters, first, np.random.default_rng(9), heard.append)
     assert lengths.min() < steps and lengths.max() > 3 and sum(heard) == lengths.sum()
@@ -232,10 +304,19 @@ def test_a_population_in_one_loop_is_its_lanes_one_by_one(memory, common):
         state["z"] = streams[stream][None]
         features = np.concatenate([streams[stream], np.zeros(2 * UNITS, np.float32)])
         for t in range(steps):
-            drawn = {"component": noise["component"][t, stream][None], "normal": noise["normal"][t, stream][None],
-                     "terminated": noise["end"][t, stream][None]}  # fmt: skip
-            z, h, c, reward, terminated, state = one(policy.act(features)[None], np.array([1.3], np.float32), drawn, state)
-            features, total, length = np.concatenate([z[0], c[0], h[0]]), total + float(reward[0]), length + 1
+            drawn = {
+                "component": noise["component"][t, stream][None],
+                "normal": noise["normal"][t, stream][None],
+                "terminated": noise["end"][t, stream][None],
+            }
+            z, h, c, reward, terminated, state = one(
+                policy.act(features)[None], np.array([1.3], np.float32), drawn, state
+            )
+            features, total, length = (
+                np.concatenate([z[0], c[0], h[0]]),
+                total + float(reward[0]),
+                length + 1,
+            )
             if terminated[0]:
                 break
         assert length == lengths[driver, rollout_]
@@ -251,7 +332,9 @@ def test_lanes_that_end_early_do_not_change_the_others(memory):
     parameters = np.random.default_rng(1).normal(0, 0.5, (20, controller.num_parameters))
     first = np.random.default_rng(2).normal(size=(4, Z)).astype(np.float32)
     how = dict(termination="sampled", max_steps=150)
-    dream_of_all = PopulationDream(memory, lambda p, f: controller.act(p, f, ops), ("z", "h"), **how)
+    dream_of_all = PopulationDream(
+        memory, lambda p, f: controller.act(p, f, ops), ("z", "h"), **how
+    )
     returns, lengths = dream_of_all.returns(parameters, first, np.random.default_rng(3))
     some = PopulationDream(memory, lambda p, f: controller.act(p, f, ops), ("z", "h"), **how)
     few, short = some.returns(parameters[5:8], first, np.random.default_rng(3))
@@ -265,6 +348,12 @@ def test_the_ids_are_registered_without_importing_keras():
     import sys
 
     code = "import sys, gymnasium, WorldModels; print('keras' in sys.modules, *[i for i in gymnasium.registry if 'WorldModels/' in i])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert printed[0] == "False"
-    assert set(printed[1:]) == {f"WorldModels/{kind}{game}-v0" for kind in ("Dream", "Latent") for game in ("CarRacing", "TakeCover")}
+    assert set(printed[1:]) == {
+        f"WorldModels/{kind}{game}-v0"
+        for kind in ("Dream", "Latent")
+        for game in ("CarRacing", "TakeCover")
+    }

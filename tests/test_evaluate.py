@@ -1,4 +1,6 @@
-"""The verb evaluate, as a user runs it, on a tiny V and M. Imports nothing heavy at module level: workers import it."""
+"""The verb evaluate, as a user runs it, on a tiny V and M. Imports nothing heavy at module level:
+workers import it.
+"""
 
 import json
 import shutil
@@ -48,7 +50,9 @@ def trained(tmp_path_factory):
         perception = Perception(vision, memory)
         onnx.export_onnx(perception, path / "perception.onnx", endpoints.of_perception(perception))
         imagination = Imagination(memory)
-        onnx.export_onnx(imagination, path / "imagination.onnx", endpoints.of_imagination(imagination))
+        onnx.export_onnx(
+            imagination, path / "imagination.onnx", endpoints.of_imagination(imagination)
+        )
     save_episodes(path)
     save_driver(path / "controller" / "best.npz", 2)
     save_driver(path / "controller" / "generations" / "2.npz", 2)
@@ -62,15 +66,33 @@ def save_episodes(path):
     """Two games as a run records them, their series, and where dreams begin."""
     draw = np.random.default_rng(0)
     for name in ("000.npz", "001.npz"):
-        frames, actions = draw.integers(0, 256, (41, 64, 64, 3), np.uint8), draw.uniform(-1, 1, (40, 3))
-        Episode(frames, actions, np.ones(40), True, False, 1, "cauchy").save(path / "episodes" / name)
-        Series(draw.normal(size=(41, 4)), np.full((41, 4), -4.0), actions, np.ones(40), True).save(path / "series" / name)
-    np.savez(path / "first_latents.npz", mean=np.zeros((2, 4), np.float32), log_var=np.zeros((2, 4), np.float32))
+        frames, actions = (
+            draw.integers(0, 256, (41, 64, 64, 3), np.uint8),
+            draw.uniform(-1, 1, (40, 3)),
+        )
+        Episode(frames, actions, np.ones(40), True, False, 1, "cauchy").save(
+            path / "episodes" / name
+        )
+        Series(draw.normal(size=(41, 4)), np.full((41, 4), -4.0), actions, np.ones(40), True).save(
+            path / "series" / name
+        )
+    np.savez(
+        path / "first_latents.npz",
+        mean=np.zeros((2, 4), np.float32),
+        log_var=np.zeros((2, 4), np.float32),
+    )
 
 
 def save_driver(file, generation):
     parameters = np.random.default_rng(generation).normal(0, 0.3, SHAPE.num_parameters)
-    SHAPE.save(file, parameters, generation=generation, frames=800 * generation, validation=5.0, validation_rollouts=2)
+    SHAPE.save(
+        file,
+        parameters,
+        generation=generation,
+        frames=800 * generation,
+        validation=5.0,
+        validation_rollouts=2,
+    )
 
 
 @pytest.fixture
@@ -80,15 +102,33 @@ def folder(trained, tmp_path):
 
 
 def evaluate(folder, *flags, tracks=2, baseline=1, workers=2):
-    main(["carracing", "--scale", "smoke", "--results", str(folder), "--env.max-steps", str(STEPS), "--evaluate.tracks", str(tracks),
-          "--evaluate.baseline-tracks", str(baseline), "--workers", str(workers), *flags])  # fmt: skip
+    main(
+        [
+            "carracing",
+            "--scale",
+            "smoke",
+            "--results",
+            str(folder),
+            "--env.max-steps",
+            str(STEPS),
+            "--evaluate.tracks",
+            str(tracks),
+            "--evaluate.baseline-tracks",
+            str(baseline),
+            "--workers",
+            str(workers),
+            *flags,
+        ]
+    )
     return json.loads((folder / "0" / "evaluation.json").read_text())
 
 
 def drop_end(folder):
     """As a kill while the tracks were driven would have left the folder."""
     facts = json.loads((folder / "0" / "stages" / "evaluation.json").read_text())
-    (folder / "0" / "stages" / "evaluation.json").write_text(json.dumps(facts | {"complete": False}))
+    (folder / "0" / "stages" / "evaluation.json").write_text(
+        json.dumps(facts | {"complete": False})
+    )
     for name in ("evaluation.json", "real.mp4", "reconstructed.mp4", "reconstructed.gif"):
         (folder / "0" / name).unlink()
 
@@ -104,8 +144,17 @@ def test_an_evaluation_has_scores_films_curves_and_says_where_they_are(folder, c
     assert next(iter(report["baselines"])) == "cauchy"
     assert all(scores["lap rule 1.0"]["n"] == 2 for scores in report["baselines"].values())
     driver = report["controller"]
-    assert (driver["file"], driver["generation"], driver["training_steps"]) == ("controller/best.npz", 2, 1600)
-    assert (driver["features"], driver["latent"], report["seed"], report["scale"]) == ("zh", "mean", 0, "smoke")
+    assert (driver["file"], driver["generation"], driver["training_steps"]) == (
+        "controller/best.npz",
+        2,
+        1600,
+    )
+    assert (driver["features"], driver["latent"], report["seed"], report["scale"]) == (
+        "zh",
+        "mean",
+        0,
+        "smoke",
+    )
     assert report["environment"]["renderer"] != "fast"
 
     path = folder / "0"
@@ -113,14 +162,33 @@ def test_an_evaluation_has_scores_films_curves_and_says_where_they_are(folder, c
     assert len(iio.imread(path / "reconstructed.mp4", plugin="pyav")) == STEPS + 1
     assert Image.open(path / "reconstructed.gif").n_frames > 10
     assert len(list((path / "evaluation" / "frames").glob("*.png"))) == STEPS + 1
-    assert {file.name for file in (path / "figures").iterdir()} == {"vision.png", "generations.png", "scores.png"}
-    assert not {"dream", "curve", "looks", "dream_checks", "filmed_dream"} & set(report)  # it was evolved in the real world
+    assert {file.name for file in (path / "figures").iterdir()} == {
+        "vision.png",
+        "generations.png",
+        "scores.png",
+    }
+    assert not {"dream", "curve", "looks", "dream_checks", "filmed_dream"} & set(
+        report
+    )  # it was evolved in the real world
     (film,) = report["filmed"]
-    assert film["score"] == sorted(report["scores"]["lap rule 0.95"]["tracks"])[1]  # the median of three
+    assert (
+        film["score"] == sorted(report["scores"]["lap rule 0.95"]["tracks"])[1]
+    )  # the median of three
 
     printed = capsys.readouterr().out
-    assert all(word in printed for word in ("lap rule 0.95", "lap rule 1.0", "random (cauchy)", "95% interval", "generation 2"))
-    assert [line.strip() for line in printed.splitlines()[-4:]] == [str(path / name) for name in film["files"]]
+    assert all(
+        word in printed
+        for word in (
+            "lap rule 0.95",
+            "lap rule 1.0",
+            "random (cauchy)",
+            "95% interval",
+            "generation 2",
+        )
+    )
+    assert [line.strip() for line in printed.splitlines()[-4:]] == [
+        str(path / name) for name in film["files"]
+    ]
 
 
 def test_a_killed_run_goes_on_to_the_same_numbers_whatever_the_workers(folder):
@@ -133,13 +201,22 @@ def test_a_killed_run_goes_on_to_the_same_numbers_whatever_the_workers(folder):
     assert sorted(rows.read_text().splitlines()) == sorted(line.strip() for line in lines)
 
 
-def test_a_complete_run_prints_its_table_again_and_a_larger_one_drives_only_what_is_missing(folder, capsys):
+def test_a_complete_run_prints_its_table_again_and_a_larger_one_drives_only_what_is_missing(
+    folder, capsys
+):
     evaluate(folder)
-    first, films = read_rows(folder / "0" / "evaluation" / "tracks.csv"), (folder / "0" / "real.mp4").stat().st_mtime_ns
+    first, films = (
+        read_rows(folder / "0" / "evaluation" / "tracks.csv"),
+        (folder / "0" / "real.mp4").stat().st_mtime_ns,
+    )
     capsys.readouterr()
     evaluate(folder)
     printed = capsys.readouterr().out
-    assert "are there already" in printed and "lap rule 1.0" in printed and printed.strip().endswith("reconstructed.gif")
+    assert (
+        "are there already" in printed
+        and "lap rule 1.0" in printed
+        and printed.strip().endswith("reconstructed.gif")
+    )
     assert (folder / "0" / "real.mp4").stat().st_mtime_ns == films
     assert evaluate(folder, tracks=3)["scores"]["lap rule 1.0"]["n"] == 3
     rows = read_rows(folder / "0" / "evaluation" / "tracks.csv")
@@ -149,21 +226,55 @@ def test_a_complete_run_prints_its_table_again_and_a_larger_one_drives_only_what
 def test_another_driver_is_scored_anew_and_one_track_is_enough(folder):
     best = evaluate(folder, tracks=1)
     kept = evaluate(folder, "--controller.generation", "1", tracks=1)
-    assert kept["controller"]["generation"] == 1 and kept["controller"]["file"] == "controller/generations/1.npz"
+    assert (
+        kept["controller"]["generation"] == 1
+        and kept["controller"]["file"] == "controller/generations/1.npz"
+    )
     assert kept["controller"]["sha256"] != best["controller"]["sha256"]
     assert kept["scores"]["lap rule 1.0"]["tracks"] != best["scores"]["lap rule 1.0"]["tracks"]
     assert kept["scores"]["lap rule 1.0"]["sd"] == 0
-    assert len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 3  # the driver, and two that do not look
+    assert (
+        len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 3
+    )  # the driver, and two that do not look
 
 
 @pytest.mark.parametrize(
     "absent, flags, words",
     [
-        ("vision.keras", (), ("vision.keras is missing", "python -m WorldModels.train_vision carracing --scale smoke")),
-        ("memory.keras", (), ("memory.keras is missing", "python -m WorldModels.train_memory carracing --scale smoke")),
-        ("controller", (), ("best.npz is missing", "python -m WorldModels.train_controller carracing --scale smoke")),
-        (None, ("--controller.generation", "418"), ("--controller.generation", "(1, 2)", "received 418")),
-        (None, ("--evaluate.baselines", "cauchy,nobody"), ("--evaluate.baselines", "uniform", "received 'nobody'")),
+        (
+            "vision.keras",
+            (),
+            (
+                "vision.keras is missing",
+                "python -m WorldModels.train_vision carracing --scale smoke",
+            ),
+        ),
+        (
+            "memory.keras",
+            (),
+            (
+                "memory.keras is missing",
+                "python -m WorldModels.train_memory carracing --scale smoke",
+            ),
+        ),
+        (
+            "controller",
+            (),
+            (
+                "best.npz is missing",
+                "python -m WorldModels.train_controller carracing --scale smoke",
+            ),
+        ),
+        (
+            None,
+            ("--controller.generation", "418"),
+            ("--controller.generation", "(1, 2)", "received 418"),
+        ),
+        (
+            None,
+            ("--evaluate.baselines", "cauchy,nobody"),
+            ("--evaluate.baselines", "uniform", "received 'nobody'"),
+        ),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(folder, capsys, absent, flags, words):
@@ -173,17 +284,31 @@ def test_what_is_missing_is_named_with_its_remedy(folder, capsys, absent, flags,
     with pytest.raises(SystemExit) as stopped:
         evaluate(folder, *flags)
     error = capsys.readouterr().err
-    assert stopped.value.code == 2 and len(error.strip().splitlines()) == 1 and all(word in error for word in words), error
+    assert (
+        stopped.value.code == 2
+        and len(error.strip().splitlines()) == 1
+        and all(word in error for word in words)
+    ), error
     assert not (folder / "0" / "evaluation.json").exists()
 
 
 def test_the_film_shows_the_drive_that_was_scored(trained):
     from WorldModels.control.rollout import rollout
 
-    examiner = Examiner(trained / "0", EnvSettings(max_steps=STEPS), {DRIVER: trained / "0" / "controller" / "best.npz"})
+    examiner = Examiner(
+        trained / "0",
+        EnvSettings(max_steps=STEPS),
+        {DRIVER: trained / "0" / "controller" / "best.npz"},
+    )
     rows = examiner()(Task("tracks", DRIVER, (1, 0, 1)))
     assert rows[0] == rows[2], "a track's result depends on what was driven before it"
-    filmed = rollout(examiner.world(DRIVER, "0.95"), examiner.policy(DRIVER, 3), SEEDS["tracks"] + 1, STEPS, keep="episode")
+    filmed = rollout(
+        examiner.world(DRIVER, "0.95"),
+        examiner.policy(DRIVER, 3),
+        SEEDS["tracks"] + 1,
+        STEPS,
+        keep="episode",
+    )
     assert filmed.return_ == rows[0]["return_095"]
     bare, total = examiner.bare("0.95", "fast"), 0.0
     bare.reset(seed=filmed.episode.seed)
@@ -192,30 +317,62 @@ def test_the_film_shows_the_drive_that_was_scored(trained):
     assert total == pytest.approx(filmed.return_, abs=1e-9), "the person's view shows another drive"
 
 
-DREAMT = ("--controller.world", "dream", "--evaluate.dreams", "3", "--evaluate.curve-games", "1", "--memory.validation-share", "0.5")
+DREAMT = (
+    "--controller.world",
+    "dream",
+    "--evaluate.dreams",
+    "3",
+    "--evaluate.curve-games",
+    "1",
+    "--memory.validation-share",
+    "0.5",
+)
 
 
 def test_what_was_evolved_in_a_dream_is_shown_there_too_and_its_eyes_are_bound(folder, capsys):
     report, path = evaluate(folder, *DREAMT), folder / "0"
-    assert list(report["dream"]["scores"]) == ["controller", "cauchy", "straight"] and report["dream"]["max_steps"] == STEPS
+    assert (
+        list(report["dream"]["scores"]) == ["controller", "cauchy", "straight"]
+        and report["dream"]["max_steps"] == STEPS
+    )
     assert all(scores["n"] == 3 for scores in report["dream"]["scores"].values())
     assert set(report["looks"]) == {"another game's frames", "a frozen frame"}
-    assert [point["generation"] for point in report["curve"]] == [1, 2] and [point["dream"] for point in report["curve"]] == [None, 5.0]
-    assert report["dream_checks"]["foresight"]["episodes"] == 1 and report["dream_checks"]["horizon"]["horizons"] == [1, 2, 5, 10, 20]
+    assert [point["generation"] for point in report["curve"]] == [1, 2] and [
+        point["dream"] for point in report["curve"]
+    ] == [None, 5.0]
+    assert report["dream_checks"]["foresight"]["episodes"] == 1 and report["dream_checks"][
+        "horizon"
+    ]["horizons"] == [1, 2, 5, 10, 20]
     filmed = report["filmed_dream"]
-    assert len(iio.imread(path / "dream.mp4", plugin="pyav")) == filmed["steps"] + 1 and (path / "dream.gif").exists()
-    assert {"dream_curve.png", "horizon.png"} <= {file.name for file in (path / "figures").iterdir()}
+    assert (
+        len(iio.imread(path / "dream.mp4", plugin="pyav")) == filmed["steps"] + 1
+        and (path / "dream.gif").exists()
+    )
+    assert {"dream_curve.png", "horizon.png"} <= {
+        file.name for file in (path / "figures").iterdir()
+    }
     printed = capsys.readouterr().out
-    assert all(word in printed for word in ("dream: driver", "dream: cauchy", "driver on a frozen frame", "How true the dream is"))
+    assert all(
+        word in printed
+        for word in (
+            "dream: driver",
+            "dream: cauchy",
+            "driver on a frozen frame",
+            "How true the dream is",
+        )
+    )
 
     drop_end(folder)
     for name in ("tracks", "dreams", "curve"):
         rows = path / "evaluation" / f"{name}.csv"
         rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:-1]))
     again = evaluate(folder, *DREAMT, workers=1)
-    assert {name: again[name] for name in ("scores", "looks", "curve", "filmed_dream")} == \
-        {name: report[name] for name in ("scores", "looks", "curve", "filmed_dream")}
+    assert {name: again[name] for name in ("scores", "looks", "curve", "filmed_dream")} == {
+        name: report[name] for name in ("scores", "looks", "curve", "filmed_dream")
+    }
     evaluate(folder, *DREAMT)
     assert "are there already" in capsys.readouterr().out
-    shutil.copy(path / "controller/generations/2.npz", path / "controller/generations/3.npz")  # the evolution went on, the best did not
+    shutil.copy(
+        path / "controller/generations/2.npz", path / "controller/generations/3.npz"
+    )  # the evolution went on, the best did not
     assert [point["generation"] for point in evaluate(folder, *DREAMT)["curve"]] == [1, 2, 3]

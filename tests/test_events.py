@@ -24,7 +24,10 @@ def test_event_files_hold_the_rows_and_need_no_tensorflow(tmp_path):
     event_writer(tmp_path)({"generation": 4, "mean": 2.5, "sigma": 0.5})
     events = [event for path in sorted(tmp_path.iterdir()) for event in records(path)]
     assert [e.step for e in events] == [0, 3, 0, 4] and events[0].file_version == "brain.Event:2"
-    assert [(v.tag, v.simple_value) for v in events[3].summary.value] == [("mean", 2.5), ("sigma", 0.5)]
+    assert [(v.tag, v.simple_value) for v in events[3].summary.value] == [
+        ("mean", 2.5),
+        ("sigma", 0.5),
+    ]
 
 
 def test_pictures_are_kept_as_they_are(tmp_path):
@@ -32,9 +35,20 @@ def test_pictures_are_kept_as_they_are(tmp_path):
     write_png(tmp_path / "a.png", np.full((4, 6, 3), 7, np.uint8))
     png = (tmp_path / "a.png").read_bytes()
     image_writer(tmp_path / "events")("samples", 5, png)
-    (event,) = [event for path in (tmp_path / "events").iterdir() for event in records(path) if event.summary.value]
+    (event,) = [
+        event
+        for path in (tmp_path / "events").iterdir()
+        for event in records(path)
+        if event.summary.value
+    ]
     (value,) = event.summary.value
-    assert (event.step, value.tag, value.image.height, value.image.width, value.image.encoded_image_string) == (5, "samples", 4, 6, png)
+    assert (
+        event.step,
+        value.tag,
+        value.image.height,
+        value.image.width,
+        value.image.encoded_image_string,
+    ) == (5, "samples", 4, 6, png)
 
 
 def records(path):

@@ -1,4 +1,6 @@
-"""CMA-ES and its generations: a resumed run gives bit for bit what an unbroken one gives, wherever it was killed."""
+"""CMA-ES and its generations: a resumed run gives bit for bit what an unbroken one gives, wherever
+it was killed.
+"""
 
 import csv
 import math
@@ -36,7 +38,11 @@ def sphere(parameters):
 
 def test_it_starts_at_zeros_and_climbs():
     evolution = search(sigma=0.3)
-    assert evolution.mean.tolist() == [0.0] * N and evolution.sigma == 0.3 and evolution.generation == 0
+    assert (
+        evolution.mean.tolist() == [0.0] * N
+        and evolution.sigma == 0.3
+        and evolution.generation == 0
+    )
     for _ in range(150):
         evolution.tell(sphere(evolution.ask()))
     assert evolution.generation == 150 and sphere(evolution.mean[None])[0] > -0.01
@@ -86,16 +92,31 @@ def breed(folder, *, kill=None, settings=None, **changes):
         die("validate", breeder.progress.generation)
         return sphere(mean[None]) + np.linspace(-1, 1, settings.validation_rollouts)
 
-    breeder = Generations(Path(folder), CONTROLLER, search(population=settings.population_size), settings, fake_score, validate,
-                          lambda row: die("event", row["generation"]))  # fmt: skip
+    breeder = Generations(
+        Path(folder),
+        CONTROLLER,
+        search(population=settings.population_size),
+        settings,
+        fake_score,
+        validate,
+        lambda row: die("event", row["generation"]),
+    )
     return breeder, breeder.run(show=False)
 
 
 def everything(folder):
     """What a run has written, without its wall times."""
-    rows = [{k: v for k, v in row.items() if k not in ("elapsed_seconds", "wall_time")} for row in table(folder)]
-    files = sorted(p for p in Path(folder).rglob("*.npz") if not p.name.startswith(TEMPORARY))  # the next start removes those
-    drivers = {str(p.relative_to(folder)): (Controller.load(p)[1].tolist(), Controller.load(p)[2]) for p in files}
+    rows = [
+        {k: v for k, v in row.items() if k not in ("elapsed_seconds", "wall_time")}
+        for row in table(folder)
+    ]
+    files = sorted(
+        p for p in Path(folder).rglob("*.npz") if not p.name.startswith(TEMPORARY)
+    )  # the next start removes those
+    drivers = {
+        str(p.relative_to(folder)): (Controller.load(p)[1].tolist(), Controller.load(p)[2])
+        for p in files
+    }
     return rows, drivers
 
 
@@ -108,25 +129,67 @@ def test_what_a_run_leaves(tmp_path):
     breeder, progress = breed(tmp_path)
     rows, drivers = everything(tmp_path)
     assert [row["generation"] for row in rows] == list("12345") and progress.generation == 5
-    assert rows[-1]["frames"] == str(5 * 6 * 3 * 10) and float(rows[0]["mean_steps"]) == float(rows[0]["max_steps"]) == 10
-    assert list(table(tmp_path)[0])[:9] == ["generation", "elapsed_seconds", "mean", "min", "max", "std", "sigma_rms",
-                                            "mean_steps", "max_steps"]  # fmt: skip
-    assert [bool(row["validation"]) for row in rows] == [False, True, False, True, True]  # the last one always
-    assert set(drivers) == {"mean.npz", "best.npz", "generations/2.npz", "generations/4.npz", "generations/5.npz"}
+    assert (
+        rows[-1]["frames"] == str(5 * 6 * 3 * 10)
+        and float(rows[0]["mean_steps"]) == float(rows[0]["max_steps"]) == 10
+    )
+    assert list(table(tmp_path)[0])[:9] == [
+        "generation",
+        "elapsed_seconds",
+        "mean",
+        "min",
+        "max",
+        "std",
+        "sigma_rms",
+        "mean_steps",
+        "max_steps",
+    ]
+    assert [bool(row["validation"]) for row in rows] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]  # the last one always
+    assert set(drivers) == {
+        "mean.npz",
+        "best.npz",
+        "generations/2.npz",
+        "generations/4.npz",
+        "generations/5.npz",
+    }
     scores = {int(row["generation"]): float(row["validation"]) for row in rows if row["validation"]}
     assert progress.best_generation == max(scores, key=scores.get)
-    assert drivers["best.npz"][1]["validation"] == progress.best == pytest.approx(max(scores.values()), abs=1e-3)
+    assert (
+        drivers["best.npz"][1]["validation"]
+        == progress.best
+        == pytest.approx(max(scores.values()), abs=1e-3)
+    )
     assert drivers["mean.npz"][0] == breeder.evolution.mean.tolist()
     elapsed = [float(row["elapsed_seconds"]) for row in table(tmp_path)]
     assert elapsed == sorted(elapsed)
 
 
-@pytest.mark.parametrize("kill", [("score", 0), ("score", 3), ("validate", 2), ("validate", 4), ("event", 2), ("state", 3),
-                                  ("driver", 2)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "kill",
+    [
+        ("score", 0),
+        ("score", 3),
+        ("validate", 2),
+        ("validate", 4),
+        ("event", 2),
+        ("state", 3),
+        ("driver", 2),
+    ],
+    ids=str,
+)
 def test_killed_anywhere_it_ends_as_if_unbroken(kill, tmp_path, monkeypatch):
     breed(tmp_path / "unbroken")
     moment, count = kill
-    if moment in ("state", "driver"):  # die while that file is about to be written for the count-th time
+    if moment in (
+        "state",
+        "driver",
+    ):  # die while that file is about to be written for the count-th time
         seen = []
 
         def atomic(path, real=module.atomic):
@@ -137,7 +200,10 @@ def test_killed_anywhere_it_ends_as_if_unbroken(kill, tmp_path, monkeypatch):
 
         def save(self, path, *rest, real=Controller.save, **facts):
             seen.append(path)
-            if path.name == "mean.npz" and sum(p.name == "mean.npz" for p in seen if p.suffix == ".npz") == count:
+            if (
+                path.name == "mean.npz"
+                and sum(p.name == "mean.npz" for p in seen if p.suffix == ".npz") == count
+            ):
                 raise Killed
             return real(self, path, *rest, **facts)
 
@@ -161,9 +227,19 @@ def test_a_larger_budget_goes_on_and_a_spent_one_does_nothing(tmp_path):
 
 
 def test_the_budget_may_be_in_steps_and_late_generations_take_fewer_rollouts(tmp_path):
-    breed(tmp_path, generations=0, steps=1000, sigma_schedule="anneal", anneal_start=0.4, sigma_final=0.01, late_rollouts=1)
+    breed(
+        tmp_path,
+        generations=0,
+        steps=1000,
+        sigma_schedule="anneal",
+        anneal_start=0.4,
+        sigma_final=0.01,
+        late_rollouts=1,
+    )
     rows = table(tmp_path)
-    assert [int(row["rollouts"]) for row in rows] == [3, 3, 3] + [1] * (len(rows) - 3)  # 180 steps each, until 400 are spent
+    assert [int(row["rollouts"]) for row in rows] == [3, 3, 3] + [1] * (
+        len(rows) - 3
+    )  # 180 steps each, until 400 are spent
     assert int(rows[-2]["frames"]) < 1000 <= int(rows[-1]["frames"])
     sigmas = [float(row["sigma"]) for row in rows]
     assert sigmas[-1] < 0.015 and max(sigmas[3:]) == sigmas[3]
@@ -188,7 +264,10 @@ def test_a_damaged_state_is_one_line(tmp_path):
 
 def start(folder, workers):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
-    return subprocess.Popen([sys.executable, str(ROOT / "tests" / "fake_world.py"), str(folder), str(workers)], env=environment)
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tests" / "fake_world.py"), str(folder), str(workers)],
+        env=environment,
+    )
 
 
 def test_kill_9_and_another_number_of_workers_change_nothing(tmp_path):

@@ -1,4 +1,6 @@
-"""Workers: results do not depend on them; the dead, the hanging and the failing are replaced or reported; none is left."""
+"""Workers: results do not depend on them; the dead, the hanging and the failing are replaced or
+reported; none is left.
+"""
 
 import os
 import signal
@@ -72,7 +74,9 @@ def test_results_do_not_depend_on_the_number_of_workers():
             assert {i: r[0] for i, r in found.items()} == expected
             assert os.getpid() not in {pid for _, pid in found.values()}
             assert dict(executor.map_unordered([])) == {}
-            assert len(dict(executor.map_unordered(tasks(5)))) == 5  # once more with the same workers
+            assert (
+                len(dict(executor.map_unordered(tasks(5)))) == 5
+            )  # once more with the same workers
 
 
 def test_parameters_travel_exactly():
@@ -93,31 +97,51 @@ def test_a_worker_in_trouble_is_replaced_and_its_task_tried_again(what, tmp_path
 
 @pytest.mark.parametrize(
     ("what", "words"),
-    [("die", "exit status 7"), ("signal", "signal 9"), ("hang", "hung"), ("error", "task three exploded")],
+    [
+        ("die", "exit status 7"),
+        ("signal", "signal 9"),
+        ("hang", "hung"),
+        ("error", "task three exploded"),
+    ],
 )
 def test_after_three_failures_the_reason_is_told(what, words):
     with Executor(Trouble(what), 2, hang_seconds=0.3, **quiet) as executor:
         with pytest.raises(RuntimeError, match=f"3 times at task task-3.*(?s:.*){words}"):
             list(executor.map_unordered(tasks(8)))
-        assert dict(executor.map_unordered([("a", 1), ("b", 2)])) == {"a": 1, "b": 2}  # still of use
+        assert dict(executor.map_unordered([("a", 1), ("b", 2)])) == {
+            "a": 1,
+            "b": 2,
+        }  # still of use
 
 
 def test_a_mistake_of_the_user_comes_through_at_once_as_one_line():
     said = []
-    with Executor(Trouble("mistake"), 2, say=said.append) as executor, pytest.raises(ValueError) as raised:
+    with (
+        Executor(Trouble("mistake"), 2, say=said.append) as executor,
+        pytest.raises(ValueError) as raised,
+    ):
         list(executor.map_unordered(tasks(8)))
     assert str(raised.value) == "reward: expected a finite number, received nan." and said == []
 
 
 def test_a_worker_that_cannot_be_built_stops_everything():
-    with Executor(unready, 1, **quiet) as executor, pytest.raises(RuntimeError, match="(?s)starting.*no world here"):
+    with (
+        Executor(unready, 1, **quiet) as executor,
+        pytest.raises(RuntimeError, match="(?s)starting.*no world here"),
+    ):
         list(executor.map_unordered(tasks(2)))
 
 
 def test_workers_have_one_thread_and_no_keras():
     with Executor(environment, 1) as executor:
-        found = dict(executor.map_unordered([(name, name) for name in ("OMP_NUM_THREADS", "keras", "tensorflow", "torch")]))
-    assert found["OMP_NUM_THREADS"] == ("1", False) and not any(found[n][1] for n in ("keras", "tensorflow", "torch"))
+        found = dict(
+            executor.map_unordered(
+                [(name, name) for name in ("OMP_NUM_THREADS", "keras", "tensorflow", "torch")]
+            )
+        )
+    assert found["OMP_NUM_THREADS"] == ("1", False) and not any(
+        found[n][1] for n in ("keras", "tensorflow", "torch")
+    )
     assert os.environ.get("CUDA_VISIBLE_DEVICES") != "-1"
 
 
@@ -161,8 +185,15 @@ def alive(pid):
 def test_workers_end_with_their_parent(number, tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(textwrap.dedent(PARENT.format(tests=str(ROOT / "tests"))))
-    parent = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True, preexec_fn=hears_ctrl_c)  # fmt: skip
+    parent = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        preexec_fn=hears_ctrl_c,
+    )
     workers = {int(parent.stdout.readline()) for _ in range(4)}
     assert all(alive(pid) for pid in workers)
     if number == signal.SIGINT:

@@ -23,7 +23,9 @@ def models():
     from WorldModels.vision.vae import VAE
 
     vision = VAE(latent_size=Z, encoder_filters=(4, 4, 8, 8), decoder_filters=(8, 8, 4), seed=1)
-    memory = MDNRNN(latent_size=Z, action_size=A, lstm_size=8, reward_head=True, terminated_head=True, seed=1)
+    memory = MDNRNN(
+        latent_size=Z, action_size=A, lstm_size=8, reward_head=True, terminated_head=True, seed=1
+    )
     generator = np.random.default_rng(1)
     for weight in (*vision.trainable_variables, *memory.trainable_variables):
         weight.assign(keras.ops.convert_to_numpy(weight) + generator.normal(0, 0.05, weight.shape))
@@ -45,10 +47,19 @@ def folder(models, tmp_path_factory):
 def endpoints(models):
     from WorldModels.export.endpoints import of_memory, of_vision
 
-    return {"vision": {e.name: e for e in of_vision(models[0])}, "memory": {e.name: e for e in of_memory(models[1])}}
+    return {
+        "vision": {e.name: e for e in of_vision(models[0])},
+        "memory": {e.name: e for e in of_memory(models[1])},
+    }
 
 
-CASES = [("vision", "encode"), ("vision", "decode"), ("memory", "step"), ("memory", "sample"), ("memory", "sequence")]
+CASES = [
+    ("vision", "encode"),
+    ("vision", "decode"),
+    ("memory", "step"),
+    ("memory", "sample"),
+    ("memory", "sequence"),
+]
 
 
 def wanted(endpoint, batch, time):
@@ -68,7 +79,9 @@ def same(received, expected):
 
 @pytest.mark.parametrize("noun, name", CASES)
 @pytest.mark.parametrize("batch, time", [(1, 1), (5, 7)])
-def test_a_savedmodel_agrees_with_keras_at_any_batch_and_time(folder, endpoints, noun, name, batch, time):
+def test_a_savedmodel_agrees_with_keras_at_any_batch_and_time(
+    folder, endpoints, noun, name, batch, time
+):
     import tensorflow as tf
 
     inputs, expected = wanted(endpoints[noun][name], batch, time)
@@ -80,7 +93,9 @@ def test_a_savedmodel_agrees_with_keras_at_any_batch_and_time(folder, endpoints,
 
 @pytest.mark.parametrize("noun, name", CASES)
 @pytest.mark.parametrize("batch, time", [(1, 1), (5, 7)])
-def test_an_onnx_file_agrees_with_keras_at_any_batch_and_time(folder, endpoints, noun, name, batch, time):
+def test_an_onnx_file_agrees_with_keras_at_any_batch_and_time(
+    folder, endpoints, noun, name, batch, time
+):
     import onnxruntime
 
     inputs, expected = wanted(endpoints[noun][name], batch, time)
@@ -94,9 +109,16 @@ def test_an_onnx_file_agrees_with_keras_at_any_batch_and_time(folder, endpoints,
 def test_perception_has_names_that_one_can_read(folder):
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(folder / "perception.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(folder / "perception.onnx"), providers=["CPUExecutionProvider"]
+    )
     state = {"h", "c", "z", "started"}
-    assert {x.name for x in session.get_inputs()} == {"observation", "reward", "action", "noise"} | {f"state_{x}" for x in state}
+    assert {x.name for x in session.get_inputs()} == {
+        "observation",
+        "reward",
+        "action",
+        "noise",
+    } | {f"state_{x}" for x in state}
     assert {x.name for x in session.get_outputs()} == {"z", "h", "c"} | {f"next_{x}" for x in state}
 
 
@@ -104,8 +126,24 @@ def test_savedmodel_cli_shows_and_runs_it(folder, models, tmp_path):
     z = np.random.default_rng(0).standard_normal((2, Z)).astype(np.float32)
     np.save(tmp_path / "z.npy", z)
     cli = Path(sys.executable).parent / "saved_model_cli"
-    subprocess.run([cli, "run", "--dir", folder / "vision", "--tag_set", "serve", "--signature_def", "decode",
-                    "--inputs", f"z={tmp_path / 'z.npy'}", "--outdir", tmp_path], check=True, capture_output=True)  # fmt: skip
+    subprocess.run(
+        [
+            cli,
+            "run",
+            "--dir",
+            folder / "vision",
+            "--tag_set",
+            "serve",
+            "--signature_def",
+            "decode",
+            "--inputs",
+            f"z={tmp_path / 'z.npy'}",
+            "--outdir",
+            tmp_path,
+        ],
+        check=True,
+        capture_output=True,
+    )
     assert_same(np.load(tmp_path / "observations.npy"), models[0].decode(z))
 
 
@@ -137,17 +175,26 @@ def test_the_96_pixel_vision_and_a_memory_with_restarts_agree_too(tmp_path):
     memory = MDNRNN(latent_size=Z, action_size=1, lstm_size=8, restart_input=True)
     for end in endpoints.of_vision(vision):
         onnx.export_onnx(vision, tmp_path / f"{end.name}.onnx", end)
-    onnx.export_onnx(perception := Perception(vision, memory), tmp_path / "perception.onnx", endpoints.of_perception(perception))
+    onnx.export_onnx(
+        perception := Perception(vision, memory),
+        tmp_path / "perception.onnx",
+        endpoints.of_perception(perception),
+    )
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_file_of_swapped_weights_gets_no_name(models, tmp_path, monkeypatch):
-    """The file holds the weights of the model; Keras is asked what it gives with two of their columns swapped."""
+    """The file holds the weights of the model; Keras is asked what it gives with two of their
+    columns swapped.
+    """
     import keras
 
     from WorldModels.export import endpoints, onnx, savedmodel
 
-    expected, kernel = onnx.expected, next(v for v in models[0].variables if v.path.endswith("mean/kernel"))
+    expected, kernel = (
+        onnx.expected,
+        next(v for v in models[0].variables if v.path.endswith("mean/kernel")),
+    )
     whole = keras.ops.convert_to_numpy(kernel)
 
     def of_swapped(endpoint, inputs):
@@ -170,12 +217,20 @@ def test_a_file_of_swapped_weights_gets_no_name(models, tmp_path, monkeypatch):
 def test_a_model_that_is_not_float32_is_refused(tmp_path):
     from WorldModels.vision.vae import VAE
 
-    vision = VAE(latent_size=Z, encoder_filters=(4, 4, 8, 8), decoder_filters=(8, 8, 4), dtype="mixed_bfloat16")
+    vision = VAE(
+        latent_size=Z,
+        encoder_filters=(4, 4, 8, 8),
+        decoder_filters=(8, 8, 4),
+        dtype="mixed_bfloat16",
+    )
     with pytest.raises(ValueError, match="expected a float32 model.*bfloat16"):
         export.export_vision(vision, tmp_path)
 
 
-@pytest.mark.parametrize("block, backend, reason", [("tensorflow", "tensorflow", "no tensorflow"), ("", "jax", "runs on jax")])
+@pytest.mark.parametrize(
+    "block, backend, reason",
+    [("tensorflow", "tensorflow", "no tensorflow"), ("", "jax", "runs on jax")],
+)
 def test_where_nothing_can_be_exported_one_line_says_why(block, backend, reason):
     code = f"""
 import importlib.util, sys
@@ -187,6 +242,16 @@ try: export.export_vision(None, ".")
 except ImportError as error: assert str(error) == export.unavailable()
 assert not {{"tensorflow", "keras", "onnx", "onnxruntime"}} & set(sys.modules)
 """
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                         env={"KERAS_BACKEND": backend, "PATH": ""}, cwd=Path(__file__).parent.parent)  # fmt: skip
-    assert out.stdout.startswith("SavedModel and ONNX skipped:") and reason in out.stdout and out.stdout.count("\n") == 1
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"KERAS_BACKEND": backend, "PATH": ""},
+        cwd=Path(__file__).parent.parent,
+    )
+    assert (
+        out.stdout.startswith("SavedModel and ONNX skipped:")
+        and reason in out.stdout
+        and out.stdout.count("\n") == 1
+    )

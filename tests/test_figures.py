@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from WorldModels.figures import curves, films, latents, learning, predictions, style, videos, weights
+from WorldModels.figures import (
+    curves,
+    films,
+    latents,
+    learning,
+    predictions,
+    style,
+    videos,
+    weights,
+)
 
 
 def text_of(figure) -> str:
@@ -18,21 +27,57 @@ def text_of(figure) -> str:
 def rows(**columns) -> list[dict[str, str]]:
     """Rows as a CSV gives them; None is an empty cell."""
     table = zip(*columns.values(), strict=True)
-    return [{k: "" if v is None else str(v) for k, v in zip(columns, values, strict=True)} for values in table]
+    return [
+        {k: "" if v is None else str(v) for k, v in zip(columns, values, strict=True)}
+        for values in table
+    ]
 
 
-VISION = rows(epoch=[0, 1], reconstruction=[60, 30], kl=[17, 16], val_reconstruction=[29, 23], val_kl=[16, 16])
-MEMORY = rows(step=[50, 100], nll=[1.3, 1.0], val_nll=[1.2, 0.98], copy_previous_nll=[1.27] * 2, static_nll=[1.36] * 2)
-GENERATIONS = rows(generation=[1, 2, 3], mean=[-50, 0, 50], min=[-80, -60, -50], max=[0, 90, 300], sigma=[0.1, 0.09, 0.08],
-                   validation=[None, 20, None], frames=[1000, 5000, 12000])  # fmt: skip
+VISION = rows(
+    epoch=[0, 1], reconstruction=[60, 30], kl=[17, 16], val_reconstruction=[29, 23], val_kl=[16, 16]
+)
+MEMORY = rows(
+    step=[50, 100],
+    nll=[1.3, 1.0],
+    val_nll=[1.2, 0.98],
+    copy_previous_nll=[1.27] * 2,
+    static_nll=[1.36] * 2,
+)
+GENERATIONS = rows(
+    generation=[1, 2, 3],
+    mean=[-50, 0, 50],
+    min=[-80, -60, -50],
+    max=[0, 90, 300],
+    sigma=[0.1, 0.09, 0.08],
+    validation=[None, 20, None],
+    frames=[1000, 5000, 12000],
+)
 
 
 @pytest.mark.parametrize(
     "draw, history, words",
     [
-        (curves.vision_curves, VISION, ["epochs done", "squared error", "KL divergence", "training", "held out"]),
-        (curves.memory_curves, MEMORY, ["nats a latent", "training steps done", "held out", "copy previous z", "static Gaussian"]),
-        (curves.generation_curves, GENERATIONS, ["generation", "training steps", "sigma", "900", "population", "validation", "10k"]),
+        (
+            curves.vision_curves,
+            VISION,
+            ["epochs done", "squared error", "KL divergence", "training", "held out"],
+        ),
+        (
+            curves.memory_curves,
+            MEMORY,
+            [
+                "nats a latent",
+                "training steps done",
+                "held out",
+                "copy previous z",
+                "static Gaussian",
+            ],
+        ),
+        (
+            curves.generation_curves,
+            GENERATIONS,
+            ["generation", "training steps", "sigma", "900", "population", "validation", "10k"],
+        ),
     ],
 )
 @pytest.mark.parametrize("count", [1, None])
@@ -58,7 +103,9 @@ def test_a_history_without_held_out_numbers_is_drawn_all_the_same():
     assert "training" in text_of(curves.vision_curves(rows(epoch=[0], reconstruction=[3], kl=[1])))
 
 
-@pytest.mark.parametrize("draw", [curves.vision_curves, curves.memory_curves, curves.generation_curves])
+@pytest.mark.parametrize(
+    "draw", [curves.vision_curves, curves.memory_curves, curves.generation_curves]
+)
 def test_no_rows_no_curve(draw):
     with pytest.raises(ValueError, match="at least one row, received none"):
         draw([])
@@ -83,7 +130,12 @@ def test_an_mp4_has_the_frames_the_rate_and_even_sides(tmp_path, size):
     videos.write_mp4(tmp_path / "a.mp4", moving(30, *size), fps=50)
     read = iio.imread(tmp_path / "a.mp4", plugin="pyav")
     facts = iio.immeta(tmp_path / "a.mp4", plugin="pyav")
-    assert read.shape == (30, 16, 20, 3) and facts["fps"] == 50 and facts["video_format"] == "yuv420p" and facts["codec"] == "h264"
+    assert (
+        read.shape == (30, 16, 20, 3)
+        and facts["fps"] == 50
+        and facts["video_format"] == "yuv420p"
+        and facts["codec"] == "h264"
+    )
     assert np.abs(read.astype(int) - moving(30, *size)[:, :16, :20]).mean() < 25
 
 
@@ -106,7 +158,9 @@ def test_a_gif_that_is_too_large_shows_fewer_frames_over_the_same_time(tmp_path)
 def test_side_by_side_enlarges_without_smoothing_and_labels(tmp_path):
     real, rebuilt = moving(3), moving(3).astype(np.float32) / 255
     film = list(videos.side_by_side({"real": real, "reconstructed": rebuilt}, scale=4))
-    assert len(film) == 3 and film[0].dtype == np.uint8 and not any(n % 2 for n in film[0].shape[:2])
+    assert (
+        len(film) == 3 and film[0].dtype == np.uint8 and not any(n % 2 for n in film[0].shape[:2])
+    )
     left = film[2][videos.LABEL_HEIGHT :, : 4 * 20]
     assert (left[::4, ::4] == real[2]).all() and (left[1::4, 3::4] == real[2]).all()
     assert (film[2][videos.LABEL_HEIGHT :, 4 * 20 + videos.GAP :] == left).all()
@@ -115,7 +169,11 @@ def test_side_by_side_enlarges_without_smoothing_and_labels(tmp_path):
 
 def test_every_frame_becomes_a_png(tmp_path):
     videos.write_pngs(tmp_path / "frames", moving(3))
-    assert [p.name for p in sorted((tmp_path / "frames").iterdir())] == ["0000.png", "0001.png", "0002.png"]
+    assert [p.name for p in sorted((tmp_path / "frames").iterdir())] == [
+        "0000.png",
+        "0001.png",
+        "0002.png",
+    ]
     assert (np.asarray(Image.open(tmp_path / "frames" / "0002.png")) == moving(3)[2]).all()
 
 
@@ -146,7 +204,9 @@ def test_the_map_lies_along_what_varies_most():
     points = np.zeros((100, 4))
     points[:, 2], points[:, 0] = 5 * np.cos(np.arange(100)), np.sin(np.arange(100))
     places, share = latents.principal_components(points)
-    assert np.corrcoef(places[:, 0], points[:, 2])[0, 1] > 0.999 and share[0] == pytest.approx(25 / 26, abs=0.01)
+    assert np.corrcoef(places[:, 0], points[:, 2])[0, 1] > 0.999 and share[0] == pytest.approx(
+        25 / 26, abs=0.01
+    )
     with pytest.raises(ValueError, match="two or more"):
         latents.principal_components(points[:1])
 
@@ -156,7 +216,11 @@ def test_an_overlay_is_grey_where_all_agree_and_yellow_where_the_new_was_foresee
     came[0, 0, 0] = 210
     shown = predictions.overlay(now, came, came)
     assert shown[0, 0, 0].tolist() == [210, 210, 90] and shown[0, 1, 1].tolist() == [90, 90, 90]
-    assert predictions.overlay(now, came, now)[0, 0, 0].tolist() == [210, 90, 90]  # it came unforeseen: red
+    assert predictions.overlay(now, came, now)[0, 0, 0].tolist() == [
+        210,
+        90,
+        90,
+    ]  # it came unforeseen: red
 
 
 def test_the_published_curve_ends_where_its_log_does():
@@ -167,9 +231,14 @@ def test_the_published_curve_ends_where_its_log_does():
         learning.published("chess")
 
 
-@pytest.mark.parametrize("against, last", [("generation", 3), ("hours", 12 / 3600), ("frames", 12000)])
+@pytest.mark.parametrize(
+    "against, last", [("generation", 3), ("hours", 12 / 3600), ("frames", 12000)]
+)
 def test_learning_is_drawn_over_what_is_asked_for_beside_the_published_curve(against, last):
-    history = [row | {"elapsed_seconds": str(4 * int(row["generation"])), "std": "5"} for row in GENERATIONS]
+    history = [
+        row | {"elapsed_seconds": str(4 * int(row["generation"])), "std": "5"}
+        for row in GENERATIONS
+    ]
     axes = learning.learning_curve({"run": history}, against, "carracing").axes[0]
     lines = {line.get_label(): line for line in axes.lines}
     assert lines["run, mean of the population"].get_xdata()[-1] == pytest.approx(last)
@@ -182,7 +251,9 @@ def test_several_runs_have_a_band_from_the_least_to_the_highest():
     twice = [row | {"mean": str(2 * float(row["mean"]))} for row in GENERATIONS]
     axes = learning.learning_curve({"one": GENERATIONS, "two": twice}, "frames").axes[0]
     (mean,) = [line for line in axes.lines if line.get_label() == "mean of 2 runs"]
-    assert mean.get_ydata()[-1] == pytest.approx(75) and axes.collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(100)
+    assert mean.get_ydata()[-1] == pytest.approx(75) and axes.collections[0].get_paths()[
+        0
+    ].vertices[:, 1].max() == pytest.approx(100)
 
 
 def test_the_heat_map_says_what_share_each_part_has():
@@ -198,7 +269,9 @@ def test_the_reward_so_far_stands_above_the_frame():
     frames = list(films.running_reward({"real": wide}, [7.0, -3.0], scale=1))
     same = list(films.running_reward({"real": wide}, [7.0, 0.0], scale=1))
     strip = videos.LABEL_HEIGHT
-    assert (frames[1][:strip] == same[1][:strip]).all() and (frames[2][:strip] != same[2][:strip]).any()
+    assert (frames[1][:strip] == same[1][:strip]).all() and (
+        frames[2][:strip] != same[2][:strip]
+    ).any()
 
 
 def test_pictures_that_are_no_rows_of_frames_are_refused():

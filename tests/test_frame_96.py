@@ -1,4 +1,6 @@
-"""The whole picture, 96x96, through all six verbs in the real environment, and in play and dreams; networks are tiny."""
+"""The whole picture, 96x96, through all six verbs in the real environment, and in play and dreams;
+networks are tiny.
+"""
 
 import importlib
 from dataclasses import replace
@@ -10,21 +12,61 @@ from PIL import Image
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--env.frame-size", "96", "--env.max-steps", "40", "--record.episodes", "3", "--record.max-frames", "24",
-        "--vision.encoder-filters", "2", "2", "4", "4", "--vision.decoder-filters", "4", "4", "2", "--vision.latent-size", "4",
-        "--memory.lstm-size", "8", "--memory.steps", "2", "--controller.generations", "1", "--dream.max-steps", "20",
-        "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1", "--evaluate.baselines", "straight"]  # fmt: skip
+TINY = [
+    "--env.frame-size",
+    "96",
+    "--env.max-steps",
+    "40",
+    "--record.episodes",
+    "3",
+    "--record.max-frames",
+    "24",
+    "--vision.encoder-filters",
+    "2",
+    "2",
+    "4",
+    "4",
+    "--vision.decoder-filters",
+    "4",
+    "4",
+    "2",
+    "--vision.latent-size",
+    "4",
+    "--memory.lstm-size",
+    "8",
+    "--memory.steps",
+    "2",
+    "--controller.generations",
+    "1",
+    "--dream.max-steps",
+    "20",
+    "--evaluate.tracks",
+    "1",
+    "--evaluate.baseline-tracks",
+    "1",
+    "--evaluate.baselines",
+    "straight",
+]
 
 
 def verb(name, folder, *flags):
-    importlib.import_module(f"WorldModels.{name}").main(["carracing", "--scale", "smoke", "--results", str(folder), *TINY, *flags])
+    importlib.import_module(f"WorldModels.{name}").main(
+        ["carracing", "--scale", "smoke", "--results", str(folder), *TINY, *flags]
+    )
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a run of all six verbs."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    for name in ("record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"):
+    for name in (
+        "record",
+        "train_vision",
+        "encode",
+        "train_memory",
+        "train_controller",
+        "evaluate",
+    ):
         verb(name, folder)
     return folder
 
@@ -34,10 +76,17 @@ def test_episodes_and_v_have_the_whole_picture(whole):
     from WorldModels.episodes.episode import Episode, list_episodes
 
     paths = list_episodes(whole / "0/episodes")
-    assert len(paths) == 3 and {Episode.load(path).observations.shape[1:] for path in paths} == {(96, 96, 3)}
+    assert len(paths) == 3 and {Episode.load(path).observations.shape[1:] for path in paths} == {
+        (96, 96, 3)
+    }
     vision = load_vision(whole / "0/vision.keras")
-    assert vision.observation_shape == (96, 96, 3) and len(vision.encoder.convolutions) == len(vision.decoder.convolutions) == 5
-    with Image.open(whole / "0/vision_epochs/000.png") as picture:  # frames over reconstructions, twice, then samples, eight in a row
+    assert (
+        vision.observation_shape == (96, 96, 3)
+        and len(vision.encoder.convolutions) == len(vision.decoder.convolutions) == 5
+    )
+    with Image.open(
+        whole / "0/vision_epochs/000.png"
+    ) as picture:  # frames over reconstructions, twice, then samples, eight in a row
         assert picture.width > 8 * 2 * 96 and picture.height > 6 * 2 * 96
 
 
@@ -46,7 +95,9 @@ def test_videos_show_it_beside_what_v_makes_of_it(whole):
         frame = next(film.decode(video=0)).to_ndarray(format="rgb24")
     assert frame.shape[0] >= 4 * 96 and frame.shape[1] >= 2 * 4 * 96
     left, right = frame[-4 * 96 :, : 4 * 96], frame[-4 * 96 :, -4 * 96 :]
-    assert left.std() > 10 and np.abs(left.astype(int) - right).mean() > 1  # a picture, and a little trained network's idea of it
+    assert (
+        left.std() > 10 and np.abs(left.astype(int) - right).mean() > 1
+    )  # a picture, and a little trained network's idea of it
     assert (whole / "0/real.mp4").stat().st_size > 0 and (whole / "0/evaluation.json").exists()
 
 
@@ -68,7 +119,15 @@ def test_it_is_played(whole, monkeypatch, world):
 
 
 def test_a_driver_is_evolved_in_its_dream_and_filmed(whole):
-    flags = ["--controller.world", "dream", "--force", "--evaluate.dreams", "2", "--dream.generations", "1"]
+    flags = [
+        "--controller.world",
+        "dream",
+        "--force",
+        "--evaluate.dreams",
+        "2",
+        "--dream.generations",
+        "1",
+    ]
     verb("train_controller", whole, *flags)
     verb("evaluate", whole, *flags)
     with av.open(str(whole / "0/dream.mp4")) as film:
@@ -79,7 +138,12 @@ def test_a_run_of_another_size_is_refused(whole, capsys):
     with pytest.raises(SystemExit) as ended:
         verb("train_vision", whole, "--env.frame-size", "64")
     error = capsys.readouterr().err
-    assert ended.value.code == 2 and "--env.frame-size: 64" in error and "96" in error and error.count("\n") == 1
+    assert (
+        ended.value.code == 2
+        and "--env.frame-size: 64" in error
+        and "96" in error
+        and error.count("\n") == 1
+    )
 
 
 def test_the_estimate_knows_what_it_costs():
@@ -87,6 +151,11 @@ def test_the_estimate_knows_what_it_costs():
     from WorldModels.experiment.presets import preset
 
     settings = preset("carracing", "laptop")
-    usual, large = (seconds(replace(settings, env=replace(settings.env, frame_size=size)), 400.0, 200.0, 2) for size in (64, 96))
-    assert all(large[stage] > usual[stage] for stage in ("episodes", "vision", "series", "controller"))
+    usual, large = (
+        seconds(replace(settings, env=replace(settings.env, frame_size=size)), 400.0, 200.0, 2)
+        for size in (64, 96)
+    )
+    assert all(
+        large[stage] > usual[stage] for stage in ("episodes", "vision", "series", "controller")
+    )
     assert large["memory"] == usual["memory"]

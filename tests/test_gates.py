@@ -1,4 +1,6 @@
-"""Policies that do not look, in the game and in the dream; how true a dream is; a driver with its eyes bound."""
+"""Policies that do not look, in the game and in the dream; how true a dream is; a driver with its
+eyes bound.
+"""
 
 import dataclasses
 import json
@@ -21,16 +23,32 @@ from WorldModels.experiment.run import Run
 
 
 class Walk:
-    """An imagination whose latent moves by the action and a little noise, and that ends where it is far from 0."""
+    """An imagination whose latent moves by the action and a little noise, and that ends where it is
+    far from 0.
+    """
 
-    sizes, action_size, heads, state_spec = {"z": 2, "h": 2}, 2, ("terminated",), {"z": (2,), "reward": ()}
+    sizes, action_size, heads, state_spec = (
+        {"z": 2, "h": 2},
+        2,
+        ("terminated",),
+        {"z": (2,), "reward": ()},
+    )
 
     def __init__(self, noise=0.1):
         self.noise = noise
 
     def __call__(self, action, temperature, noise, state):
-        z = (state["z"] + action + self.noise * temperature[:, None] * noise["normal"]).astype(np.float32)
-        return z, z, None, None, (np.abs(z).max(1) > 3).astype(np.float32), {"z": z, "reward": state["reward"]}
+        z = (state["z"] + action + self.noise * temperature[:, None] * noise["normal"]).astype(
+            np.float32
+        )
+        return (
+            z,
+            z,
+            None,
+            None,
+            (np.abs(z).max(1) > 3).astype(np.float32),
+            {"z": z, "reward": state["reward"]},
+        )
 
 
 FIRST, HOW = (np.zeros((1, 2)), np.full((1, 2), -9.0)), dict(reward="constant", max_steps=30)
@@ -50,12 +68,21 @@ class Sees:
 def test_episodes_side_by_side_are_the_same_alone():
     seeds, policies, seen = [7, 8, 9, 10], [Sees() for _ in range(4)], []
     env = DreamVectorEnv(Walk(), None, FIRST, num_envs=4, **HOW)
-    returns, steps = lockstep(env, policies, seeds, lambda features, alive: seen.append((features.copy(), alive)))
-    alone = [rollout(DreamEnv(Walk(), None, FIRST, **HOW), Sees(), seed, 30, keep="frames") for seed in seeds]
-    assert [result.return_ for result in alone] == list(returns) and [result.length for result in alone] == list(steps)
+    returns, steps = lockstep(
+        env, policies, seeds, lambda features, alive: seen.append((features.copy(), alive))
+    )
+    alone = [
+        rollout(DreamEnv(Walk(), None, FIRST, **HOW), Sees(), seed, 30, keep="frames")
+        for seed in seeds
+    ]
+    assert [result.return_ for result in alone] == list(returns) and [
+        result.length for result in alone
+    ] == list(steps)
     assert len(set(steps)) > 1 and [policy.acted for policy in policies] == list(steps)
     for lane, result in enumerate(alone):
-        np.testing.assert_allclose([features[lane] for features, alive in seen if alive[lane]], result.frames, atol=1e-6)
+        np.testing.assert_allclose(
+            [features[lane] for features, alive in seen if alive[lane]], result.frames, atol=1e-6
+        )
     with pytest.raises(ValueError, match="4 policies and seeds"):
         lockstep(env, policies, seeds[:3])
 
@@ -71,7 +98,13 @@ class Counter(gymnasium.Env):
 
     def step(self, action):
         self.time += 1
-        return np.full((2, 2, 3), self.time, np.uint8), float(action[0]), self.time == 60, False, {"time": self.time}
+        return (
+            np.full((2, 2, 3), self.time, np.uint8),
+            float(action[0]),
+            self.time == 60,
+            False,
+            {"time": self.time},
+        )
 
 
 def test_a_driver_is_shown_another_game_over_and_over_and_its_own_goes_on():
@@ -83,7 +116,9 @@ def test_a_driver_is_shown_another_game_over_and_over_and_its_own_goes_on():
         frames = games[seed % 2]
         for t, frame in enumerate(shown + [result[0] for result in results]):
             np.testing.assert_array_equal(frame, frames[t % len(frames)])
-        assert [result[1] for result in results] == [0.5] * 5 and results[-1][4]["time"] == 55 + seed % 7
+        assert [result[1] for result in results] == [0.5] * 5 and results[-1][4][
+            "time"
+        ] == 55 + seed % 7
     for wrong in ([], [np.zeros((3, 4, 4, 3), np.uint8)]):
         with pytest.raises(ValueError, match=r"\(2, 2, 3\)"):
             AnotherGame(Counter(), wrong)
@@ -99,20 +134,35 @@ def test_a_frozen_frame_is_the_game_s_own_first():
             assert reward == 1 and np.array_equal(frame, first)
 
 
-@pytest.mark.parametrize("real, dream, sd, expected", [(142, 443, 38, True), (142, 280, 38, False), (776, 1163, 465, False),
-                                                       (-30, -10, 5, False), (-30, 40, 5, True), (-30, 40, 90, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    "real, dream, sd, expected",
+    [
+        (142, 443, 38, True),
+        (142, 280, 38, False),
+        (776, 1163, 465, False),
+        (-30, -10, 5, False),
+        (-30, 40, 5, True),
+        (-30, 40, 90, False),
+    ],
+)
 def test_a_dream_is_warned_of_where_it_is_much_kinder_than_the_game(real, dream, sd, expected):
     assert gates.kinder({"mean": real, "sd": sd}, {"mean": dream}) is expected
 
 
 def test_a_ratio_needs_two_positive_means():
-    assert gates.ratio([100, 200], [300]) == 2 and gates.ratio([-1], [3]) is None and gates.ratio([3], [-1]) is None
+    assert (
+        gates.ratio([100, 200], [300]) == 2
+        and gates.ratio([-1], [3]) is None
+        and gates.ratio([3], [-1]) is None
+    )
 
 
 def test_baselines_are_known_policies_each_once():
     assert gates.baseline_names("uniform, stay,uniform") == ["uniform", "stay"]
     for text, received in (("uniform,controller", "'controller'"), ("", "''")):
-        with pytest.raises(ValueError, match=f"--evaluate.baselines.*{', '.join(POLICIES)}.*{received}"):
+        with pytest.raises(
+            ValueError, match=f"--evaluate.baselines.*{', '.join(POLICIES)}.*{received}"
+        ):
             gates.baseline_names(text)
 
 
@@ -133,19 +183,29 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     def examined(run, examiner, wanted):
         played.append(wanted)
         lives = {("gates", "stay"): 140, ("gate_dreams", "stay"): 2000}
-        return {(kind, who, n): {"return": lives.get((kind, who), 200) + n} for kind, who, n in wanted}
+        return {
+            (kind, who, n): {"return": lives.get((kind, who), 200) + n} for kind, who, n in wanted
+        }
 
     seen = {"terminal_recall": 0.7, "false_alarms": 1.2, "terminal_auc": 0.93, "episodes": 5}
     monkeypatch.setattr(gates, "examined", examined)
     monkeypatch.setattr(truth, "foresight", lambda run: seen)
     report = gates.show_gates(run)
     printed = capsys.readouterr().out
-    assert report["warnings"] == ["stay"] and printed.count("warning:") == 1 and "stay 2004 where the game gives 140" in printed
+    assert (
+        report["warnings"] == ["stay"]
+        and printed.count("warning:") == 1
+        and "stay 2004 where the game gives 140" in printed
+    )
     assert "recall 0.70" in printed and "below 0.95" in printed
     assert json.loads((run.path / "gates.json").read_text()) == report
-    assert {kind for kind, _, _ in played[0]} == {"gates", "gate_dreams"} and len(played[0]) == 5 * (2 + 8)
+    assert {kind for kind, _, _ in played[0]} == {"gates", "gate_dreams"} and len(
+        played[0]
+    ) == 5 * (2 + 8)
 
-    assert gates.show_gates(run) == report and len(played) == 1 and capsys.readouterr().out in printed
+    assert (
+        gates.show_gates(run) == report and len(played) == 1 and capsys.readouterr().out in printed
+    )
     (run.path / "memory.keras").write_text("another M")
     gates.show_gates(run)
     assert len(played) == 2
@@ -160,14 +220,31 @@ def walked(steps, seed):
 
 
 def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(run, monkeypatch):
-    monkeypatch.setattr(truth, "held_out_series", lambda run: [walked(90, seed) for seed in range(4)] + [walked(30, 9)])
-    monkeypatch.setattr("WorldModels.assembly.opening.open_imagination", lambda folder: Walk(noise=0.1))
-    monkeypatch.setattr("WorldModels.assembly.opening.open_decode", lambda folder: lambda z: np.tile(z[:, None, None, :1], (1, 8, 8, 3)) / 10)
+    monkeypatch.setattr(
+        truth,
+        "held_out_series",
+        lambda run: [walked(90, seed) for seed in range(4)] + [walked(30, 9)],
+    )
+    monkeypatch.setattr(
+        "WorldModels.assembly.opening.open_imagination", lambda folder: Walk(noise=0.1)
+    )
+    monkeypatch.setattr(
+        "WorldModels.assembly.opening.open_decode",
+        lambda folder: lambda z: np.tile(z[:, None, None, :1], (1, 8, 8, 3)) / 10,
+    )
     errors = truth.horizon_errors(run)
-    assert errors["horizons"] == [1, 2, 5, 10, 20, 50] and errors["windows"] == truth.WINDOWS or errors["windows"] == 4 * 21
+    assert (
+        errors["horizons"] == [1, 2, 5, 10, 20, 50]
+        and errors["windows"] == truth.WINDOWS
+        or errors["windows"] == 4 * 21
+    )
     assert max(errors["latent"][truth.MODE]) < 1e-9 and max(errors["frame"][truth.MODE]) < 1e-9
-    assert errors["latent"][truth.SAMPLED] == pytest.approx([0.01 * h for h in errors["horizons"]], rel=0.5)
-    assert errors["latent"][truth.CONSTANT][0] == pytest.approx(1 / 3, rel=0.3)  # the variance of one action
+    assert errors["latent"][truth.SAMPLED] == pytest.approx(
+        [0.01 * h for h in errors["horizons"]], rel=0.5
+    )
+    assert errors["latent"][truth.CONSTANT][0] == pytest.approx(
+        1 / 3, rel=0.3
+    )  # the variance of one action
     assert errors["latent"][truth.CONSTANT][-1] > 5 * errors["latent"][truth.CONSTANT][0]
 
 
@@ -176,7 +253,10 @@ def test_where_nothing_was_held_out_nothing_is_said(run, monkeypatch):
     assert truth.horizon_errors(run) is None and truth.foresight(run) is None
 
 
-@pytest.mark.parametrize("count, expected", [(3, [1, 2, 3]), (10, list(range(1, 11))), (40, [1, 5, 10, 14, 18, 23, 27, 31, 36, 40])])
+@pytest.mark.parametrize(
+    "count, expected",
+    [(3, [1, 2, 3]), (10, list(range(1, 11))), (40, [1, 5, 10, 14, 18, 23, 27, 31, 36, 40])],
+)
 def test_at_most_ten_generations_play_the_first_and_the_last_among_them(tmp_path, count, expected):
     for generation in range(1, count + 1):
         file = tmp_path / "generations" / f"{generation}.npz"
@@ -187,11 +267,28 @@ def test_at_most_ten_generations_play_the_first_and_the_last_among_them(tmp_path
 
 def test_the_curve_has_each_generation_s_games_beside_its_validation_in_the_dream(run):
     assert evolved_in(run) == run.path / "controller"
-    run.experiment = dataclasses.replace(run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed"))
+    run.experiment = dataclasses.replace(
+        run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed")
+    )
     folder = evolved_in(run)
-    assert folder == run.path / "controller" / "dream"  # what came after was evolved in the real world
+    assert (
+        folder == run.path / "controller" / "dream"
+    )  # what came after was evolved in the real world
     folder.mkdir(parents=True)
-    (folder / "generations.csv").write_text("generation,validation,validation_sd\n10,900.5,400\n20,,\n")
+    (folder / "generations.csv").write_text(
+        "generation,validation,validation_sd\n10,900.5,400\n20,,\n"
+    )
     first, second = curve(folder, {"10": [200.0, 300.0], "20": [500.0]})
-    assert (first["generation"], first["dream"], first["dream_sd"], first["real"]["mean"], first["real"]["n"]) == (10, 900.5, 400, 250, 2)
-    assert (second["generation"], second["dream"], second["dream_sd"], second["real"]["mean"]) == (20, None, None, 500)
+    assert (
+        first["generation"],
+        first["dream"],
+        first["dream_sd"],
+        first["real"]["mean"],
+        first["real"]["n"],
+    ) == (10, 900.5, 400, 250, 2)
+    assert (second["generation"], second["dream"], second["dream_sd"], second["real"]["mean"]) == (
+        20,
+        None,
+        None,
+        500,
+    )

@@ -19,14 +19,21 @@ from WorldModels.figures.iterations import comparison
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens iteration k of a run with some settings changed: opened(1, record={"policies": "held"})."""
+    """Opens iteration k of a run with some settings changed: opened(1, record={"policies":
+    "held"}).
+    """
     runs = []
 
     def open_run(iteration, verb="record", folder=tmp_path, reuse="", **changes):
         for run in runs:
             run.close()
-        experiment = dataclasses.replace(preset("carracing", "smoke"), results=str(folder), iteration=iteration, reuse=reuse)
-        nouns = {noun: dataclasses.replace(getattr(experiment, noun), **values) for noun, values in changes.items()}
+        experiment = dataclasses.replace(
+            preset("carracing", "smoke"), results=str(folder), iteration=iteration, reuse=reuse
+        )
+        nouns = {
+            noun: dataclasses.replace(getattr(experiment, noun), **values)
+            for noun, values in changes.items()
+        }
         runs.append(Run(dataclasses.replace(experiment, **nouns), verb))
         return runs[-1]
 
@@ -38,31 +45,47 @@ def opened(tmp_path):
 def series_of(folder, names):
     for name in names:
         steps = np.float32(int(name[-2:]))
-        Series(np.full((3, 2), steps), np.zeros((3, 2)), np.zeros((2, 1)), np.zeros(2), False).save(folder / f"{name}.npz")
+        Series(np.full((3, 2), steps), np.zeros((3, 2)), np.zeros((2, 1)), np.zeros(2), False).save(
+            folder / f"{name}.npz"
+        )
 
 
 def test_what_was_held_out_stays_held_out(opened, tmp_path):
     series_of(tmp_path / "0/series", [f"{i:06}" for i in range(20)])
-    series_of(tmp_path / "1/series", [*(f"0-{i:06}" for i in range(20)), *(f"{i:06}" for i in range(20, 40))])
-    first, second = ([[int(s.mean[0, 0]) for s in part] for part in train_memory.split_series(opened(k, "train_memory"))] for k in (0, 1))
+    series_of(
+        tmp_path / "1/series",
+        [*(f"0-{i:06}" for i in range(20)), *(f"{i:06}" for i in range(20, 40))],
+    )
+    first, second = (
+        [
+            [int(s.mean[0, 0]) for s in part]
+            for part in train_memory.split_series(opened(k, "train_memory"))
+        ]
+        for k in (0, 1)
+    )
     assert [len(part) for part in first] == [16, 4] and [len(part) for part in second] == [32, 8]
     assert set(first[1]) <= set(second[1]) and not set(second[0]) & set(second[1])
 
 
-@pytest.mark.parametrize("iteration, policies, share, expected", [
-    (0, "held", 0.5, {"held": 1.0}),
-    (1, "held", 0.5, {"controller": 0.5, "held": 0.5}),
-    (2, "held:0.5,cauchy:0.5", 0.2, {"controller": 0.2, "held": 0.4, "cauchy": 0.4}),
-    (1, "held", 0.0, {"held": 1.0}),
-    (1, "held", 1.0, {"controller": 1.0}),
-    (1, "controller:0.9,held:0.1", 0.5, {"controller": 0.9, "held": 0.1}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "iteration, policies, share, expected",
+    [
+        (0, "held", 0.5, {"held": 1.0}),
+        (1, "held", 0.5, {"controller": 0.5, "held": 0.5}),
+        (2, "held:0.5,cauchy:0.5", 0.2, {"controller": 0.2, "held": 0.4, "cauchy": 0.4}),
+        (1, "held", 0.0, {"held": 1.0}),
+        (1, "held", 1.0, {"controller": 1.0}),
+        (1, "controller:0.9,held:0.1", 0.5, {"controller": 0.9, "held": 0.1}),
+    ],
+)
 def test_who_records(opened, iteration, policies, share, expected):
     run = opened(iteration, record={"policies": policies}, iterate={"controller_share": share})
     assert iterations.drivers(run) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("iteration, episodes, expected", [(0, "all", "0"), (2, "all", "012"), (2, "own", "2")])
+@pytest.mark.parametrize(
+    "iteration, episodes, expected", [(0, "all", "0"), (2, "all", "012"), (2, "own", "2")]
+)
 def test_whose_episodes_are_seen(opened, tmp_path, iteration, episodes, expected):
     for k in range(3):
         (tmp_path / f"{k}/episodes").mkdir(parents=True)
@@ -70,14 +93,18 @@ def test_whose_episodes_are_seen(opened, tmp_path, iteration, episodes, expected
     folders = opened(iteration, iterate={"episodes": episodes}).need_episodes()
     assert [folder.parent.name for folder in folders] == list(expected)
     named = iterations.named_episodes(folders)
-    assert [str(iterations.iteration_of(name, iteration)) for name in named] == [path.parent.parent.name for path in named.values()]
+    assert [str(iterations.iteration_of(name, iteration)) for name in named] == [
+        path.parent.parent.name for path in named.values()
+    ]
     assert len(named) == len(expected)
 
 
 def test_a_network_of_other_sizes_is_refused(tmp_path):
     import keras
 
-    small, large = (keras.Sequential([keras.Input((3,)), keras.layers.Dense(size)]) for size in (2, 4))
+    small, large = (
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(size)]) for size in (2, 4)
+    )
     small.save(tmp_path / "small.keras")
     with pytest.raises(ValueError, match="small.keras: .*--iterate.networks afresh"):
         iterations.take_weights(large, tmp_path / "small.keras")
@@ -112,13 +139,21 @@ def test_another_run_s_episodes_are_those_of_the_same_iteration(opened, tmp_path
         (tmp_path / f"one/{k}/episodes/00000{k}.npz").touch()
         stage.finish()
     for k in (0, 1):
-        assert opened(k, folder=tmp_path / "other", reuse=str(tmp_path / "one")).stage("episodes").complete
-        assert [path.name for path in (tmp_path / f"other/{k}/episodes").iterdir()] == [f"00000{k}.npz"]
+        assert (
+            opened(k, folder=tmp_path / "other", reuse=str(tmp_path / "one"))
+            .stage("episodes")
+            .complete
+        )
+        assert [path.name for path in (tmp_path / f"other/{k}/episodes").iterdir()] == [
+            f"00000{k}.npz"
+        ]
 
 
 @pytest.fixture
 def evolved(tmp_path, monkeypatch):
-    """A run whose iteration 0 has a driver of a cheap world, and stand-ins for V and M in both iterations."""
+    """A run whose iteration 0 has a driver of a cheap world, and stand-ins for V and M in both
+    iterations.
+    """
     monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda *_, **__: Line)
     for k in "01":
         (tmp_path / k).mkdir()
@@ -129,8 +164,24 @@ def evolved(tmp_path, monkeypatch):
 
 
 def evolve(folder, iteration, *flags):
-    train_controller.main(["carracing", "--scale", "smoke", "--results", str(folder), "--controller.features", "z", "--workers", "1",
-                           "--vision.latent-size", "4", "--iteration", str(iteration), *flags])  # fmt: skip
+    train_controller.main(
+        [
+            "carracing",
+            "--scale",
+            "smoke",
+            "--results",
+            str(folder),
+            "--controller.features",
+            "z",
+            "--workers",
+            "1",
+            "--vision.latent-size",
+            "4",
+            "--iteration",
+            str(iteration),
+            *flags,
+        ]
+    )
     return Controller.load(folder / str(iteration) / "controller/best.npz")[1]
 
 
@@ -139,7 +190,9 @@ def test_the_search_begins_at_the_mean_before_or_at_zeros(evolved):
     still = ("--controller.sigma", "1e-9")
     assert np.abs(before).max() > 1e-2
     np.testing.assert_allclose(evolve(evolved, 1, *still), before, atol=1e-6)
-    assert np.abs(evolve(evolved, 1, *still, "--iterate.controller", "anew", "--force")).max() < 1e-6
+    assert (
+        np.abs(evolve(evolved, 1, *still, "--iterate.controller", "anew", "--force")).max() < 1e-6
+    )
 
 
 def test_another_driver_before_makes_the_driver_anew(evolved, capsys):
@@ -156,14 +209,37 @@ def test_a_driver_of_another_shape_is_no_beginning(evolved, capsys):
     assert "give --iterate.controller anew" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb, flags, words", [
-    ("record", [], ["0/controller/best.npz is missing", "train_controller carracing", "--iteration 0"]),
-    ("train_vision", [], ["0/vision.keras is missing", "train_vision carracing", "--iteration 0"]),
-    ("train_vision", ["--iterate.networks", "afresh"], ["--iterate.controller", "expected anew", "received previous"]),
-    ("train_vision", ["--iterate.networks", "afresh", "--iterate.controller", "anew"],
-     ["0/episodes is missing", "record carracing", "--iteration 0", "--iterate.episodes own"]),
-    ("estimate", ["--iterations", "2"], ["--iteration", "--iterations 2", "received 1"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "verb, flags, words",
+    [
+        (
+            "record",
+            [],
+            ["0/controller/best.npz is missing", "train_controller carracing", "--iteration 0"],
+        ),
+        (
+            "train_vision",
+            [],
+            ["0/vision.keras is missing", "train_vision carracing", "--iteration 0"],
+        ),
+        (
+            "train_vision",
+            ["--iterate.networks", "afresh"],
+            ["--iterate.controller", "expected anew", "received previous"],
+        ),
+        (
+            "train_vision",
+            ["--iterate.networks", "afresh", "--iterate.controller", "anew"],
+            [
+                "0/episodes is missing",
+                "record carracing",
+                "--iteration 0",
+                "--iterate.episodes own",
+            ],
+        ),
+        ("estimate", ["--iterations", "2"], ["--iteration", "--iterations 2", "received 1"]),
+    ],
+)
 def test_what_is_missing_or_contradicts_is_refused(tmp_path, verb, flags, words):
     done = run_verb_process(verb, tmp_path, "--iteration", "1", *flags)
     said = re.sub(r"[\s│]+", " ", done.stderr)
@@ -174,7 +250,10 @@ def test_what_is_missing_or_contradicts_is_refused(tmp_path, verb, flags, words)
 
 def test_a_later_iteration_notes_what_it_takes_and_the_first_does_not(opened):
     for name in ("episodes", "vision", "series", "memory", "controller"):
-        assert "iterate" not in opened(0).stage(name).settings and "iterate" in opened(1).stage(name).settings
+        assert (
+            "iterate" not in opened(0).stage(name).settings
+            and "iterate" in opened(1).stage(name).settings
+        )
     stage = opened(1).stage("vision")
     stage.begin()
     stage.finish()
@@ -186,13 +265,24 @@ def test_a_later_iteration_notes_what_it_takes_and_the_first_does_not(opened):
 def test_iterations_stand_beside_one_another_with_what_each_gained(tmp_path):
     for k, scores in enumerate(([0.0, 10.0, 20.0], [5.0, 15.0], [5.0, 15.0, 40.0], [9.0])):
         (tmp_path / str(k)).mkdir()
-        facts = {"mean": float(np.mean(scores)), "sd": 1.0, "median": 1.0, "iqm": 1.0, "interval": [0.0, 1.0], "n": len(scores)}
+        facts = {
+            "mean": float(np.mean(scores)),
+            "sd": 1.0,
+            "median": 1.0,
+            "iqm": 1.0,
+            "interval": [0.0, 1.0],
+            "n": len(scores),
+        }
         report = {"first_seed": 5 if k < 3 else 6, "scores": {"return": facts | {"tracks": scores}}}
         (tmp_path / str(k) / "evaluation.json").write_text(json.dumps(report))
     assert comparison(tmp_path, 0) is None and comparison(tmp_path, 4) is None
     assert comparison(tmp_path, 3) is None, "other tracks"
     lines = comparison(tmp_path, 2).splitlines()[1:]
-    assert [line.split("  ")[0] for line in lines] == [*(f"iteration {k}, return" for k in range(3)), "1 minus 0", "2 minus 1"]
+    assert [line.split("  ")[0] for line in lines] == [
+        *(f"iteration {k}, return" for k in range(3)),
+        "1 minus 0",
+        "2 minus 1",
+    ]
     assert " 5.0 " in lines[3] and " 0.0 " in lines[4] and lines[4].split()[-1] == "2"
 
 
@@ -200,5 +290,8 @@ def test_estimate_counts_every_iteration(opened):
     experiment = preset("carracing", "laptop")
     first, second = (estimate.amounts(experiment, k) for k in (0, 1))
     assert second["series"] == 2 * first["series"] and second["vision"] == first["vision"]
-    afresh = dataclasses.replace(experiment, iterate=dataclasses.replace(experiment.iterate, networks="afresh", controller="anew"))
+    afresh = dataclasses.replace(
+        experiment,
+        iterate=dataclasses.replace(experiment.iterate, networks="afresh", controller="anew"),
+    )
     assert estimate.amounts(afresh, 1)["vision"] == 2 * first["vision"]

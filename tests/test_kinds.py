@@ -1,4 +1,6 @@
-"""Kinds by name: settings and registries know the same ones, each has presets, and a mistake about them is one line."""
+"""Kinds by name: settings and registries know the same ones, each has presets, and a mistake about
+them is one line.
+"""
 
 import re
 
@@ -29,29 +31,64 @@ def test_settings_name_exactly_the_kinds_that_there_are(noun):
 @pytest.mark.parametrize("noun, kind", KINDS)
 def test_a_kind_brings_its_own_numbers_which_a_flag_overrules(noun, kind, scale):
     name, *form = kind.split(":")
-    flags = [f"--{noun}.kind", name] + ["--memory.trade", *form] * bool(form) + ["--env.observation", "vector"] * (name == "dense")
-    chosen, overruled = (getattr(parse("train", ["carracing", "--scale", scale, *flags, *more]), noun)
-                         for more in ([], [f"--{noun}.learning-rate", "0.5"]))  # fmt: skip
+    flags = (
+        [f"--{noun}.kind", name]
+        + ["--memory.trade", *form] * bool(form)
+        + ["--env.observation", "vector"] * (name == "dense")
+    )
+    chosen, overruled = (
+        getattr(parse("train", ["carracing", "--scale", scale, *flags, *more]), noun)
+        for more in ([], [f"--{noun}.learning-rate", "0.5"])
+    )
     differences = KINDS[noun, kind].get(scale, {})
-    assert chosen.kind == name and {field: getattr(chosen, field) for field in differences} == differences
+    assert (
+        chosen.kind == name
+        and {field: getattr(chosen, field) for field in differences} == differences
+    )
     assert overruled.learning_rate == 0.5 and overruled.kind == name
 
 
-@pytest.mark.parametrize("flag, noun", [("--vision.kind", "vision"), ("--memory.kind", "memory"), ("--controller.optimizer", "optimizer")])
+@pytest.mark.parametrize(
+    "flag, noun",
+    [
+        ("--vision.kind", "vision"),
+        ("--memory.kind", "memory"),
+        ("--controller.optimizer", "optimizer"),
+    ],
+)
 def test_an_unknown_kind_lists_those_that_exist(tmp_path, flag, noun):
     done = run_verb_process("train_memory", tmp_path / "run", flag, "lstm")
     said = without_box(done.stderr)
-    assert done.returncode == 2 and "lstm" in said and all(kind in said for kind in REGISTERED[noun]), said
+    assert (
+        done.returncode == 2 and "lstm" in said and all(kind in said for kind in REGISTERED[noun])
+    ), said
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags, words", [
-    *[(["--memory.kind", kind, "--controller.features", "zch"], f"expected z or zh, received zch: --memory.kind {kind} has no c.")
-      for kind in sorted(set(MEMORIES) - {"mdn_rnn"})],
-    (["--memory.kind", "trade", "--memory.trade", "paper", "--memory.mixture", "joint"], "expected independent, received joint"),
-    (["--memory.kind", "transformer", "--memory.restart-input"], "expected none beside --memory.kind transformer"),
-    (["--vision.kind", "vae_gan", "--vision.rare-weight", "3"], "expected 0 beside --vision.kind vae_gan"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        *[
+            (
+                ["--memory.kind", kind, "--controller.features", "zch"],
+                f"expected z or zh, received zch: --memory.kind {kind} has no c.",
+            )
+            for kind in sorted(set(MEMORIES) - {"mdn_rnn"})
+        ],
+        (
+            ["--memory.kind", "trade", "--memory.trade", "paper", "--memory.mixture", "joint"],
+            "expected independent, received joint",
+        ),
+        (
+            ["--memory.kind", "transformer", "--memory.restart-input"],
+            "expected none beside --memory.kind transformer",
+        ),
+        (
+            ["--vision.kind", "vae_gan", "--vision.rare-weight", "3"],
+            "expected 0 beside --vision.kind vae_gan",
+        ),
+    ],
+)
 def test_what_a_kind_cannot_give_is_refused_before_anything_is_made(tmp_path, flags, words):
     done = run_verb_process("record", tmp_path / "run", *flags)
     said = without_box(done.stderr)
@@ -59,9 +96,14 @@ def test_what_a_kind_cannot_give_is_refused_before_anything_is_made(tmp_path, fl
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("verb, flag, before, now", [("train_vision", "--vision.kind", "vae", "vae_gan"),
-                                                     ("train_memory", "--memory.kind", "mdn_rnn", "transformer"),
-                                                     ("train_controller", "--controller.optimizer", "cma", "ga")])  # fmt: skip
+@pytest.mark.parametrize(
+    "verb, flag, before, now",
+    [
+        ("train_vision", "--vision.kind", "vae", "vae_gan"),
+        ("train_memory", "--memory.kind", "mdn_rnn", "transformer"),
+        ("train_controller", "--controller.optimizer", "cma", "ga"),
+    ],
+)
 def test_a_run_of_another_kind_is_refused_with_both_names(smoke_run, verb, flag, before, now):
     done = run_verb_process(verb, smoke_run, flag, now)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
@@ -70,9 +112,25 @@ def test_a_run_of_another_kind_is_refused_with_both_names(smoke_run, verb, flag,
 
 def test_the_estimate_knows_which_kinds_take_longer():
     def minutes(*flags):
-        return {stage: spent / 60 for stage, spent in seconds(parse("estimate", ["carracing", *flags]), 400.0, 200.0, 2).items()}
+        return {
+            stage: spent / 60
+            for stage, spent in seconds(
+                parse("estimate", ["carracing", *flags]), 400.0, 200.0, 2
+            ).items()
+        }
 
     usual, gan = minutes(), minutes("--vision.kind", "vae_gan")
-    paper, deep = minutes("--memory.kind", "trade", "--memory.trade", "paper"), minutes("--vision.kind", "vae_gan", "--vision.depth", "32")
-    assert gan["vision"] > 2 * usual["vision"] and gan["controller"] > 2 * usual["controller"] and gan["episodes"] == usual["episodes"]
-    assert paper["memory"] > 2 * usual["memory"] and paper["vision"] == usual["vision"] and deep["vision"] > 2 * gan["vision"]
+    paper, deep = (
+        minutes("--memory.kind", "trade", "--memory.trade", "paper"),
+        minutes("--vision.kind", "vae_gan", "--vision.depth", "32"),
+    )
+    assert (
+        gan["vision"] > 2 * usual["vision"]
+        and gan["controller"] > 2 * usual["controller"]
+        and gan["episodes"] == usual["episodes"]
+    )
+    assert (
+        paper["memory"] > 2 * usual["memory"]
+        and paper["vision"] == usual["vision"]
+        and deep["vision"] > 2 * gan["vision"]
+    )

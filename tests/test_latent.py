@@ -23,7 +23,13 @@ class Corridor(gymnasium.Env):
 
     def step(self, action):
         self.steps += 1
-        return np.full((4, 4, 3), 10 + self.steps, np.uint8), float(self.steps), self.steps == 5, False, {}
+        return (
+            np.full((4, 4, 3), 10 + self.steps, np.uint8),
+            float(self.steps),
+            self.steps == 5,
+            False,
+            {},
+        )
 
 
 class Notes:
@@ -41,7 +47,12 @@ class Notes:
     def __call__(self, observation, reward, action, noise, state):
         self.given.append((observation.copy(), reward.copy(), action.copy(), noise.copy(), state))
         z = observation[:, 0, 0, :].astype(np.float32) + noise
-        return z, np.full((1, 2), -1, np.float32), np.full((1, 2), -2, np.float32), {"started": state["started"] + 1}
+        return (
+            z,
+            np.full((1, 2), -1, np.float32),
+            np.full((1, 2), -2, np.float32),
+            {"started": state["started"] + 1},
+        )
 
 
 def drive(latent="mean", features="zh", seed=1):
@@ -53,7 +64,10 @@ def drive(latent="mean", features="zh", seed=1):
     return np.array(seen), perception.given
 
 
-@pytest.mark.parametrize("features, expected", [("z", [10] * 3), ("zh", [10] * 3 + [-1] * 2), ("zch", [10] * 3 + [-2] * 2 + [-1] * 2)])
+@pytest.mark.parametrize(
+    "features, expected",
+    [("z", [10] * 3), ("zh", [10] * 3 + [-1] * 2), ("zch", [10] * 3 + [-2] * 2 + [-1] * 2)],
+)
 def test_features_stand_in_the_order_of_their_letters(features, expected):
     env = LatentObservation(Corridor(), Notes(), features)
     observation, info = env.reset(seed=0)

@@ -1,4 +1,6 @@
-"""Laws of every kind of memory: what its density, its steps and its training promise. A new kind is tested by being in KINDS."""
+"""Laws of every kind of memory: what its density, its steps and its training promise. A new kind is
+tested by being in KINDS.
+"""
 
 import os
 from dataclasses import replace
@@ -18,11 +20,26 @@ from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import KINDS, build_memory
 
 Z, A, UNITS, K = 4, 2, 8, 3
-SMALL = MemorySettings(lstm_size=UNITS, hidden_size=UNITS, width=8, num_layers=2, num_heads=2, feed_forward=16, window=4, num_mixtures=K)
+SMALL = MemorySettings(
+    lstm_size=UNITS,
+    hidden_size=UNITS,
+    width=8,
+    num_layers=2,
+    num_heads=2,
+    feed_forward=16,
+    window=4,
+    num_mixtures=K,
+)
 BOTH = {"reward_head": True, "terminated_head": True}
-EVERY = [{"kind": kind} for kind in KINDS] + [{"kind": "trade", "trade": "paper"}] * ("trade" in KINDS)
-VARIANTS = [*EVERY, *[{**kind, **BOTH, "action_threshold": 0.3} for kind in EVERY], {**BOTH, "restart_input": True},
-            *[{"kind": kind, **BOTH, "mixture": "joint"} for kind in KINDS]]  # fmt: skip
+EVERY = [{"kind": kind} for kind in KINDS] + [{"kind": "trade", "trade": "paper"}] * (
+    "trade" in KINDS
+)
+VARIANTS = [
+    *EVERY,
+    *[{**kind, **BOTH, "action_threshold": 0.3} for kind in EVERY],
+    {**BOTH, "restart_input": True},
+    *[{"kind": kind, **BOTH, "mixture": "joint"} for kind in KINDS],
+]
 
 
 def memory(dtype="float32", seed=0, latent_size=Z, **options):
@@ -36,7 +53,10 @@ def array(x):
 def some_series(lengths, seed=0, terminated=True):
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
-    return [Series(draw(n + 1, Z), draw(n + 1, Z) - 3, np.tanh(draw(n, A)), draw(n), terminated) for n in lengths]
+    return [
+        Series(draw(n + 1, Z), draw(n + 1, Z) - 3, np.tanh(draw(n, A)), draw(n), terminated)
+        for n in lengths
+    ]
 
 
 def some_inputs(batch, steps, seed=0):
@@ -64,12 +84,21 @@ DOOM = replace(PAPER, lstm_size=512, terminated_head=True)
         (PAPER, 32, 3, 422_368),  # paper, CarRacing
         (replace(DOOM, restart_input=True), 64, 1, 1_678_785),
         (DOOM, 64, 1, 1_676_737),
-        (replace(PAPER, mixture="joint", **BOTH), 32, 3, 383_047),  # ctallec/world-models, but for its second bias
+        (
+            replace(PAPER, mixture="joint", **BOTH),
+            32,
+            3,
+            383_047,
+        ),  # ctallec/world-models, but for its second bias
     ],
 )
 def test_parameters_are_as_many_as_published(settings, latent_size, action_size, count):
     model = build_memory(settings, latent_size, action_size, seed=0)
-    assert model.count_params() == count == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    assert (
+        model.count_params()
+        == count
+        == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    )
 
 
 @pytest.mark.parametrize("scale", [1.0, 60.0])
@@ -78,16 +107,26 @@ def test_density_equals_its_closed_form(scale):
     outputs, z = rng.standard_normal((6, 3, K, Z)), scale * rng.standard_normal((6, Z))
     outputs[:, 0] *= scale
     logits, mean, std = outputs[:, 0], outputs[:, 1], np.exp(outputs[:, 2])
-    joint = logits - logits.max(1, keepdims=True) - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+    joint = (
+        logits
+        - logits.max(1, keepdims=True)
+        - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+    )
     expected = np.logaddexp.reduce(joint + log_normal(z[:, None], mean, std), axis=1)
     outputs, z = outputs.reshape(6, -1).astype(np.float32), z.astype(np.float32)
-    np.testing.assert_allclose(array(density.log_density(outputs, z, K)), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(
+        array(density.log_density(outputs, z, K)), expected, rtol=1e-5, atol=1e-4
+    )
 
 
 def test_draws_have_the_mean_and_variance_of_the_mixture_at_their_temperature():
     rng, n, temperature = np.random.default_rng(2), 100_000, 0.7
     one = rng.standard_normal((1, 3, K, Z))
-    weights, mean, variance = softmax(one[:, 0] / temperature), one[:, 1], np.exp(2 * one[:, 2]) * temperature
+    weights, mean, variance = (
+        softmax(one[:, 0] / temperature),
+        one[:, 1],
+        np.exp(2 * one[:, 2]) * temperature,
+    )
     outputs = np.repeat(one.reshape(1, -1).astype(np.float32), n, axis=0)
     component, normal = rng.random((n, Z), np.float32), rng.standard_normal((n, Z), np.float32)
     z = array(density.draw(outputs, np.full(n, temperature, np.float32), component, normal, K))
@@ -99,14 +138,24 @@ def test_draws_have_the_mean_and_variance_of_the_mixture_at_their_temperature():
 
 def test_a_joint_mixture_equals_its_closed_form_and_draws_from_it():
     rng, n, temperature = np.random.default_rng(4), 100_000, 0.7
-    logits, mean, log_std = rng.standard_normal(K), rng.standard_normal((K, Z)), 0.3 * rng.standard_normal((K, Z))
+    logits, mean, log_std = (
+        rng.standard_normal(K),
+        rng.standard_normal((K, Z)),
+        0.3 * rng.standard_normal((K, Z)),
+    )
     outputs = np.concatenate([logits, mean.ravel(), log_std.ravel()])[None].astype(np.float32)
     z, weights = rng.standard_normal((6, Z)), softmax(logits[None])[0]
-    expected = np.logaddexp.reduce(np.log(weights) + log_normal(z[:, None], mean, np.exp(log_std)).sum(-1), axis=1)
+    expected = np.logaddexp.reduce(
+        np.log(weights) + log_normal(z[:, None], mean, np.exp(log_std)).sum(-1), axis=1
+    )
     given = density.joint_log_density(outputs.repeat(6, axis=0), z.astype(np.float32), K)
     np.testing.assert_allclose(array(given), expected, rtol=1e-5, atol=1e-4)
     component, normal = rng.random((n, Z), np.float32), rng.standard_normal((n, Z), np.float32)
-    drawn = array(density.joint_draw(outputs.repeat(n, axis=0), np.full(n, temperature, np.float32), component, normal, K))
+    drawn = array(
+        density.joint_draw(
+            outputs.repeat(n, axis=0), np.full(n, temperature, np.float32), component, normal, K
+        )
+    )
     weights = softmax(logits[None] / temperature)[0][:, None]
     center = (weights * mean).sum(0)
     spread = (weights[..., None] * ((mean - center)[:, :, None] * (mean - center)[:, None])).sum(0)
@@ -120,7 +169,10 @@ def test_a_joint_mixture_equals_its_closed_form_and_draws_from_it():
 def test_temperature_towards_zero_gives_the_mode(temperature, component):
     rng = np.random.default_rng(3)
     outputs = rng.standard_normal((5, 3, K, Z)).astype(np.float32)
-    mean, log_std = (np.take_along_axis(outputs[:, i], outputs[:, 0].argmax(1)[:, None], axis=1)[:, 0] for i in (1, 2))
+    mean, log_std = (
+        np.take_along_axis(outputs[:, i], outputs[:, 0].argmax(1)[:, None], axis=1)[:, 0]
+        for i in (1, 2)
+    )
     noise = np.full((5, Z), component, np.float32), rng.standard_normal((5, Z), np.float32)
     expected = mean + np.exp(log_std) * np.sqrt(temperature) * noise[1]
     z = array(density.draw(outputs.reshape(5, -1), np.full(5, temperature, np.float32), *noise, K))
@@ -155,10 +207,14 @@ def test_a_restart_within_a_sequence_equals_beginning_there(options):
     restarts[:, 5] = 1
     state = model.step(model.initial_state(2), z[:, 0], actions[:, 0], rewards[:, 0])
     hidden, last = model.sequence(z, actions, rewards, state, restarts)
-    fresh, fresh_last = model.sequence(z[:, 5:], actions[:, 5:], rewards[:, 5:], model.initial_state(2))
+    fresh, fresh_last = model.sequence(
+        z[:, 5:], actions[:, 5:], rewards[:, 5:], model.initial_state(2)
+    )
     assert_same(array(hidden)[:, 5:], array(fresh))
     for _ in range(3):  # what the states hold shows in what comes of them
-        last, fresh_last = (model.step(x, z[:, 0], actions[:, 0], rewards[:, 0]) for x in (last, fresh_last))
+        last, fresh_last = (
+            model.step(x, z[:, 0], actions[:, 0], rewards[:, 0]) for x in (last, fresh_last)
+        )
         for name, x in model.hidden(last).items():
             assert_same(array(x), array(model.hidden(fresh_last)[name]))
     before, _ = model.sequence(z[:, :5], actions[:, :5], rewards[:, :5], state)
@@ -185,16 +241,26 @@ def test_a_save_and_load_changes_nothing(options, tmp_path):
         np.testing.assert_array_equal(array(a), array(b))
     state = model.sequence(z, actions, rewards, model.initial_state(2))[1]
     rng = np.random.default_rng(0)
-    noise = {"component": rng.random((2, Z), np.float32), "normal": rng.standard_normal((2, Z), np.float32)}
+    noise = {
+        "component": rng.random((2, Z), np.float32),
+        "normal": rng.standard_normal((2, Z), np.float32),
+    }
     noise["terminated"] = rng.random(2, np.float32)
     drawn, again = (m.sample(state, np.ones(2, np.float32), noise) for m in (model, loaded))
-    assert set(drawn) == {"z", *["reward"] * model.reward_head, *["terminated"] * model.terminated_head}
+    assert set(drawn) == {
+        "z",
+        *["reward"] * model.reward_head,
+        *["terminated"] * model.terminated_head,
+    }
     for name in drawn:
         np.testing.assert_array_equal(array(drawn[name]), array(again[name]))
 
 
 def test_a_thresholded_action_is_the_same_as_left_none_or_right():
-    model, (z, actions, rewards) = memory(action_threshold=0.25, restart_input=True), some_inputs(3, 6)
+    model, (z, actions, rewards) = (
+        memory(action_threshold=0.25, restart_input=True),
+        some_inputs(3, 6),
+    )
     actions[0, 0] = -0.25, 0.25
     named = np.where(actions < -0.25, -1, np.where(actions > 0.25, 1, 0)).astype(np.float32)
     assert set(np.unique(named)) == {-1, 0, 1} and (named[0, 0] == 0).all()
@@ -202,10 +268,19 @@ def test_a_thresholded_action_is_the_same_as_left_none_or_right():
     for a, b in zip(plain.variables, model.variables, strict=True):
         a.assign(b)
     expected = array(plain.sequence(z, named, rewards, plain.initial_state(3))[0])
-    np.testing.assert_array_equal(array(model.sequence(z, actions, rewards, model.initial_state(3))[0]), expected)
+    np.testing.assert_array_equal(
+        array(model.sequence(z, actions, rewards, model.initial_state(3))[0]), expected
+    )
     stepped = model.step(model.initial_state(3), z[:, 0], actions[:, 0])
-    np.testing.assert_array_equal(array(stepped["h"]), array(plain.step(plain.initial_state(3), z[:, 0], named[:, 0])["h"]))
-    assert np.abs(array(plain.sequence(z, actions, rewards, plain.initial_state(3))[0]) - expected).max() > 1e-3
+    np.testing.assert_array_equal(
+        array(stepped["h"]), array(plain.step(plain.initial_state(3), z[:, 0], named[:, 0])["h"])
+    )
+    assert (
+        np.abs(
+            array(plain.sequence(z, actions, rewards, plain.initial_state(3))[0]) - expected
+        ).max()
+        > 1e-3
+    )
 
 
 def test_terminated_is_drawn_against_the_noise_that_is_given():
@@ -213,7 +288,9 @@ def test_terminated_is_drawn_against_the_noise_that_is_given():
     model.terminated.bias.assign([2.0])  # probability 0.88
     state = model.initial_state(2)
     noise = {"component": np.zeros((2, Z), np.float32), "normal": np.zeros((2, Z), np.float32)}
-    drawn = model.sample(state, np.ones(2, np.float32), {**noise, "terminated": np.array([0.5, 0.9], np.float32)})
+    drawn = model.sample(
+        state, np.ones(2, np.float32), {**noise, "terminated": np.array([0.5, 0.9], np.float32)}
+    )
     np.testing.assert_array_equal(array(drawn["terminated"]), [1.0, 0.0])
 
 
@@ -225,7 +302,12 @@ def the_loss(model, batch):
 def test_the_mask_masks(options):
     model = memory(**options)
     batch = SeriesBatches(some_series([9, 4], terminated=False), "episodes", 2)[0]
-    alone = {name: x[:, :4] for name, x in SeriesBatches(some_series([9, 4], terminated=False), "episodes", 2)[0].items()}
+    alone = {
+        name: x[:, :4]
+        for name, x in SeriesBatches(some_series([9, 4], terminated=False), "episodes", 2)[
+            0
+        ].items()
+    }
     before = the_loss(model, batch)
     for name in ("z", "next_z", "actions", "rewards", "terminated"):
         batch[name][batch["mask"] == 0] = 1.0
@@ -251,4 +333,6 @@ def test_a_positive_terminated_target_weighs_as_set():
     light, heavy = (memory(terminated_head=True, terminated_weight=w) for w in (1.0, 10.0))
     assert [array(v).sum() for v in light.variables] == [array(v).sum() for v in heavy.variables]
     probability = 1 / (1 + np.exp(-array(light.terminated(light(batch)))[0, :, 0]))
-    assert the_loss(heavy, batch) - the_loss(light, batch) == pytest.approx(-9 * np.log(probability[-1]) / 5, rel=1e-4)
+    assert the_loss(heavy, batch) - the_loss(light, batch) == pytest.approx(
+        -9 * np.log(probability[-1]) / 5, rel=1e-4
+    )

@@ -1,4 +1,6 @@
-"""Laws of training every kind of memory: streams, seeds, and bfloat16. A new kind is tested by being in KINDS."""
+"""Laws of training every kind of memory: streams, seeds, and bfloat16. A new kind is tested by
+being in KINDS.
+"""
 
 import keras
 import numpy as np
@@ -15,8 +17,20 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
     model, batches = memory(**options), SeriesBatches(some_series([12, 5, 9, 30]), "streams", 2, 7)
     training = StreamTraining(model, 2)
     rows = [batches[i] for i in range(len(batches))]
-    whole = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0] if name != "carry"}
-    in_one = array(model.sequence(whole["z"], whole["actions"], whole["rewards"], model.initial_state(2), whole["restarts"])[0])
+    whole = {
+        name: np.concatenate([row[name] for row in rows], axis=1)
+        for name in rows[0]
+        if name != "carry"
+    }
+    in_one = array(
+        model.sequence(
+            whole["z"],
+            whole["actions"],
+            whole["rewards"],
+            model.initial_state(2),
+            whole["restarts"],
+        )[0]
+    )
     for _ in range(2):
         hidden = np.concatenate([array(training(row)) for row in rows], axis=1)
         assert_same(hidden, in_one)
@@ -29,28 +43,37 @@ def train(batching, **options):
     trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
     scored = SeriesBatches(series, "episodes", 4)[0]
     before = the_loss(model, scored)
-    history = trained.fit(SeriesBatches(series, batching, 2, 7), epochs=3, shuffle=False, verbose=0).history
+    history = trained.fit(
+        SeriesBatches(series, batching, 2, 7), epochs=3, shuffle=False, verbose=0
+    ).history
     assert {"loss", *model.term_metrics} <= set(history)
     return [array(v) for v in model.variables], before, the_loss(model, scored)
 
 
-@pytest.mark.parametrize("batching, kind", [("episodes", {}), ("streams", {}), *[("segments", kind) for kind in EVERY]])
+@pytest.mark.parametrize(
+    "batching, kind", [("episodes", {}), ("streams", {}), *[("segments", kind) for kind in EVERY]]
+)
 def test_equal_seeds_give_equal_weights_and_training_learns(batching, kind):
     weights, before, after = train(batching, **kind, **BOTH)
     again, *_ = train(batching, **kind, **BOTH)
     for a, b in zip(weights, again, strict=True):
-        # Where threads add in another order, last bits differ. A key's bias has no gradient but those, and Adam makes steps of them.
+        # Where threads add in another order, last bits differ. A key's bias has no gradient but
+        # those, and Adam makes steps of them.
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-4)
     assert after < before
 
 
 def test_other_seeds_give_other_weights():
-    assert np.abs(array(memory(seed=0).variables[0]) - array(memory(seed=1).variables[0])).max() > 1e-3
+    assert (
+        np.abs(array(memory(seed=0).variables[0]) - array(memory(seed=1).variables[0])).max() > 1e-3
+    )
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_training_in_bfloat16_stays_near_float32(kind):
     kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # what is drawn depends on the dtype
-    (_, before, exact), (_, rounded_before, rounded) = (train("segments", **kind, dtype=dtype) for dtype in ("float32", "mixed_bfloat16"))
+    (_, before, exact), (_, rounded_before, rounded) = (
+        train("segments", **kind, dtype=dtype) for dtype in ("float32", "mixed_bfloat16")
+    )
     assert rounded_before == pytest.approx(before, abs=0.01)
     assert rounded == pytest.approx(exact, abs=0.1 * (before - exact))

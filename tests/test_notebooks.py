@@ -1,4 +1,6 @@
-"""The notebooks run from top to bottom on what there is, show pictures, define nothing; those that are committed have run."""
+"""The notebooks run from top to bottom on what there is, show pictures, define nothing; those that
+are committed have run.
+"""
 
 import ast
 import base64
@@ -21,7 +23,10 @@ from WorldModels.assembly.showing import sliders as touch
 FOLDER = ROOT / "notebooks"
 NAMES = ["01_see", "02_remember_and_imagine", "03_act", "04_results", "05_tour", "06_vae_gan"]
 LARGEST = 2_000_000  # bytes of a committed notebook
-FINE = ("has not learned in a dream", "temperatures.json is missing")  # what a whole run of CarRacing may still leave out
+FINE = (
+    "has not learned in a dream",
+    "temperatures.json is missing",
+)  # what a whole run of CarRacing may still leave out
 
 
 def read(name: str):
@@ -30,12 +35,22 @@ def read(name: str):
 
 def pictures(cells) -> list[Image.Image]:
     """Every picture in the outputs."""
-    found = [output.data["image/png"] for cell in cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+    found = [
+        output.data["image/png"]
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
     return [Image.open(io.BytesIO(base64.b64decode(data))) for data in found]
 
 
 def printed(cells) -> str:
-    return "".join(output.text for cell in cells for output in cell.get("outputs", []) if output.output_type == "stream")
+    return "".join(
+        output.text
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
 
 
 def executed(name: str, root: Path, monkeypatch, **environment: str):
@@ -48,7 +63,9 @@ def executed(name: str, root: Path, monkeypatch, **environment: str):
         monkeypatch.setenv(variable, value)
     folder, made = root / "notebooks", read(name)
     folder.mkdir(exist_ok=True)
-    NotebookClient(made, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(
+        made, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
     return made.cells
 
 
@@ -67,8 +84,13 @@ def test_every_notebook_is_there():
 def test_a_notebook_defines_nothing_and_its_cells_are_short(name):
     for cell in read(name).cells:
         if cell.cell_type == "code":
-            made = [node for node in ast.walk(ast.parse(cell.source))
-                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda)]  # fmt: skip
+            made = [
+                node
+                for node in ast.walk(ast.parse(cell.source))
+                if isinstance(
+                    node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda
+                )
+            ]
             assert not made and len(cell.source.splitlines()) <= 12, cell.source
 
 
@@ -78,10 +100,18 @@ def test_a_committed_notebook_has_run_shows_pictures_and_is_small(name):
     assert len(text) < LARGEST
     code = [cell for cell in cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    assert len(pictures(cells)) >= 5 and any(getattr(picture, "n_frames", 1) > 5 for picture in pictures(cells))
+    assert len(pictures(cells)) >= 5 and any(
+        getattr(picture, "n_frames", 1) > 5 for picture in pictures(cells)
+    )
     assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
-    without_pictures = json.dumps([[output.get("text", "") for output in cell.outputs] for cell in code])
-    assert not [place for place in ("/tmp", "/home", "/root", "/work", "/Users", "\\\\Users") if place in without_pictures]
+    without_pictures = json.dumps(
+        [[output.get("text", "") for output in cell.outputs] for cell in code]
+    )
+    assert not [
+        place
+        for place in ("/tmp", "/home", "/root", "/work", "/Users", "\\\\Users")
+        if place in without_pictures
+    ]
     assert "widget-view" not in text and "left out: it needs" not in text
 
 
@@ -89,7 +119,11 @@ def test_a_committed_notebook_has_run_shows_pictures_and_is_small(name):
 @pytest.mark.parametrize("name", NAMES[:4])
 def test_it_shows_a_run_of_carracing(name, smoke_run, tmp_path, monkeypatch):
     cells = executed(name, clone(tmp_path, carracing_smoke=smoke_run), monkeypatch)
-    left_out = [line for line in printed(cells).splitlines() if line.startswith("left out") and not any(fine in line for fine in FINE)]
+    left_out = [
+        line
+        for line in printed(cells).splitlines()
+        if line.startswith("left out") and not any(fine in line for fine in FINE)
+    ]
     assert not left_out and len(pictures(cells)) >= 6
     assert "carracing at smoke scale" in printed(cells)
 
@@ -100,21 +134,38 @@ def test_it_shows_a_run_of_take_cover(name, doom_run, tmp_path, monkeypatch):
     root = clone(tmp_path, doom=doom_run)
     cells = executed(name, root, monkeypatch, EXPERIMENT="takecover", RESULTS="results/doom")
     left_out = [line for line in printed(cells).splitlines() if line.startswith("left out")]
-    assert all("temperatures.json is missing" in line for line in left_out) and len(pictures(cells)) >= 6
+    assert (
+        all("temperatures.json is missing" in line for line in left_out)
+        and len(pictures(cells)) >= 6
+    )
 
 
 @pytest.mark.slow
 def test_the_tour_makes_everything_from_nothing(tmp_path, monkeypatch):
     cells = executed("05_tour", tmp_path, monkeypatch)
-    assert len(pictures(cells)) >= 7 and (tmp_path / "results/carracing-tour/0/evaluation.json").exists()
+    assert (
+        len(pictures(cells)) >= 7
+        and (tmp_path / "results/carracing-tour/0/evaluation.json").exists()
+    )
 
 
 @pytest.mark.slow
-def test_the_vae_gan_is_made_where_there_is_none_and_shown_beside_the_vae(smoke_run, tmp_path, monkeypatch):
+def test_the_vae_gan_is_made_where_there_is_none_and_shown_beside_the_vae(
+    smoke_run, tmp_path, monkeypatch
+):
     cells = executed("06_vae_gan", clone(tmp_path, carracing_smoke=smoke_run), monkeypatch)
-    assert "Made in" in printed(cells) and "left out" not in printed(cells) and len(pictures(cells)) >= 8
-    ours, theirs = ([path.stat().st_ino for path in sorted((tmp_path / "results" / run / "0/episodes").iterdir())]
-                    for run in ("carracing-vae_gan-smoke", "carracing-smoke"))  # fmt: skip
+    assert (
+        "Made in" in printed(cells)
+        and "left out" not in printed(cells)
+        and len(pictures(cells)) >= 8
+    )
+    ours, theirs = (
+        [
+            path.stat().st_ino
+            for path in sorted((tmp_path / "results" / run / "0/episodes").iterdir())
+        ]
+        for run in ("carracing-vae_gan-smoke", "carracing-smoke")
+    )
     assert ours == theirs
 
 
@@ -125,16 +176,31 @@ def test_a_half_finished_run_is_shown_as_far_as_it_goes(smoke_run, tmp_path, mon
         (part / name).unlink()
     shutil.rmtree(part / "controller")
     cells = executed("02_remember_and_imagine", tmp_path, monkeypatch, RESULTS="results/part")
-    assert "Next: python -m WorldModels.train_memory carracing --scale smoke --results results/part" in printed(cells)
+    assert (
+        "Next: python -m WorldModels.train_memory carracing --scale smoke --results results/part"
+        in printed(cells)
+    )
     assert "left out: results/part/0/memory.keras is missing; make it first" in printed(cells)
     assert pictures(cells)  # M's curve is there
 
 
-@pytest.mark.parametrize("environment, words", [
-    ({"RESULTS": "results/none"}, "none has no results yet; make them first: bash launch_scripts/carracing.bash --results results/none"),
-    ({"RESULTS": "results/none", "EXPERIMENT": "takecover"}, "make them first: bash launch_scripts/wm_doom.bash --results results/none"),
-    ({"EXPERIMENT": "pong"}, "EXPERIMENT: expected one of carracing, takecover, received 'pong'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "environment, words",
+    [
+        (
+            {"RESULTS": "results/none"},
+            "none has no results yet; make them first: bash launch_scripts/carracing.bash --results results/none",
+        ),
+        (
+            {"RESULTS": "results/none", "EXPERIMENT": "takecover"},
+            "make them first: bash launch_scripts/wm_doom.bash --results results/none",
+        ),
+        (
+            {"EXPERIMENT": "pong"},
+            "EXPERIMENT: expected one of carracing, takecover, received 'pong'",
+        ),
+    ],
+)
 def test_no_results_one_line_that_names_the_command(environment, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for variable in ("EXPERIMENT", "RESULTS"):
@@ -155,7 +221,9 @@ def test_the_tour_leaves_another_run_alone(tmp_path, monkeypatch):
 
 def test_what_is_missing_is_one_line_and_what_is_wrong_is_not(capsys):
     with notebook.so_far():
-        raise FileNotFoundError("memory.keras is missing;\nmake it first: python -m WorldModels.train_memory")
+        raise FileNotFoundError(
+            "memory.keras is missing;\nmake it first: python -m WorldModels.train_memory"
+        )
     with notebook.so_far():
         print(imagined)  # noqa: F821
     assert capsys.readouterr().out.splitlines() == [
@@ -180,7 +248,9 @@ def test_moving_a_slider_changes_the_picture():
     box = touch.sliders(bars, CHOICES, {"row": 0, "the colour": 1})
     row, colour, image = box.children
     row.value, colour.value = 5, 2
-    assert (np.asarray(Image.open(io.BytesIO(image.value)).convert("RGB")) == bars(row=5, the_colour=2)).all()
+    assert (
+        np.asarray(Image.open(io.BytesIO(image.value)).convert("RGB")) == bars(row=5, the_colour=2)
+    ).all()
 
 
 @pytest.mark.parametrize("editor", [True, False])

@@ -1,7 +1,9 @@
 """The paper scale holds the published numbers: every field beside its source.
 
-[P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments that has the number, in folder carracing/
-for CarRacing and doomrnn/ for Take Cover. "ours": the original has no such choice, and this value is what it does, or no effect.
+[P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments that has the
+number, in folder carracing/
+for CarRacing and doomrnn/ for Take Cover. "ours": the original has no such choice, and this value
+is what it does, or no effect.
 """
 
 import dataclasses
@@ -136,7 +138,12 @@ CARRACING = {
         "validation_every": 25,
         "validation_rollouts": 1024,
     },
-    "iterate": {"controller_share": 0.5, "episodes": "all", "networks": "previous", "controller": "previous"},  # ours; [P] section 5
+    "iterate": {
+        "controller_share": 0.5,
+        "episodes": "all",
+        "networks": "previous",
+        "controller": "previous",
+    },  # ours; [P] section 5
     "evaluate": {
         "tracks": 100,  # [P] 100 random tracks
         "baseline_tracks": 20,
@@ -192,16 +199,25 @@ TAKECOVER = {
         "baseline_tracks": 100,  # [P] table 2: 100 games
     },
 }
-PUBLISHED = {"carracing": CARRACING, "takecover": {noun: fields | TAKECOVER.get(noun, {}) for noun, fields in CARRACING.items()}}
+PUBLISHED = {
+    "carracing": CARRACING,
+    "takecover": {noun: fields | TAKECOVER.get(noun, {}) for noun, fields in CARRACING.items()},
+}
 
 
-@pytest.mark.parametrize(("name", "noun"), [(name, noun) for name in EXPERIMENTS for noun in CARRACING])
+@pytest.mark.parametrize(
+    ("name", "noun"), [(name, noun) for name in EXPERIMENTS for noun in CARRACING]
+)
 def test_every_field_of_the_paper_scale_is_the_published_one(name, noun):
     assert plain(getattr(preset(name, "paper"), noun)) == PUBLISHED[name][noun]
 
 
 def test_no_group_of_settings_is_left_out():
-    groups = {f.name for f in dataclasses.fields(Experiment) if dataclasses.is_dataclass(getattr(Experiment, f.name))}
+    groups = {
+        f.name
+        for f in dataclasses.fields(Experiment)
+        if dataclasses.is_dataclass(getattr(Experiment, f.name))
+    }
     assert groups == set(CARRACING) and set(TAKECOVER) <= groups
     assert set(PUBLISHED) == set(EXPERIMENTS)
 
@@ -213,4 +229,8 @@ def test_networks_at_paper_scale_have_as_many_parameters_as_published():
     assert build_vision(paper.vision, (64, 64, 3), 0).count_params() == 4_446_915
     assert memory.count_params() == 1_678_785
     assert paper.controller.num_hidden == 0 and not paper.controller.bias
-    assert sum(x.shape[-1] for x in memory.hidden(memory.initial_state(1)).values()) + memory.latent_size == 1_088
+    assert (
+        sum(x.shape[-1] for x in memory.hidden(memory.initial_state(1)).values())
+        + memory.latent_size
+        == 1_088
+    )

@@ -1,4 +1,6 @@
-"""Perception: one law for the Keras models and for the file that the workers run. Imports no Keras at module level: workers import it."""
+"""Perception: one law for the Keras models and for the file that the workers run. Imports no Keras
+at module level: workers import it.
+"""
 
 import multiprocessing
 import sys
@@ -57,14 +59,23 @@ def perception(request, models, tmp_path_factory):
 
 def inputs(seed):
     generator = np.random.default_rng(seed)
-    return (generator.integers(0, 256, (BATCH, 64, 64, 3), np.uint8), generator.random(BATCH, np.float32),
-            generator.uniform(-1, 1, (BATCH, A)).astype(np.float32), generator.standard_normal((BATCH, Z), np.float32))  # fmt: skip
+    return (
+        generator.integers(0, 256, (BATCH, 64, 64, 3), np.uint8),
+        generator.random(BATCH, np.float32),
+        generator.uniform(-1, 1, (BATCH, A)).astype(np.float32),
+        generator.standard_normal((BATCH, Z), np.float32),
+    )
 
 
 def test_it_says_what_it_takes(perception):
     assert perception.sizes == {"z": Z, "h": 8, "c": 8}
     assert perception.observation_shape == (64, 64, 3) and perception.action_size == A
-    assert {name: x.shape for name, x in perception.initial(5).items()} == {"h": (5, 8), "c": (5, 8), "z": (5, Z), "started": (5,)}
+    assert {name: x.shape for name, x in perception.initial(5).items()} == {
+        "h": (5, 8),
+        "c": (5, 8),
+        "z": (5, Z),
+        "started": (5,),
+    }
 
 
 def test_it_is_m_stepped_by_hand_and_then_v(perception, models):
@@ -80,7 +91,13 @@ def test_it_is_m_stepped_by_hand_and_then_v(perception, models):
         mean, log_var = (keras.ops.convert_to_numpy(x) for x in vision.encode(observation))
         hidden = memory.hidden(by_hand)
         last_z = mean + np.exp(log_var / 2) * noise
-        for received, expected in ((z, last_z), (h, hidden["h"]), (c, hidden["c"]), (state["z"], z), (state["started"], np.ones(BATCH))):
+        for received, expected in (
+            (z, last_z),
+            (h, hidden["h"]),
+            (c, hidden["c"]),
+            (state["z"], z),
+            (state["started"], np.ones(BATCH)),
+        ):
             assert_same(received, keras.ops.convert_to_numpy(expected))
             assert received.dtype == np.float32
 
@@ -96,7 +113,12 @@ def test_a_lane_that_has_not_started_remembers_nothing(perception):
     *_, state = perception(*inputs(1), state)
     state["started"] = np.array([0, 1], np.float32)
     z, h, c, following = perception(*inputs(2), state)
-    assert not np.any(h[0]) and not np.any(c[0]) and not np.any(following["h"][0]) and not np.any(following["c"][0])
+    assert (
+        not np.any(h[0])
+        and not np.any(c[0])
+        and not np.any(following["h"][0])
+        and not np.any(following["c"][0])
+    )
     assert np.all(h[1] != 0) and np.all(following["started"] == 1)
 
 
@@ -108,7 +130,9 @@ def test_the_file_equals_keras_over_twenty_steps_with_restarts(run_folder, model
     for t in range(20):
         if t in (7, 13):
             states = [session.initial(BATCH), keras_perception.initial(BATCH)]
-        results = [p(*inputs(t), s) for p, s in zip((session, keras_perception), states, strict=True)]
+        results = [
+            p(*inputs(t), s) for p, s in zip((session, keras_perception), states, strict=True)
+        ]
         states = [result[3] for result in results]
         for received, expected in zip(results[0][:3], results[1][:3], strict=True):
             assert_same(received, expected)

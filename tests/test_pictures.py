@@ -1,4 +1,6 @@
-"""README's pictures: which there are, that a command makes them, the same each time, and what it says of an unfinished run."""
+"""README's pictures: which there are, that a command makes them, the same each time, and what it
+says of an unfinished run.
+"""
 
 import re
 import shutil
@@ -18,12 +20,16 @@ TEXT = (ROOT / "README.md").read_text()
 
 
 def test_there_is_no_picture_that_the_command_does_not_make():
-    assert IMAGES and {path.name for path in IMAGES} <= {f"{name}_{what}" for name in EXPERIMENTS for what in PICTURES}
+    assert IMAGES and {path.name for path in IMAGES} <= {
+        f"{name}_{what}" for name in EXPERIMENTS for what in PICTURES
+    }
 
 
 def test_the_readme_shows_every_picture_and_says_what_it_shows():
     shown = dict(re.findall(r'<img src="(imgs/[^"]+)"[^>]* alt="([^"]*)"', TEXT))
-    assert set(shown) == {f"imgs/{path.name}" for path in IMAGES} and all(len(alt) > 20 for alt in shown.values())
+    assert set(shown) == {f"imgs/{path.name}" for path in IMAGES} and all(
+        len(alt) > 20 for alt in shown.values()
+    )
 
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
@@ -46,23 +52,39 @@ def test_a_run_gives_the_same_pictures_each_time_and_stays_as_it_was(smoke_run, 
         assert done.returncode == 0, done.stderr
     names = {f"carracing_{what}" for what in PICTURES}
     assert {path.name for path in (tmp_path / "one").iterdir()} == names
-    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+    assert all(
+        (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        for name in names
+    )
     assert before == {path: path.stat().st_mtime_ns for path in smoke_run.rglob("*")}
 
 
 @pytest.mark.slow
 def test_of_an_unfinished_run_there_are_the_pictures_that_it_has_the_parts_for(smoke_run, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(smoke_run, run, ignore=shutil.ignore_patterns("memory*", "perception.onnx", "imagination.onnx", "evaluation*"))
+    shutil.copytree(
+        smoke_run,
+        run,
+        ignore=shutil.ignore_patterns(
+            "memory*", "perception.onnx", "imagination.onnx", "evaluation*"
+        ),
+    )
     done = run_verb_process("pictures", run, "--to", str(tmp_path / "imgs"))
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["carracing_curve.png"]
-    assert "carracing_dream.gif is left out" in done.stdout and "python -m WorldModels.train_memory" in done.stdout
+    assert (
+        "carracing_dream.gif is left out" in done.stdout
+        and "python -m WorldModels.train_memory" in done.stdout
+    )
 
 
 def test_without_a_run_it_says_what_makes_one(tmp_path):
     done = run_verb_process("pictures", tmp_path / "none", "--to", str(tmp_path / "imgs"))
-    assert done.returncode == 2 and "bash launch_scripts/carracing.bash --scale smoke" in done.stderr and done.stderr.count("\n") == 1
+    assert (
+        done.returncode == 2
+        and "bash launch_scripts/carracing.bash --scale smoke" in done.stderr
+        and done.stderr.count("\n") == 1
+    )
     assert not (tmp_path / "imgs").exists() and not (tmp_path / "none").exists()
 
 
@@ -76,12 +98,22 @@ def test_what_v_makes_of_frames(run):
     frames = gather.held_out_frames(run, 5)
     mean, log_var = gather.posterior(run, frames)
     seen = gather.rebuilt(run, frames)
-    assert frames.shape == seen.shape == (5, 64, 64, 3) and frames.dtype == np.uint8 and mean.shape == log_var.shape == (5, 32)
+    assert (
+        frames.shape == seen.shape == (5, 64, 64, 3)
+        and frames.dtype == np.uint8
+        and mean.shape == log_var.shape == (5, 32)
+    )
     assert np.abs(gather.decoded(run, mean) - 255 * seen).max() < 1
     swept = gather.traversal(run, frames[0], [3, 4], (-2.0, float(mean[0, 3]), 2.0))
-    assert swept.shape == (2, 3, 64, 64, 3) and (swept[0, 1] == gather.decoded(run, mean[:1])[0]).mean() > 0.99
+    assert (
+        swept.shape == (2, 3, 64, 64, 3)
+        and (swept[0, 1] == gather.decoded(run, mean[:1])[0]).mean() > 0.99
+    )
     assert [picture.ndim for picture in gather.epochs(run)] == [3]
-    assert gather.prior(run, 4).shape == (4, 64, 64, 3) and (gather.prior(run, 4) == gather.prior(run, 4)).all()
+    assert (
+        gather.prior(run, 4).shape == (4, 64, 64, 3)
+        and (gather.prior(run, 4) == gather.prior(run, 4)).all()
+    )
 
 
 @pytest.mark.slow
@@ -92,7 +124,11 @@ def test_what_m_makes_of_a_drive(run):
     assert foreseen.shape == (20, 64, 64, 3)
     dreamt = gather_dreams.imagined(run, episode, start=4, steps=6, temperature=0.0)
     # the first step of a dream is the next frame foreseen; the ones after it are not
-    assert dreamt.shape == (7, 64, 64, 3) and (dreamt[1] == foreseen[4]).all() and (dreamt[6] != foreseen[9]).any()
+    assert (
+        dreamt.shape == (7, 64, 64, 3)
+        and (dreamt[1] == foreseen[4]).all()
+        and (dreamt[6] != foreseen[9]).any()
+    )
     weights, parts = gather.weights(run)
     assert weights.shape == (288, 3) and parts == {"z": 32, "h": 256}
 
@@ -100,7 +136,17 @@ def test_what_m_makes_of_a_drive(run):
 @pytest.mark.slow
 def test_dreams_begin_where_they_are_told_to(run):
     cold, warm = (gather_dreams.dream(run, temperature, max_steps=5) for temperature in (0.1, 1.5))
-    assert cold.temperature == 0.1 and (cold.z[0] == warm.z[0]).all() and (cold.z[1] != warm.z[1]).any()
-    first, second = (gather_dreams.dream(run, seed=seed, max_steps=5, start=cold.z[0]) for seed in (1, 2))
-    assert np.allclose(first.z[0], cold.z[0]) and np.allclose(second.z[0], cold.z[0]) and (first.z[1] != second.z[1]).any()
+    assert (
+        cold.temperature == 0.1
+        and (cold.z[0] == warm.z[0]).all()
+        and (cold.z[1] != warm.z[1]).any()
+    )
+    first, second = (
+        gather_dreams.dream(run, seed=seed, max_steps=5, start=cold.z[0]) for seed in (1, 2)
+    )
+    assert (
+        np.allclose(first.z[0], cold.z[0])
+        and np.allclose(second.z[0], cold.z[0])
+        and (first.z[1] != second.z[1]).any()
+    )
     assert len(first.frames) == len(first.rewards) + 1 and first.frames.dtype == np.uint8

@@ -1,4 +1,6 @@
-"""The user's commands at smoke scale, in the real environment: the launch script, then again, then with damage and kills."""
+"""The user's commands at smoke scale, in the real environment: the launch script, then again, then
+with damage and kills.
+"""
 
 import contextlib
 import json
@@ -23,10 +25,28 @@ pytestmark = pytest.mark.slow
 
 def test_the_launch_script_ends_with_a_driver_its_scores_its_video_and_the_place(smoke_script):
     folder, printed = smoke_script
-    for name in ["config.json", "log.txt", "0/vision.keras", "0/vision/saved_model.pb", "0/vision.csv", "0/series", "0/first_latents.npz",
-                 "0/memory.keras", "0/memory/saved_model.pb", "0/memory.csv", "0/perception.onnx", "0/decode.onnx",
-                 "0/controller/generations.csv", "0/controller/mean.npz", "0/controller/best.npz", "0/controller/generations/1.npz",
-                 "0/evaluation.json", "0/real.mp4", "0/reconstructed.mp4", "0/reconstructed.gif"]:  # fmt: skip
+    for name in [
+        "config.json",
+        "log.txt",
+        "0/vision.keras",
+        "0/vision/saved_model.pb",
+        "0/vision.csv",
+        "0/series",
+        "0/first_latents.npz",
+        "0/memory.keras",
+        "0/memory/saved_model.pb",
+        "0/memory.csv",
+        "0/perception.onnx",
+        "0/decode.onnx",
+        "0/controller/generations.csv",
+        "0/controller/mean.npz",
+        "0/controller/best.npz",
+        "0/controller/generations/1.npz",
+        "0/evaluation.json",
+        "0/real.mp4",
+        "0/reconstructed.mp4",
+        "0/reconstructed.gif",
+    ]:
         assert (folder / name).exists(), name
     assert "minutes" in printed and str(folder) in printed and "real.mp4" in printed
     assert not list(folder.rglob(f"{TEMPORARY}*"))
@@ -36,12 +56,18 @@ def test_the_evaluation_has_both_lap_rules_and_the_baseline(smoke_run):
     evaluation = json.loads((smoke_run / "0/evaluation.json").read_text())
     text = json.dumps(evaluation)
     assert "0.95" in text and "1.0" in text
-    assert all(word in text for word in ("mean", "sd", "median", "iqm", "n", "scale", "seed")), text[:500]
+    assert all(word in text for word in ("mean", "sd", "median", "iqm", "n", "scale", "seed")), (
+        text[:500]
+    )
 
 
 def test_run_again_it_says_that_all_is_done_and_changes_nothing(smoke_run):
     volatile = {"log.txt", ".lock", "config.json"}
-    before = {path: path.stat().st_mtime_ns for path in smoke_run.rglob("*") if path.is_file() and path.name not in volatile}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in smoke_run.rglob("*")
+        if path.is_file() and path.name not in volatile
+    }
     for verb in SIX:
         done = run_verb_process(verb, smoke_run)
         assert done.returncode == 0, done.stderr
@@ -52,12 +78,22 @@ def test_run_again_it_says_that_all_is_done_and_changes_nothing(smoke_run):
 
 def test_a_latent_size_that_contradicts_the_weights_is_refused_with_both(smoke_run):
     done = run_verb_process("encode", smoke_run, "--vision.latent-size", "16")
-    assert done.returncode == 2 and "--vision.latent-size" in done.stderr and "16" in done.stderr and "32" in done.stderr
+    assert (
+        done.returncode == 2
+        and "--vision.latent-size" in done.stderr
+        and "16" in done.stderr
+        and "32" in done.stderr
+    )
 
 
 def test_a_generation_that_was_not_kept_is_refused(smoke_run):
     done = run_verb_process("evaluate", smoke_run, "--controller.generation", "418")
-    assert done.returncode == 2 and "418" in done.stderr and "1" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "418" in done.stderr
+        and "1" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def damage(path, how):
@@ -75,11 +111,17 @@ def damage(path, how):
             np.save(file, np.zeros(3))
     else:
         fields = arrays(path)
-        observations = np.array([{"a": 1}], object) if how == "pickled" else np.zeros((61, 96, 96, 3), np.uint8)
+        observations = (
+            np.array([{"a": 1}], object)
+            if how == "pickled"
+            else np.zeros((61, 96, 96, 3), np.uint8)
+        )
         np.savez(path, **fields | {"observations": observations})
 
 
-@pytest.mark.parametrize("kinds", [("truncated", "foreign", "pickled"), ("one bit", "an array", "other pictures")])
+@pytest.mark.parametrize(
+    "kinds", [("truncated", "foreign", "pickled"), ("one bit", "an array", "other pictures")]
+)
 def test_damaged_episodes_are_set_aside_by_name_and_counted(smoke_run, tmp_path, kinds):
     (tmp_path / "run/0").mkdir(parents=True)
     shutil.copytree(smoke_run / "0/episodes", tmp_path / "run/0/episodes")
@@ -94,23 +136,41 @@ def test_damaged_episodes_are_set_aside_by_name_and_counted(smoke_run, tmp_path,
     assert done.returncode == 0, done.stderr
     assert "3 damaged files" in done.stdout
     for path in paths:
-        assert path.name in done.stdout and path.with_name(path.name + ".damaged").exists() and not path.exists()
+        assert (
+            path.name in done.stdout
+            and path.with_name(path.name + ".damaged").exists()
+            and not path.exists()
+        )
     assert run_verb_process("record", tmp_path / "run").returncode == 0
     for path in paths:
-        np.testing.assert_equal(np.load(path)["observations"], np.load(smoke_run / "0/episodes" / path.name)["observations"])
+        np.testing.assert_equal(
+            np.load(path)["observations"],
+            np.load(smoke_run / "0/episodes" / path.name)["observations"],
+        )
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
     # A limit on the size of files is what a full disk looks like to whoever writes one.
-    done = run_verb_process("record", tmp_path / "run", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)))
+    done = run_verb_process(
+        "record",
+        tmp_path / "run",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
+    )
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "Traceback" not in done.stderr
-    assert not list((tmp_path / "run").rglob("*.npz")) and not list((tmp_path / "run").rglob(f"{TEMPORARY}*"))
+    assert not list((tmp_path / "run").rglob("*.npz")) and not list(
+        (tmp_path / "run").rglob(f"{TEMPORARY}*")
+    )
 
 
-@pytest.mark.parametrize("verb, flags", [("record", ["--record.policies", "controller", "--iteration", "1"]),
-                                         ("train_memory", ["--memory.clip-norm", "1"])])  # fmt: skip
+@pytest.mark.parametrize(
+    "verb, flags",
+    [
+        ("record", ["--record.policies", "controller", "--iteration", "1"]),
+        ("train_memory", ["--memory.clip-norm", "1"]),
+    ],
+)
 def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
     shutil.copytree(smoke_run, tmp_path / "run")
     if verb == "record":
@@ -122,10 +182,23 @@ def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
 
 
 def killed_at_random(verb, folder, kills, delays):
-    """Start a verb and kill -9 it with all its children, `kills` times at random moments; then let it finish."""
-    command = [sys.executable, "-m", f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder)]
+    """Start a verb and kill -9 it with all its children, `kills` times at random moments; then let
+    it finish.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        f"WorldModels.{verb}",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(folder),
+    ]
     for _ in range(kills):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(delays.uniform(0.3, 8.0))
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
@@ -141,30 +214,61 @@ def arrays(path):
         import WorldModels.memory.mdn_rnn
         import WorldModels.vision.vae  # noqa: F401
 
-        return {str(i): np.asarray(w) for i, w in enumerate(keras.models.load_model(path, compile=False).get_weights())}
+        return {
+            str(i): np.asarray(w)
+            for i, w in enumerate(keras.models.load_model(path, compile=False).get_weights())
+        }
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
-def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_unbroken_run_gives(smoke_run, tmp_path):
+def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_unbroken_run_gives(
+    smoke_run, tmp_path
+):
     delays = random.Random(0)
     for verb in SIX:
         killed_at_random(verb, tmp_path / "run", 2, delays)
-    for pattern in ["episodes/*.npz", "vision.keras", "series/*.npz", "memory.keras", "controller/mean.npz", "controller/best.npz"]:
+    for pattern in [
+        "episodes/*.npz",
+        "vision.keras",
+        "series/*.npz",
+        "memory.keras",
+        "controller/mean.npz",
+        "controller/best.npz",
+    ]:
         for unbroken in sorted((smoke_run / "0").glob(pattern)):
-            one, other = arrays(unbroken), arrays(tmp_path / "run/0" / unbroken.relative_to(smoke_run / "0"))
+            one, other = (
+                arrays(unbroken),
+                arrays(tmp_path / "run/0" / unbroken.relative_to(smoke_run / "0")),
+            )
             assert one.keys() == other.keys()
             for name in one:
                 np.testing.assert_array_equal(one[name], other[name], err_msg=f"{unbroken}: {name}")
-    timed = {"seconds", "elapsed_seconds", "wall_time", "images_per_second", "frames_per_second", "tokens_per_second"}
+    timed = {
+        "seconds",
+        "elapsed_seconds",
+        "wall_time",
+        "images_per_second",
+        "frames_per_second",
+        "tokens_per_second",
+    }
     for name in ["vision.csv", "memory.csv", "controller/generations.csv", "evaluation/tracks.csv"]:
-        rows = [sorted([tuple((k, v) for k, v in row.items() if k not in timed) for row in read_rows(folder / "0" / name)])
-                for folder in (smoke_run, tmp_path / "run")]  # fmt: skip
+        rows = [
+            sorted(
+                [
+                    tuple((k, v) for k, v in row.items() if k not in timed)
+                    for row in read_rows(folder / "0" / name)
+                ]
+            )
+            for folder in (smoke_run, tmp_path / "run")
+        ]
         assert rows[0] and rows[0] == rows[1], name
 
 
 def living(group):
-    """Processes of a process group that still run; one that has ended but was not waited for does not count."""
+    """Processes of a process group that still run; one that has ended but was not waited for does
+    not count.
+    """
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -175,11 +279,32 @@ def living(group):
 
 
 def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
-    shutil.copytree(smoke_run, tmp_path / "run", ignore=shutil.ignore_patterns("controller*", "evaluation*", "*.mp4", "*.gif"))
-    command = [sys.executable, "-m", "WorldModels.train_controller", "carracing", "--scale", "smoke", "--results", str(tmp_path / "run"),
-               "--controller.generations", "100000"]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-                               preexec_fn=hears_ctrl_c)  # fmt: skip
+    shutil.copytree(
+        smoke_run,
+        tmp_path / "run",
+        ignore=shutil.ignore_patterns("controller*", "evaluation*", "*.mp4", "*.gif"),
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.train_controller",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(tmp_path / "run"),
+        "--controller.generations",
+        "100000",
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hears_ctrl_c,
+    )
     deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "run/0/controller/mean.npz").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -194,10 +319,32 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
 
 
 def test_the_paper_scale_runs_shortened_on_its_own_networks(tmp_path):
-    short = ["--record.episodes", "3", "--record.max-frames", "60", "--record.min-frames", "20", "--vision.epochs", "1",
-             "--memory.steps", "1",
-             "--env.max-steps", "40", "--controller.generations", "1", "--controller.population-size", "4", "--controller.rollouts", "1",
-             "--controller.validation-rollouts", "1", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1"]  # fmt: skip
+    short = [
+        "--record.episodes",
+        "3",
+        "--record.max-frames",
+        "60",
+        "--record.min-frames",
+        "20",
+        "--vision.epochs",
+        "1",
+        "--memory.steps",
+        "1",
+        "--env.max-steps",
+        "40",
+        "--controller.generations",
+        "1",
+        "--controller.population-size",
+        "4",
+        "--controller.rollouts",
+        "1",
+        "--controller.validation-rollouts",
+        "1",
+        "--evaluate.tracks",
+        "1",
+        "--evaluate.baseline-tracks",
+        "1",
+    ]
     for verb in SIX:
         done = run_verb_process(verb, tmp_path / "run", "--scale", "paper", *short)
         assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"

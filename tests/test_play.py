@@ -1,4 +1,6 @@
-"""A person at the keys: posted key events, a window that nobody sees, and what happens in the world."""
+"""A person at the keys: posted key events, a window that nobody sees, and what happens in the
+world.
+"""
 
 import os
 
@@ -15,13 +17,21 @@ from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 pygame = pytest.importorskip("pygame")
 PANEL = 156  # pixels at the bottom that hold no picture
-CODES = {"left": pygame.K_LEFT, "right": pygame.K_RIGHT, "up": pygame.K_UP, "down": pygame.K_DOWN, "space": pygame.K_SPACE,
-         "escape": pygame.K_ESCAPE}  # fmt: skip
+CODES = {
+    "left": pygame.K_LEFT,
+    "right": pygame.K_RIGHT,
+    "up": pygame.K_UP,
+    "down": pygame.K_DOWN,
+    "space": pygame.K_SPACE,
+    "escape": pygame.K_ESCAPE,
+}
 COLOURS = np.array([[(200, 0, 0), (0, 200, 0)], [(0, 0, 200), (200, 200, 0)]], np.uint8)
 
 
 class Road(gymnasium.Env):
-    """Rewards every step with the gas that is given; ends after 40 steps; keeps what it was asked to do."""
+    """Rewards every step with the gas that is given; ends after 40 steps; keeps what it was asked
+    to do.
+    """
 
     observation_space, action_space = Box(-1, 1, (2,), np.float32), Box(-1, 1, (3,), np.float32)
     temperature = 1.0
@@ -33,7 +43,13 @@ class Road(gymnasium.Env):
 
     def step(self, action):
         self.actions.append(action)
-        return np.zeros(2, np.float32), (float(action[1]) + 1) / 2, len(self.actions) == 40, False, {}
+        return (
+            np.zeros(2, np.float32),
+            (float(action[1]) + 1) / 2,
+            len(self.actions) == 40,
+            False,
+            {},
+        )
 
     def render(self):
         picture = COLOURS.copy()
@@ -55,20 +71,38 @@ class Robot:
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    """A session in a window: keys are posted as the system posts them, then so many frames are shown."""
+    """A session in a window: keys are posted as the system posts them, then so many frames are
+    shown.
+    """
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     from WorldModels.playing.window import Window
 
     class Player:
         def __init__(self, **kwargs):
             self.world = Road()
-            kwargs = {"driver": Robot(), "temperature": 1.0, "save": lambda clip: save_gif(tmp_path / "play", clip), **kwargs}
-            self.session = Session(self.world, Hands("CarRacing-v3", 3), lambda *_: {"road": self.world.render()}, **kwargs)
+            kwargs = {
+                "driver": Robot(),
+                "temperature": 1.0,
+                "save": lambda clip: save_gif(tmp_path / "play", clip),
+                **kwargs,
+            }
+            self.session = Session(
+                self.world,
+                Hands("CarRacing-v3", 3),
+                lambda *_: {"road": self.world.render()},
+                **kwargs,
+            )
             self.window = Window("a road", self.session.pictures)
 
         def post(self, key, down=True):
             typed = key if len(key) == 1 else ""
-            pygame.event.post(pygame.event.Event(pygame.KEYDOWN if down else pygame.KEYUP, key=CODES.get(key, ord(key[0])), unicode=typed))
+            pygame.event.post(
+                pygame.event.Event(
+                    pygame.KEYDOWN if down else pygame.KEYUP,
+                    key=CODES.get(key, ord(key[0])),
+                    unicode=typed,
+                )
+            )
 
         def frames(self, number=1):
             for _ in range(number):
@@ -106,7 +140,9 @@ def test_a_window_out_of_sight_holds_no_key(play):
 def test_space_pauses_and_a_full_stop_steps_once(play):
     player = play()
     player.press(".")
-    assert player.session.steps == 1 and "pause" in player.session.message  # only the clock's own step
+    assert (
+        player.session.steps == 1 and "pause" in player.session.message
+    )  # only the clock's own step
     player.press("space", frames=5)
     assert player.session.paused and player.session.steps == 1
     player.press(".", frames=5)
@@ -120,11 +156,16 @@ def test_m_hands_over_to_the_controller_and_back(play):
     player.press("m", frames=3)
     assert player.session.trained and [action[2] for action in player.world.actions] == [0.5] * 3
     player.press("m", frames=2)
-    assert not player.session.trained and [action[2] for action in player.world.actions[3:]] == [0] * 2
+    assert (
+        not player.session.trained and [action[2] for action in player.world.actions[3:]] == [0] * 2
+    )
 
 
 def test_m_without_a_controller_says_what_is_missing(play, capsys):
-    player = play(driver=None, no_driver="memory.keras is missing; make it first: python -m WorldModels.train_memory")
+    player = play(
+        driver=None,
+        no_driver="memory.keras is missing; make it first: python -m WorldModels.train_memory",
+    )
     player.press("m")
     assert not player.session.trained and "train_memory" in player.session.message
     assert "train_memory" in capsys.readouterr().out  # where it can be copied
@@ -141,7 +182,9 @@ def test_brackets_change_the_temperature_of_a_dream(play):
     for key in "[" * 40:
         player.press(key)
     assert player.world.temperature == player.session.temperature == 0.05
-    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_9, unicode="]"))  # AltGr and 9 on a German keyboard
+    pygame.event.post(
+        pygame.event.Event(pygame.KEYDOWN, key=pygame.K_9, unicode="]")
+    )  # AltGr and 9 on a German keyboard
     player.frames()
     assert player.world.temperature == 0.1
 
@@ -162,7 +205,11 @@ def test_r_begins_the_same_episode_again_and_n_another(play):
     assert (player.session.steps, player.session.return_, player.session.episode) == (0, 0, 1)
     player.press("n", frames=0)
     player.window.hear(player.session)
-    assert player.world.seeds == [70, 70, 71] and player.session.driver.seed == 71 and player.session.episode == 2
+    assert (
+        player.world.seeds == [70, 70, 71]
+        and player.session.driver.seed == 71
+        and player.session.episode == 2
+    )
 
 
 def test_an_episode_that_has_ended_stands_still_until_it_is_restarted(play):
@@ -182,7 +229,10 @@ def test_g_saves_the_last_ten_seconds(play, tmp_path):
     for key in "gg":
         player.press(key)
     first, second = sorted((tmp_path / "play").iterdir())
-    assert str(second) in player.session.message and [first.name, second.name] == ["000.gif", "001.gif"]
+    assert str(second) in player.session.message and [first.name, second.name] == [
+        "000.gif",
+        "001.gif",
+    ]
     with Image.open(first) as gif:
         assert gif.n_frames == 1 + 8 // CLIP_EVERY  # the first picture, and then every second
     for _ in range(12):
@@ -214,7 +264,9 @@ def test_a_picture_is_enlarged_in_squares_and_never_smoothed(play):
         found = np.argwhere((pixels[:area] == colour).all(axis=-1))
         height, width = np.ptp(found, axis=0) + 1
         assert height == width == np.sqrt(len(found)) >= 50, colour
-    assert len(np.unique(pixels[:area].reshape(-1, 3), axis=0)) == 5  # these four and the background
+    assert (
+        len(np.unique(pixels[:area].reshape(-1, 3), axis=0)) == 5
+    )  # these four and the background
 
 
 @pytest.mark.parametrize("size", [(200, 120), (1500, 1000)])
@@ -243,6 +295,8 @@ def test_no_screen_is_one_line(monkeypatch):
     from WorldModels.playing.window import need_screen
 
     monkeypatch.delenv("SDL_VIDEODRIVER")
-    monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")  # what SDL takes where there is none
+    monkeypatch.setattr(
+        pygame.display, "get_driver", lambda: "offscreen"
+    )  # what SDL takes where there is none
     with pytest.raises(ValueError, match="SDL_VIDEODRIVER=dummy"):
         need_screen()

@@ -1,4 +1,6 @@
-"""play as a user types it: mistakes, the arrows' meaning, the three worlds of a trained run, and the controller in them."""
+"""play as a user types it: mistakes, the arrows' meaning, the three worlds of a trained run, and
+the controller in them.
+"""
 
 import os
 import shlex
@@ -17,8 +19,16 @@ from WorldModels.play import PlaySettings, open_session
 from WorldModels.playing.hands import Hands
 
 
-@pytest.mark.parametrize("held, steer_gas_brake", [((), (0, 0, 0)), (("left",), (-1, 0, 0)), (("right", "up"), (1, 1, 0)),
-                                                  (("down",), (0, 0, 0.8)), (("left", "right", "up"), (0, 1, 0))])  # fmt: skip
+@pytest.mark.parametrize(
+    "held, steer_gas_brake",
+    [
+        ((), (0, 0, 0)),
+        (("left",), (-1, 0, 0)),
+        (("right", "up"), (1, 1, 0)),
+        (("down",), (0, 0, 0.8)),
+        (("left", "right", "up"), (0, 1, 0)),
+    ],
+)
 def test_the_arrows_mean_to_the_car_what_they_show(held, steer_gas_brake):
     hands, game = Hands("CarRacing-v3", 3), DriveAction(gymnasium.Env())
     hands.held.update(held)
@@ -38,15 +48,25 @@ def run_play(folder, *flags):
     return run_verb_process("play", folder, *flags, env={**os.environ, "SDL_VIDEODRIVER": "dummy"})
 
 
-@pytest.mark.parametrize("flags, words", [("--world moon", ["moon", "latent"]), ("--temperature 0", ["--temperature", "0"]),
-                                          ("--temperature -1", ["--temperature", "-1"]), ("--temperature nan", ["--temperature"]),
-                                          ("--frames -1", ["--frames"]), ("--world dream --temperature 1", ["train_memory carracing"]),
-                                          ("--world latent", ["train_vision carracing"])])  # fmt: skip
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        ("--world moon", ["moon", "latent"]),
+        ("--temperature 0", ["--temperature", "0"]),
+        ("--temperature -1", ["--temperature", "-1"]),
+        ("--temperature nan", ["--temperature"]),
+        ("--frames -1", ["--frames"]),
+        ("--world dream --temperature 1", ["train_memory carracing"]),
+        ("--world latent", ["train_vision carracing"]),
+    ],
+)
 def test_a_mistake_is_one_line_and_leaves_nothing(tmp_path, flags, words):
     done = run_play(tmp_path / "run", *shlex.split(flags))
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert all(word in done.stderr for word in words), done.stderr
-    assert "--world dream" not in done.stderr.split("python -m")[-1], "train_memory knows no --world"
+    assert "--world dream" not in done.stderr.split("python -m")[-1], (
+        "train_memory knows no --world"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -58,12 +78,19 @@ def test_the_real_game_can_be_played_before_anything_is_trained(tmp_path):
 
 def opened(folder, *flags):
     argv = ["carracing", "--scale", "smoke", "--results", str(folder), *flags]
-    return open_session(Run(parse("play", argv, settings=PlaySettings), "play", argv, reads_only=True))
+    return open_session(
+        Run(parse("play", argv, settings=PlaySettings), "play", argv, reads_only=True)
+    )
 
 
-@pytest.mark.parametrize("world, shown", [("real", ["real"]), ("latent", ["frame", "reconstruction"]), ("dream", ["dream"])])
+@pytest.mark.parametrize(
+    "world, shown",
+    [("real", ["real"]), ("latent", ["frame", "reconstruction"]), ("dream", ["dream"])],
+)
 def test_every_world_is_played_beside_a_verb_that_has_the_folder(smoke_run, world, shown):
-    held = Run(parse("record", ["carracing", "--scale", "smoke", "--results", str(smoke_run)]), "record")
+    held = Run(
+        parse("record", ["carracing", "--scale", "smoke", "--results", str(smoke_run)]), "record"
+    )
     try:
         session = opened(smoke_run, "--world", world, "--temperature", "0.5")
         session.press("m")
@@ -71,8 +98,14 @@ def test_every_world_is_played_beside_a_verb_that_has_the_folder(smoke_run, worl
             session.tick()
         assert session.trained and (session.steps == 10 or session.ended)
         assert list(session.pictures) == shown
-        assert all(picture.dtype == np.uint8 and picture.ndim == 3 for picture in session.pictures.values())
-        assert session.world.unwrapped.temperature == 0.5 if world == "dream" else session.temperature is None
+        assert all(
+            picture.dtype == np.uint8 and picture.ndim == 3 for picture in session.pictures.values()
+        )
+        assert (
+            session.world.unwrapped.temperature == 0.5
+            if world == "dream"
+            else session.temperature is None
+        )
     finally:
         held.close()
 
@@ -86,12 +119,35 @@ def test_the_controller_drives_as_it_does_when_nobody_watches(smoke_run):
     while not session.ended:
         session.tick()
     bare = real_world("", parse("play", ["carracing", "--scale", "smoke"]).env)()
-    alone = rollout(*driven(bare, smoke_run / "0/controller/best.npz", smoke_run / "0"), session.seed, 60)
-    assert (session.return_, session.steps) == (pytest.approx(alone.return_, rel=1e-9), alone.length)
+    alone = rollout(
+        *driven(bare, smoke_run / "0/controller/best.npz", smoke_run / "0"), session.seed, 60
+    )
+    assert (session.return_, session.steps) == (
+        pytest.approx(alone.return_, rel=1e-9),
+        alone.length,
+    )
 
 
 def test_the_window_opens_for_a_run_and_closes_by_itself(smoke_run):
-    command = [sys.executable, "-m", "WorldModels", "play", "carracing", "--scale", "smoke", "--results", str(smoke_run), "--world=dream",
-               "--frames", "15"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "SDL_VIDEODRIVER": "dummy"})
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels",
+        "play",
+        "carracing",
+        "--scale",
+        "smoke",
+        "--results",
+        str(smoke_run),
+        "--world=dream",
+        "--frames",
+        "15",
+    ]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "SDL_VIDEODRIVER": "dummy"},
+    )
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,9 @@ def test_uniform_and_held_fill_the_range_and_held_holds():
     starts = np.flatnonzero(np.abs(np.diff(held[:, 0])) > 0)
     lengths = np.diff(starts)
     assert lengths.min() == 4 and lengths.max() == 24 and lengths.mean() == pytest.approx(14, abs=1)
-    assert (held[:, 2] > 0).mean() == pytest.approx(0.1, abs=0.06)  # the brake is touched now and then
+    assert (held[:, 2] > 0).mean() == pytest.approx(
+        0.1, abs=0.06
+    )  # the brake is touched now and then
     assert (actions("held", 0, 5000, pedals=False)[:, 2] > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -50,7 +52,9 @@ def test_cauchy_is_heavy_tailed_with_gas_near_a_half():
     assert abs(np.median(episodes)) < 0.02  # gas = (a1 + 1) / 2 is a half, the brake 0
     spread = np.abs(episodes).mean(axis=(1, 2))
     assert np.median(spread) < 0.3 and (np.abs(episodes).max(axis=(1, 2)) > 0.999).mean() > 0.2
-    assert not np.allclose(episodes[0].std(0), episodes[1].std(0))  # a scale of its own for each episode
+    assert not np.allclose(
+        episodes[0].std(0), episodes[1].std(0)
+    )  # a scale of its own for each episode
 
 
 def test_brownian_walks_in_the_units_of_the_environment():
@@ -58,7 +62,9 @@ def test_brownian_walks_in_the_units_of_the_environment():
     steps = np.diff(episodes, axis=1)
     inside = np.abs(episodes[:, 1:, :2]).max(2) < 0.99
     assert steps[..., 0][inside].std() == pytest.approx(np.sqrt(1 / 50), rel=0.1)
-    assert steps[..., 1][inside].std() == pytest.approx(2 * np.sqrt(1 / 50), rel=0.1)  # gas = (a1 + 1) / 2
+    assert steps[..., 1][inside].std() == pytest.approx(
+        2 * np.sqrt(1 / 50), rel=0.1
+    )  # gas = (a1 + 1) / 2
     assert episodes[..., 2].min() >= 0 and episodes[:, 0, 2].mean() == pytest.approx(0.5, abs=0.12)
     free = np.array([actions("brownian", s, pedals=False) for s in range(20)])
     assert free[..., 2].min() < -0.9
@@ -76,8 +82,21 @@ def test_shares_hold_for_any_number_of_episodes():
     assert all(abs(every_eighth[name] - share * 375) < 8 for name, share in shares.items())
 
 
-@pytest.mark.parametrize("text", ["", "nobody", "held:0.5", "held:0.5,cauchy:0.6", "held:-1,cauchy:2", "held:x,cauchy:0.5",
-                                  "held:0.5,held:0.5", "held,cauchy", "held:nan,cauchy:0.5", "held:0.5;cauchy:0.5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nobody",
+        "held:0.5",
+        "held:0.5,cauchy:0.6",
+        "held:-1,cauchy:2",
+        "held:x,cauchy:0.5",
+        "held:0.5,held:0.5",
+        "held,cauchy",
+        "held:nan,cauchy:0.5",
+        "held:0.5;cauchy:0.5",
+    ],
+)
 def test_a_bad_mixture_is_one_clear_line(text):
     with pytest.raises(ValueError, match="^--record.policies: expected"):
         parse_mixture(text)
@@ -89,10 +108,18 @@ def test_good_mixtures():
 
 
 def test_held_short_redraws_at_steps_that_its_length_divides():
-    """hardmaru/WorldModelsExperiments, doomrnn/extract.py: a length of 1 lasts one step, longer ones up to their next multiple."""
-    held = np.concatenate([np.diff(np.flatnonzero(np.r_[True, np.diff(actions("held_short", s, 2000)[:, 0]) != 0])) for s in range(5)])
+    """hardmaru/WorldModelsExperiments, doomrnn/extract.py: a length of 1 lasts one step, longer
+    ones up to their next multiple.
+    """
+    held = np.concatenate(
+        [
+            np.diff(np.flatnonzero(np.r_[True, np.diff(actions("held_short", s, 2000)[:, 0]) != 0]))
+            for s in range(5)
+        ]
+    )
     assert held.min() == 1 and held.max() == 10 and 3 < held.mean() < 5.5
-    # A hold begun at step s with length n ends at the next multiple of n, so the lengths are shorter than uniform ones (5.5).
+    # A hold begun at step s with length n ends at the next multiple of n, so the lengths are
+    # shorter than uniform ones (5.5).
     flat = np.concatenate([actions("held_short", s) for s in range(30)])
     assert abs(flat.mean()) < 0.1 and flat.std() == pytest.approx(1 / np.sqrt(3), abs=0.05)
 
@@ -101,9 +128,15 @@ def test_diverse_has_a_manner_of_its_own_in_every_episode():
     episodes = np.array([actions("diverse", s, 1000, action_size=1)[:, 0] for s in range(100)])
     assert set(np.unique(episodes)) == {-1.0, 0.0, 1.0}
     switches = (np.diff(episodes) != 0).mean(1)
-    assert np.percentile(switches, 10) < 0.01 and np.percentile(switches, 90) > 0.1  # from long holds to restless
+    assert (
+        np.percentile(switches, 10) < 0.01 and np.percentile(switches, 90) > 0.1
+    )  # from long holds to restless
     still = (episodes == 0).mean(1)
-    assert (still > 0.7).sum() > 5 and (still < 0.1).sum() > 5 and still.mean() == pytest.approx(1 / 3, abs=0.07)
+    assert (
+        (still > 0.7).sum() > 5
+        and (still < 0.1).sum() > 5
+        and still.mean() == pytest.approx(1 / 3, abs=0.07)
+    )
     sizes = [actions("diverse", s, 100, action_size=2) for s in range(20)]
     assert any(not np.array_equal(a[:, 0], a[:, 1]) for a in sizes)
 

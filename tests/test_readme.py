@@ -13,7 +13,8 @@ from WorldModels.experiment.command import parse
 TEXT = (ROOT / "README.md").read_text()
 COMMANDS = sorted(set(re.findall(r"python -m WorldModels\.(\w+ carracing[^`\n#]*)", TEXT)))
 SCRIPTS = sorted(set(re.findall(r"bash (launch_scripts/\w+\.bash)([^`\n#]*)", TEXT)))
-# `train_controller --controller.rollouts 16 ...` as the tables of other repositories' commands have it
+# `train_controller --controller.rollouts 16 ...` as the tables of other repositories' commands have
+# it
 SHORT = sorted(set(re.findall(rf"`((?:{'|'.join(SIX)}) --[^`]*)`", TEXT)))
 
 
@@ -50,7 +51,9 @@ def test_another_environment_is_recorded_as_the_readme_says(tmp_path):
     (command,) = [command for command in COMMANDS if "LunarLander" in command]
     flags = shlex.split(command)[2:]
     flags[flags.index("--results") + 1] = str(tmp_path / "lander")
-    done = run_verb_process("record", tmp_path / "lander", *[flag for flag in flags if flag != "carracing"])
+    done = run_verb_process(
+        "record", tmp_path / "lander", *[flag for flag in flags if flag != "carracing"]
+    )
     assert done.returncode == 0, done.stderr
     assert len(list(Path(tmp_path / "lander/0/episodes").glob("*.npz"))) == 6
 
@@ -61,8 +64,16 @@ def test_a_trained_controller_records_the_next_iteration(smoke_run, tmp_path):
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run/0").symlink_to(smoke_run / "0")
-    done = run_verb_process("record", tmp_path / "run", "--iteration", "1", "--record.policies", "controller:0.5,held:0.5",
-                            "--controller.generation", "1")  # fmt: skip
+    done = run_verb_process(
+        "record",
+        tmp_path / "run",
+        "--iteration",
+        "1",
+        "--record.policies",
+        "controller:0.5,held:0.5",
+        "--controller.generation",
+        "1",
+    )
     assert done.returncode == 0, done.stderr
     drivers = {str(np.load(path)["policy"]) for path in (tmp_path / "run/1/episodes").glob("*.npz")}
     assert drivers == {"controller", "held"}

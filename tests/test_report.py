@@ -1,4 +1,6 @@
-"""The report of a run: one file with everything in it, which a browser opens; of a half-finished run as much as there is."""
+"""The report of a run: one file with everything in it, which a browser opens; of a half-finished
+run as much as there is.
+"""
 
 import base64
 import io
@@ -17,8 +19,11 @@ from PIL import Image
 
 from WorldModels.report import SECTIONS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# What a page tells of itself once it is loaded: pictures without pixels, films that cannot be shown, the width that it needs.
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+# What a page tells of itself once it is loaded: pictures without pixels, films that cannot be
+# shown, the width that it needs.
 ASKED = """<pre id="told"></pre><script>onload = () => setTimeout(() => { told.textContent = JSON.stringify({
   pictures: [...document.images].map(i => i.naturalWidth), films: [...document.querySelectorAll("video")].map(v => v.videoWidth),
   table: document.querySelector("table").offsetHeight, width: document.documentElement.scrollWidth,
@@ -35,14 +40,22 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.elements.append(tag)
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "data", "poster", "srcset", "action")]
+        self.addresses += [
+            value
+            for name, value in attributes
+            if name in ("src", "href", "data", "poster", "srcset", "action")
+        ]
 
     def handle_data(self, data):
         self.words += data
 
     def held(self, kind: str) -> list[bytes]:
         start = f"data:{kind};base64,"
-        return [base64.b64decode(address.removeprefix(start)) for address in self.addresses if address.startswith(start)]
+        return [
+            base64.b64decode(address.removeprefix(start))
+            for address in self.addresses
+            if address.startswith(start)
+        ]
 
 
 def read(path) -> Page:
@@ -79,12 +92,22 @@ def part_of(run, folder, *without):
 @pytest.mark.slow
 def test_everything_is_in_the_file_and_can_be_read(report):
     page, printed, path = report
-    assert all(address.startswith(("data:", "#")) for address in page.addresses) and "script" not in page.elements
-    assert all(title in page.words for title in SECTIONS) and "left out" not in printed.lower() + page.words.lower()
+    assert (
+        all(address.startswith(("data:", "#")) for address in page.addresses)
+        and "script" not in page.elements
+    )
+    assert (
+        all(title in page.words for title in SECTIONS)
+        and "left out" not in printed.lower() + page.words.lower()
+    )
     pictures = [Image.open(io.BytesIO(data)) for data in page.held("image/png")]
-    assert len(pictures) == page.elements.count("img") >= 15 and all(min(picture.size) > 100 for picture in pictures)
+    assert len(pictures) == page.elements.count("img") >= 15 and all(
+        min(picture.size) > 100 for picture in pictures
+    )
     films = page.held("video/mp4")
-    assert len(films) == page.elements.count("video") == 2 and all(len(iio.imread(film, extension=".mp4")) > 20 for film in films)
+    assert len(films) == page.elements.count("video") == 2 and all(
+        len(iio.imread(film, extension=".mp4")) > 20 for film in films
+    )
     assert str(path) in printed
 
 
@@ -92,52 +115,89 @@ def test_everything_is_in_the_file_and_can_be_read(report):
 def test_it_has_the_scores_and_the_settings_of_the_run(report, smoke_run):
     page, *_ = report
     scores = json.loads((smoke_run / "0/evaluation.json").read_text())["scores"]
-    assert all(f"{found['mean']:.1f}" in page.words and str(found["n"]) in page.words for found in scores.values())
+    assert all(
+        f"{found['mean']:.1f}" in page.words and str(found["n"]) in page.words
+        for found in scores.values()
+    )
     stored = json.loads((smoke_run / "config.json").read_text())
     assert stored["versions"]["keras"] in page.words and "vision.latent_size" in page.words
-    assert f"record.episodes{stored['record']['episodes']}10000" in page.words.replace("\n", "")  # ours beside the published
+    assert f"record.episodes{stored['record']['episodes']}10000" in page.words.replace(
+        "\n", ""
+    )  # ours beside the published
 
 
 @pytest.mark.slow
 def test_a_driver_that_learned_in_a_dream_has_the_dream_reported(doom_run, tmp_path):
     page, printed = reported(doom_run, tmp_path / "doom.html", "takecover")
     left_out = [line for line in printed.splitlines() if "left out" in line]
-    assert all("temperatures.json is missing; make it first: python -m WorldModels.temperatures takecover" in line for line in left_out)
+    assert all(
+        "temperatures.json is missing; make it first: python -m WorldModels.temperatures takecover"
+        in line
+        for line in left_out
+    )
     assert "Returns in the dream" in page.words and len(page.held("video/mp4")) == 3
 
 
 @pytest.mark.slow
 def test_a_half_finished_run_is_reported_as_far_as_it_goes(smoke_run, tmp_path):
-    part = part_of(smoke_run, tmp_path / "part", "memory.keras", "memory.csv", "perception.onnx", "imagination.onnx", "controller",
-                   "evaluation.json", "real.mp4", "reconstructed.mp4")  # fmt: skip
+    part = part_of(
+        smoke_run,
+        tmp_path / "part",
+        "memory.keras",
+        "memory.csv",
+        "perception.onnx",
+        "imagination.onnx",
+        "controller",
+        "evaluation.json",
+        "real.mp4",
+        "reconstructed.mp4",
+    )
     (part / "log.txt").unlink()
     (part / "log.txt").write_text("a <b>bold</b> word\n")
     page, printed = reported(part, tmp_path / "part.html")
-    assert f"Next: python -m WorldModels.train_memory carracing --scale smoke --results {part}" in page.words
+    assert (
+        f"Next: python -m WorldModels.train_memory carracing --scale smoke --results {part}"
+        in page.words
+    )
     for verb in ("train_memory", "train_controller", "evaluate"):
-        assert re.search(rf"Left out: \S+ is missing; make it first: python -m WorldModels\.{verb} carracing", page.words), verb
+        assert re.search(
+            rf"Left out: \S+ is missing; make it first: python -m WorldModels\.{verb} carracing",
+            page.words,
+        ), verb
     assert len(page.held("image/png")) >= 5 and "report: left out" in printed
     assert "a <b>bold</b> word" in page.words and "b" not in page.elements  # words are words
 
 
-@pytest.mark.parametrize("experiment, script", [("carracing", "carracing"), ("takecover", "wm_doom")])
+@pytest.mark.parametrize(
+    "experiment, script", [("carracing", "carracing"), ("takecover", "wm_doom")]
+)
 def test_without_results_one_line_names_the_command(experiment, script, tmp_path):
     done = run_report(experiment, "--results", tmp_path / "none")
     assert done.returncode == 2 and not list(tmp_path.iterdir())
-    assert done.stderr.splitlines() == [f"error: {tmp_path / 'none'} has no results yet; make them first: bash "
-                                        f"launch_scripts/{script}.bash --results {tmp_path / 'none'}"]  # fmt: skip
+    assert done.stderr.splitlines() == [
+        f"error: {tmp_path / 'none'} has no results yet; make them first: bash "
+        f"launch_scripts/{script}.bash --results {tmp_path / 'none'}"
+    ]
 
 
 def test_the_command_that_makes_results_has_the_scale(tmp_path):
     done = run_report("carracing", "--scale", "smoke", "--results", tmp_path / "a run")
-    assert f"bash launch_scripts/carracing.bash --scale smoke --results '{tmp_path / 'a run'}'" in done.stderr
+    assert (
+        f"bash launch_scripts/carracing.bash --scale smoke --results '{tmp_path / 'a run'}'"
+        in done.stderr
+    )
 
 
 @pytest.fixture
 def begun(tmp_path):
     """A run of other settings than its preset's, of which no more than the settings is there."""
-    settings = {"name": "carracing", "scale": "smoke", "seed": 7, "memory": {"reward_head": False},
-                "env": {"id": "LunarLanderContinuous-v3"}}  # fmt: skip
+    settings = {
+        "name": "carracing",
+        "scale": "smoke",
+        "seed": 7,
+        "memory": {"reward_head": False},
+        "env": {"id": "LunarLanderContinuous-v3"},
+    }
     (tmp_path / "0").mkdir()
     (tmp_path / "config.json").write_text(json.dumps(settings))
     return tmp_path
@@ -150,13 +210,18 @@ def test_what_is_typed_next_has_the_settings_of_the_run(begun):
     assert "World model of LunarLanderContinuous-v3" in page.words
 
 
-@pytest.mark.parametrize("flags, words", [
-    (["--iteration", "3"], "--iteration: expected one of 0, received 3"),
-    (["--to", "FOLDER"], "--to: expected a file, received the folder"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        (["--iteration", "3"], "--iteration: expected one of 0, received 3"),
+        (["--to", "FOLDER"], "--to: expected a file, received the folder"),
+    ],
+)
 def test_a_mistake_is_one_line_and_leaves_the_run_as_it_was(begun, flags, words):
     before = sorted(begun.rglob("*"))
-    done = run_report("carracing", "--results", begun, *[begun if flag == "FOLDER" else flag for flag in flags])
+    done = run_report(
+        "carracing", "--results", begun, *[begun if flag == "FOLDER" else flag for flag in flags]
+    )
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
     assert sorted(begun.rglob("*")) == before
 
@@ -166,9 +231,17 @@ def test_damaged_files_are_named_and_the_rest_is_shown(begun):
     (begun / "0/memory.csv").write_text('{"torn": "fi')
     (begun / "0/vision.csv").write_text("epoch,step,reconstruction,kl\n0,1,2.0,oops\n")
     page, printed = reported(begun, begun / "page.html")
-    assert "scores: " in page.words and f"{begun}/0/evaluation.json: expected the scores of a test" in page.words
-    assert "learning: could not convert string to float: 'oops'" in page.words and "Traceback" not in printed
-    (begun / "config.json").write_text('{"name": "carracing", "scale": "smoke", "controller": null}')
+    assert (
+        "scores: " in page.words
+        and f"{begun}/0/evaluation.json: expected the scores of a test" in page.words
+    )
+    assert (
+        "learning: could not convert string to float: 'oops'" in page.words
+        and "Traceback" not in printed
+    )
+    (begun / "config.json").write_text(
+        '{"name": "carracing", "scale": "smoke", "controller": null}'
+    )
     done = run_report("carracing", "--results", begun)
     assert done.returncode == 2 and "config.json: expected the settings of a run" in done.stderr
 
@@ -176,18 +249,42 @@ def test_damaged_files_are_named_and_the_rest_is_shown(begun):
 def test_the_folder_of_another_experiment_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"name": "carracing", "scale": "smoke"}))
     done = run_report("takecover", "--results", tmp_path)
-    assert done.returncode == 2 and "expected a run of takecover, received one of carracing" in done.stderr
+    assert (
+        done.returncode == 2
+        and "expected a run of takecover, received one of carracing" in done.stderr
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here, so the report is not opened in one: apt-get install chromium")
+@pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="no Chromium here, so the report is not opened in one: apt-get install chromium",
+)
 def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
     path = tmp_path / "asked.html"  # a copy that may run one script, and has one that asks
-    text = report[2].read_text().replace("style-src", "script-src 'unsafe-inline'; style-src").replace("</body>", ASKED)
+    text = (
+        report[2]
+        .read_text()
+        .replace("style-src", "script-src 'unsafe-inline'; style-src")
+        .replace("</body>", ASKED)
+    )
     path.write_text(text)
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}/user",
-             "--window-size=500,800", "--enable-logging=stderr", "--virtual-time-budget=10000"]  # fmt: skip
-    done = subprocess.run([CHROMIUM, *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=PATIENCE)
+    flags = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={tmp_path}/user",
+        "--window-size=500,800",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=10000",
+    ]
+    done = subprocess.run(
+        [CHROMIUM, *flags, "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
     told = json.loads(re.search(r'<pre id="told">(.*?)</pre>', done.stdout)[1])
     page = report[0]
     assert len(told["pictures"]) == page.elements.count("img") and all(told["pictures"])
@@ -195,5 +292,10 @@ def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
     assert told["width"] <= 500 and told["height"] > 3000 and "Refused to load" not in done.stderr
     assert told["table"] < 500, "a table's words are not broken up where the window is narrow"
     shot = tmp_path / "shot.png"
-    subprocess.run([CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()], capture_output=True, check=True, timeout=PATIENCE)
+    subprocess.run(
+        [CHROMIUM, *flags, f"--screenshot={shot}", report[2].as_uri()],
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
     assert len(Image.open(shot).convert("RGB").getcolors(1_000_000)) > 200

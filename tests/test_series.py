@@ -9,7 +9,13 @@ from WorldModels.episodes.series import Series, read_series
 def a_series(steps=7, latent_size=4, seed=0):
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
-    return Series(draw(steps + 1, latent_size), draw(steps + 1, latent_size), draw(steps, 3), draw(steps), True)
+    return Series(
+        draw(steps + 1, latent_size),
+        draw(steps + 1, latent_size),
+        draw(steps, 3),
+        draw(steps),
+        True,
+    )
 
 
 def test_saved_series_come_back_equal(tmp_path):

@@ -16,7 +16,9 @@ def experiment(tmp_path):
 
 
 def change(experiment, noun, **values):
-    return dataclasses.replace(experiment, **{noun: dataclasses.replace(getattr(experiment, noun), **values)})
+    return dataclasses.replace(
+        experiment, **{noun: dataclasses.replace(getattr(experiment, noun), **values)}
+    )
 
 
 def opened(experiment, name, inputs=None, finish=False, verb="verb"):
@@ -80,28 +82,43 @@ def test_another_run_s_episodes_are_taken_where_the_settings_agree(experiment, t
     folder = tmp_path / "run/0/episodes"
     folder.mkdir()
     (folder / "000000.npz").write_bytes(b"an episode")
-    other = dataclasses.replace(experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run"))
+    other = dataclasses.replace(
+        experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run")
+    )
     assert opened(other, "episodes").complete
     assert (tmp_path / "other/0/episodes/000000.npz").read_bytes() == b"an episode"
-    third = dataclasses.replace(change(other, "record", max_frames=77), results=str(tmp_path / "third"))
+    third = dataclasses.replace(
+        change(other, "record", max_frames=77), results=str(tmp_path / "third")
+    )
     assert not opened(third, "episodes").complete
     assert "other settings" in capsys.readouterr().out
 
 
 def test_a_reuse_that_was_killed_goes_on(experiment, tmp_path):
     opened(experiment, "episodes", finish=True)
-    for folder in ("run", "other"):  # the second as a kill in the middle leaves it: a link, and no stage file
+    for folder in (
+        "run",
+        "other",
+    ):  # the second as a kill in the middle leaves it: a link, and no stage file
         (tmp_path / folder / "0/episodes").mkdir(parents=True)
     (tmp_path / "run/0/episodes/000000.npz").write_bytes(b"an episode")
     os.link(tmp_path / "run/0/episodes/000000.npz", tmp_path / "other/0/episodes/000000.npz")
-    other = dataclasses.replace(experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run"))
+    other = dataclasses.replace(
+        experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run")
+    )
     assert opened(other, "episodes").complete
 
 
 def test_a_vision_of_other_pictures_is_not_taken(experiment, tmp_path):
     opened(experiment, "episodes", finish=True)
     opened(experiment, "vision", finish=True)
-    larger = change(dataclasses.replace(experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run")), "env", frame_size=96)
+    larger = change(
+        dataclasses.replace(
+            experiment, results=str(tmp_path / "other"), reuse=str(tmp_path / "run")
+        ),
+        "env",
+        frame_size=96,
+    )
     assert not opened(larger, "vision").complete
 
 

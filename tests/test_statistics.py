@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from WorldModels.figures.scores import bootstrap_interval, interquartile_mean, nearest_quantiles, summary, table
+from WorldModels.figures.scores import (
+    bootstrap_interval,
+    interquartile_mean,
+    nearest_quantiles,
+    summary,
+    table,
+)
 
 
 def test_summary_of_known_scores():
@@ -17,7 +23,14 @@ def test_summary_of_known_scores():
 
 @pytest.mark.parametrize(
     "scores, expected",
-    [([7], 7), ([1, 3], 2), ([0, 1, 2, 9], 1.5), ([5, 1, 4, 2, 3, 0, 6, 99], 3.5), (range(100), 49.5), ([-3, -1, -2], -2)],
+    [
+        ([7], 7),
+        ([1, 3], 2),
+        ([0, 1, 2, 9], 1.5),
+        ([5, 1, 4, 2, 3, 0, 6, 99], 3.5),
+        (range(100), 49.5),
+        ([-3, -1, -2], -2),
+    ],
 )
 def test_the_interquartile_mean_cuts_a_quarter_at_each_end(scores, expected):
     assert interquartile_mean(list(scores)) == pytest.approx(expected)
@@ -39,14 +52,26 @@ def test_the_bootstrap_interval_is_that_of_all_resamples():
 
 def test_the_interval_is_fixed_and_blind_to_the_order_of_the_tracks():
     scores = np.random.default_rng(2).normal(size=30)
-    assert bootstrap_interval(scores) == bootstrap_interval(scores) == bootstrap_interval(scores[::-1])
+    assert (
+        bootstrap_interval(scores) == bootstrap_interval(scores) == bootstrap_interval(scores[::-1])
+    )
 
 
 def test_one_score_is_enough():
-    assert summary([3.5]) == {"mean": 3.5, "sd": 0.0, "median": 3.5, "iqm": 3.5, "interval": [3.5, 3.5], "n": 1}
+    assert summary([3.5]) == {
+        "mean": 3.5,
+        "sd": 0.0,
+        "median": 3.5,
+        "iqm": 3.5,
+        "interval": [3.5, 3.5],
+        "n": 1,
+    }
 
 
-@pytest.mark.parametrize("scores, received", [([], "received none"), ([1, math.nan], "received nan"), ([math.inf], "received inf")])
+@pytest.mark.parametrize(
+    "scores, received",
+    [([], "received none"), ([1, math.nan], "received nan"), ([math.inf], "received inf")],
+)
 def test_what_is_no_score_is_refused(scores, received):
     with pytest.raises(ValueError, match=received):
         summary(scores)

@@ -1,4 +1,6 @@
-"""Laws of every evolution strategy: it climbs, equal seeds give equal runs, a pickled copy goes on bit for bit, and so does a run."""
+"""Laws of every evolution strategy: it climbs, equal seeds give equal runs, a pickled copy goes on
+bit for bit, and so does a run.
+"""
 
 import os
 import pickle
@@ -28,7 +30,9 @@ def search(kind, seed=0, size=100, population=32, sigma=0.1, mean=None):
 
 
 def quadratic(parameters):
-    return -((parameters - GOAL[: parameters.shape[-1]]) ** 2 * CURVATURE[: parameters.shape[-1]]).sum(-1)
+    return -(
+        (parameters - GOAL[: parameters.shape[-1]]) ** 2 * CURVATURE[: parameters.shape[-1]]
+    ).sum(-1)
 
 
 def sphere(parameters):
@@ -36,9 +40,15 @@ def sphere(parameters):
 
 
 @EVERY
-@pytest.mark.parametrize("score, noise, left", [(quadratic, 0.0, 0.1), (sphere, 1.0, 0.25)], ids=["quadratic", "noisy_sphere"])
+@pytest.mark.parametrize(
+    "score, noise, left",
+    [(quadratic, 0.0, 0.1), (sphere, 1.0, 0.25)],
+    ids=["quadratic", "noisy_sphere"],
+)
 def test_it_climbs_in_a_hundred_dimensions(kind, score, noise, left):
-    """300 generations of 32; left is a share of the loss at the start (138 and 35). The worst of the five measured: 0.04 and 0.18."""
+    """300 generations of 32; left is a share of the loss at the start (138 and 35). The worst of
+    the five measured: 0.04 and 0.18.
+    """
     evolution, generator = search(kind), np.random.default_rng(9)
     for _ in range(300):
         asked = evolution.ask()
@@ -52,7 +62,9 @@ def test_it_begins_at_the_mean_that_it_is_given(kind):
     assert search(kind).mean.tolist() == [0.0] * 100
     evolution = search(kind, mean=GOAL)
     assert evolution.mean.tolist() == GOAL.tolist() and evolution.generation == 0
-    assert evolution.sigma == pytest.approx(0.1) and evolution.sigma_rms == pytest.approx(0.1, rel=1e-3)
+    assert evolution.sigma == pytest.approx(0.1) and evolution.sigma_rms == pytest.approx(
+        0.1, rel=1e-3
+    )
     spread = evolution.ask() - GOAL
     assert 0.08 < spread.std() < 0.12 and np.abs(spread.mean(0)).max() < 0.1
 
@@ -72,7 +84,9 @@ def test_equal_seeds_equal_runs_through_a_pickle_too(kind, tmp_path, monkeypatch
             evolution.tell(quadratic(asked))
     np.testing.assert_array_equal(one.mean, same.mean)
     assert (one.sigma, one.sigma_rms) == (same.sigma, same.sigma_rms)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)  # nobody touched numpy's global generator
+    np.testing.assert_array_equal(
+        np.random.get_state()[1], before
+    )  # nobody touched numpy's global generator
     assert os.listdir(tmp_path) == []  # nor left files about
 
 
@@ -84,7 +98,11 @@ def test_any_size_and_odd_populations(kind, size, population):
         asked = evolution.ask()
         assert asked.shape == (population, size) and asked.dtype == np.float64
         evolution.tell(-(asked**2).sum(1))
-    assert evolution.mean.shape == (size,) and np.isfinite(evolution.mean).all() and evolution.sigma > 0
+    assert (
+        evolution.mean.shape == (size,)
+        and np.isfinite(evolution.mean).all()
+        and evolution.sigma > 0
+    )
 
 
 @EVERY
@@ -96,8 +114,12 @@ def test_what_it_cannot_use_is_one_line(kind):
     for returns in (np.full(8, np.nan), np.zeros(7), np.zeros((8, 1))):
         with pytest.raises(ValueError, match="expected 8 finite"):
             evolution.tell(returns)
-    for wrong, message in ((dict(size=0), "num_parameters: expected 1"), (dict(population=3), "population_size: expected 4 or more"),
-                           (dict(sigma=0.0), "sigma: expected a positive"), (dict(mean=np.zeros(99)), "expected 100 numbers")):  # fmt: skip
+    for wrong, message in (
+        (dict(size=0), "num_parameters: expected 1"),
+        (dict(population=3), "population_size: expected 4 or more"),
+        (dict(sigma=0.0), "sigma: expected a positive"),
+        (dict(mean=np.zeros(99)), "expected 100 numbers"),
+    ):
         with pytest.raises(ValueError, match=message):
             search(kind, **wrong)
 
@@ -122,7 +144,11 @@ def test_annealing_brings_sigma_down_and_never_up(kind):
         evolution.anneal(share, 0.4, 0.03)
         seen.append((evolution.sigma, np.std(evolution.ask() - evolution.mean)))
     assert [sigma for sigma, _ in seen] == sorted((sigma for sigma, _ in seen), reverse=True)
-    assert seen[0][0] == pytest.approx(0.1) and seen[-1][0] == pytest.approx(0.03) and seen[-1][1] == pytest.approx(0.03, rel=0.1)
+    assert (
+        seen[0][0] == pytest.approx(0.1)
+        and seen[-1][0] == pytest.approx(0.03)
+        and seen[-1][1] == pytest.approx(0.03, rel=0.1)
+    )
     small = search(kind, sigma=0.01)
     small.anneal(0.9, 0.4, 0.03)
     assert small.sigma == pytest.approx(0.01)
@@ -152,8 +178,13 @@ def test_only_the_order_of_returns_counts(kind):
 
 
 def test_equal_returns_share_a_rank():
-    np.testing.assert_allclose(fitness(np.array([3.0, 1.0, 3.0, 9.0, 9.0]), np.zeros((5, 2)), 0.1), [-0.125, -0.5, -0.125, 0.375, 0.375])
-    np.testing.assert_allclose(fitness(np.zeros(3), np.array([[0.0], [1.0], [2.0]]), 0.1), [0.0, -0.1, -0.4])
+    np.testing.assert_allclose(
+        fitness(np.array([3.0, 1.0, 3.0, 9.0, 9.0]), np.zeros((5, 2)), 0.1),
+        [-0.125, -0.5, -0.125, 0.375, 0.375],
+    )
+    np.testing.assert_allclose(
+        fitness(np.zeros(3), np.array([[0.0], [1.0], [2.0]]), 0.1), [0.0, -0.1, -0.4]
+    )
 
 
 @pytest.mark.parametrize("kind", ["openes", "pepg", "ses"])
@@ -176,7 +207,9 @@ def test_elites_drive_again_and_stay_only_if_they_are_still_among_the_best():
         evolution.tell(scores)
     assert len(evolution.elites) == 3
     elites = evolution.elites.copy()
-    evolution.tell(-(np.abs(evolution.ask()[:, None] - elites).max(-1) == 0).any(1).astype(float))  # a new track, and they are worst
+    evolution.tell(
+        -(np.abs(evolution.ask()[:, None] - elites).max(-1) == 0).any(1).astype(float)
+    )  # a new track, and they are worst
     assert not any((elite == elites).all(1).any() for elite in evolution.elites)
 
 
@@ -184,7 +217,9 @@ def test_elites_drive_again_and_stay_only_if_they_are_still_among_the_best():
 
 
 def breed(folder, kind, killed_at=None, **changes):
-    """Four generations on disk whose score is a formula: what they deliver, and their table without wall times."""
+    """Four generations on disk whose score is a formula: what they deliver, and their table without
+    wall times.
+    """
     settings = ControllerSettings(**{**FIVE, "generations": 4, **changes})
     evolution = search(kind, size=CONTROLLER.num_parameters, population=settings.population_size)
 
@@ -194,8 +229,18 @@ def breed(folder, kind, killed_at=None, **changes):
         noise = np.random.default_rng(generation).normal(size=(len(parameters), rollouts))
         return quadratic(parameters)[:, None] + noise, np.full(noise.shape, 10)
 
-    Generations(folder, CONTROLLER, evolution, settings, score, lambda mean: quadratic(mean[None]) + np.zeros(4)).run(show=False)
-    rows = [{**row, "elapsed_seconds": "", "wall_time": ""} for row in read_rows(folder / "generations.csv")]
+    Generations(
+        folder,
+        CONTROLLER,
+        evolution,
+        settings,
+        score,
+        lambda mean: quadratic(mean[None]) + np.zeros(4),
+    ).run(show=False)
+    rows = [
+        {**row, "elapsed_seconds": "", "wall_time": ""}
+        for row in read_rows(folder / "generations.csv")
+    ]
     return Controller.load(folder / "mean.npz")[1], rows
 
 
@@ -208,21 +253,44 @@ def test_a_run_goes_on_as_if_unbroken(kind, schedule, tmp_path):
         breed(tmp_path / "broken", kind, killed_at=2, **how)
     broken, same = breed(tmp_path / "broken", kind, **how)
     np.testing.assert_array_equal(unbroken, broken)
-    assert rows == same and len(rows) == 4 and unbroken.any() and all(float(row["sigma_rms"]) > 0 for row in rows)
-    assert float(rows[0]["sigma"]) == pytest.approx(0.1) and (float(rows[-1]["sigma"]) < 0.03) == (schedule == "anneal")
+    assert (
+        rows == same
+        and len(rows) == 4
+        and unbroken.any()
+        and all(float(row["sigma_rms"]) > 0 for row in rows)
+    )
+    assert float(rows[0]["sigma"]) == pytest.approx(0.1) and (float(rows[-1]["sigma"]) < 0.03) == (
+        schedule == "anneal"
+    )
 
 
 @pytest.fixture
 def train(tmp_path, monkeypatch):
     """The verb train_controller, with a cheap world behind V and M; gives the rows of its table."""
-    monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda folder, env, **settings: Line)
+    monkeypatch.setattr(
+        "WorldModels.assembly.worlds.real_world", lambda folder, env, **settings: Line
+    )
     (tmp_path / "0").mkdir()
     for network in ("vision.keras", "memory.keras"):
         (tmp_path / "0" / network).write_text(network)
 
     def run(*flags):
-        verb.main(["carracing", "--scale", "smoke", "--results", str(tmp_path), "--controller.features", "z", "--vision.latent-size", "4",
-                   "--workers", "1", *flags])  # fmt: skip
+        verb.main(
+            [
+                "carracing",
+                "--scale",
+                "smoke",
+                "--results",
+                str(tmp_path),
+                "--controller.features",
+                "z",
+                "--vision.latent-size",
+                "4",
+                "--workers",
+                "1",
+                *flags,
+            ]
+        )
         return read_rows(tmp_path / "0/controller/generations.csv")
 
     return run
@@ -230,7 +298,9 @@ def train(tmp_path, monkeypatch):
 
 def test_the_command_takes_the_strategy_and_no_other_one_goes_on(train, capsys):
     rows = train("--controller.optimizer", "openes")
-    assert [float(row["sigma"]) for row in rows] == pytest.approx([0.1, 0.0999])  # CMA-ES has another one
+    assert [float(row["sigma"]) for row in rows] == pytest.approx(
+        [0.1, 0.0999]
+    )  # CMA-ES has another one
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         train("--controller.optimizer", "ga")
@@ -249,8 +319,14 @@ def test_an_unknown_strategy_is_refused_with_those_that_there_are(train, capsys)
 @pytest.mark.slow
 def test_the_command_evolves_with_openes_in_the_dream(smoke_run, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(smoke_run, run, ignore=shutil.ignore_patterns(".lock", "controller*", "evaluation*", "*.mp4", "*.gif"))
+    shutil.copytree(
+        smoke_run,
+        run,
+        ignore=shutil.ignore_patterns(".lock", "controller*", "evaluation*", "*.mp4", "*.gif"),
+    )
     flags = ["--controller.world", "dream", "--controller.optimizer"]
     done = run_verb_process("train_controller", run, *flags, "openes")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [float(row["sigma"]) for row in read_rows(run / "0/controller/generations.csv")] == pytest.approx([0.1, 0.0999])
+    assert [
+        float(row["sigma"]) for row in read_rows(run / "0/controller/generations.csv")
+    ] == pytest.approx([0.1, 0.0999])

@@ -1,4 +1,6 @@
-"""Laws of the frame stream: every frame once an epoch, a bounded buffer, an order that follows from the epoch alone."""
+"""Laws of the frame stream: every frame once an epoch, a bounded buffer, an order that follows from
+the epoch alone.
+"""
 
 import threading
 import tracemalloc
@@ -22,12 +24,16 @@ def paths(tmp_path_factory):
         for frame in frames:
             frame.reshape(-1)[:2] = divmod(next(numbers), 256)
         paths.append(folder / f"{i:06}.npz")
-        Episode(frames, np.zeros((steps, 3)), np.zeros(steps), False, True, i, "held").save(paths[-1])
+        Episode(frames, np.zeros((steps, 3)), np.zeros(steps), False, True, i, "held").save(
+            paths[-1]
+        )
     return paths
 
 
 def stream(paths, buffer_frames, batch_size=10, seed=0):
-    return FrameStream(paths, batch_size, buffer_frames, lambda epoch: np.random.default_rng([seed, epoch]))
+    return FrameStream(
+        paths, batch_size, buffer_frames, lambda epoch: np.random.default_rng([seed, epoch])
+    )
 
 
 def numbers(batches):
@@ -57,7 +63,8 @@ def test_the_order_follows_from_seed_and_epoch_alone(paths, buffer_frames):
 
 
 def test_a_buffer_smaller_than_the_data_still_mixes_episodes(paths):
-    # 150 frames less what is read ahead: 80 in the buffer, of which 20 are there when the first batch is drawn.
+    # 150 frames less what is read ahead: 80 in the buffer, of which 20 are there when the first
+    # batch is drawn.
     episode = np.repeat(np.arange(len(LENGTHS)), np.array(LENGTHS) + 1)
     mixed = [len(set(episode[batch])) for batch in numbers(stream(paths, 150).batches(0))]
     assert np.mean(mixed) > 2
@@ -66,7 +73,15 @@ def test_a_buffer_smaller_than_the_data_still_mixes_episodes(paths):
 def test_the_buffer_bounds_what_is_held(tmp_path):
     paths, frame_bytes = [tmp_path / f"{i}.npz" for i in range(4)], 64 * 64 * 3
     for path in paths:
-        Episode(np.zeros((200, 64, 64, 3), np.uint8), np.zeros((199, 3)), np.zeros(199), False, True, 0, "held").save(path)
+        Episode(
+            np.zeros((200, 64, 64, 3), np.uint8),
+            np.zeros((199, 3)),
+            np.zeros(199),
+            False,
+            True,
+            0,
+            "held",
+        ).save(path)
     frames = stream(paths, 200)
     list(frames.batches(0))  # what Python imports at the first call is not counted
     tracemalloc.start()
@@ -78,7 +93,9 @@ def test_the_buffer_bounds_what_is_held(tmp_path):
 
 def test_frames_of_another_size_are_refused_by_name(paths, tmp_path):
     other = tmp_path / "other.npz"
-    Episode(np.zeros((3, 6, 6, 3), np.uint8), np.zeros((2, 3)), np.zeros(2), False, True, 0, "held").save(other)
+    Episode(
+        np.zeros((3, 6, 6, 3), np.uint8), np.zeros((2, 3)), np.zeros(2), False, True, 0, "held"
+    ).save(other)
     with pytest.raises(ValueError, match="other.npz"):
         stream([*paths, other], 100)
     with pytest.raises(ValueError, match="232"):

@@ -1,4 +1,6 @@
-"""Doom's Take Cover: the frame, the three actions, the count of steps, the end, and that a seed fixes all of it."""
+"""Doom's Take Cover: the frame, the three actions, the count of steps, the end, and that a seed
+fixes all of it.
+"""
 
 import hashlib
 import os
@@ -57,10 +59,18 @@ class Player:
 def test_the_frame_is_the_view_above_the_status_bar_resized_by_area(env):
     observation, _ = env.reset(seed=1)
     picture = env.render()
-    assert observation.shape == (64, 64, 3) and observation.dtype == np.uint8 and picture.shape == (480, 640, 3)
+    assert (
+        observation.shape == (64, 64, 3)
+        and observation.dtype == np.uint8
+        and picture.shape == (480, 640, 3)
+    )
     screen = picture[::4, ::4]
-    assert np.array_equal(np.array(Image.fromarray(screen[:100]).resize((64, 64), Image.Resampling.BOX)), observation)
-    red = (screen[..., 0] > 150) & (screen[..., 1:].max(-1) < 50)  # the numbers of the status bar; elsewhere only monsters' heads
+    assert np.array_equal(
+        np.array(Image.fromarray(screen[:100]).resize((64, 64), Image.Resampling.BOX)), observation
+    )
+    red = (screen[..., 0] > 150) & (
+        screen[..., 1:].max(-1) < 50
+    )  # the numbers of the status bar; elsewhere only monsters' heads
     assert red[100:].sum() > 50 and red[:80].sum() < 20
     assert make_env("TakeCover", frame_size=32).reset(seed=1)[0].shape == (32, 32, 3)
 
@@ -68,13 +78,23 @@ def test_the_frame_is_the_view_above_the_status_bar_resized_by_area(env):
 def test_it_is_a_gymnasium_environment(recwarn):
     env = takecover.TakeCover()
     check_env(env)
-    assert [str(w.message) for w in recwarn if "alternative render modes" not in str(w.message)] == []
+    assert [
+        str(w.message) for w in recwarn if "alternative render modes" not in str(w.message)
+    ] == []
     env.close()
 
 
 @pytest.mark.parametrize(
     ("number", "pressed"),
-    [(-1, (1, 0)), (-0.34, (1, 0)), (-0.33, (0, 0)), (0, (0, 0)), (0.33, (0, 0)), (0.34, (0, 1)), (1, (0, 1))],
+    [
+        (-1, (1, 0)),
+        (-0.34, (1, 0)),
+        (-0.33, (0, 0)),
+        (0, (0, 0)),
+        (0.33, (0, 0)),
+        (0.34, (0, 1)),
+        (1, (0, 1)),
+    ],
 )
 def test_an_action_is_left_right_or_stay(number, pressed):
     assert takecover.buttons(np.array([number], np.float32)) == pressed
@@ -87,7 +107,10 @@ def test_left_is_left(env):
             env.step(action)
         return env.unwrapped.game.get_game_variable(vizdoom.GameVariable.POSITION_Y)
 
-    assert env.unwrapped.game.get_available_buttons() == [vizdoom.Button.MOVE_LEFT, vizdoom.Button.MOVE_RIGHT]
+    assert env.unwrapped.game.get_available_buttons() == [
+        vizdoom.Button.MOVE_LEFT,
+        vizdoom.Button.MOVE_RIGHT,
+    ]
     left, stay, right = walked(LEFT), walked(STAY), walked(RIGHT)
     assert abs(left - stay) > 40 and left - stay == pytest.approx(stay - right, rel=0.05)
 
@@ -118,10 +141,16 @@ def rest_of_game(env):
 def test_the_return_counts_the_steps_and_the_fatal_action_is_kept(env, tmp_path):
     result = rollout(env, POLICIES["stay"](1), 11, 2100, keep="episode")
     episode = result.episode
-    assert result.terminated and not result.truncated and result.return_ == result.length == len(episode.actions)
+    assert (
+        result.terminated
+        and not result.truncated
+        and result.return_ == result.length == len(episode.actions)
+    )
     assert env.unwrapped.game.get_total_reward() == result.length  # ViZDoom's own count
     assert len(episode.observations) == result.length + 1
-    assert np.array_equal(episode.observations[-1], episode.observations[-2])  # no picture of the dead
+    assert np.array_equal(
+        episode.observations[-1], episode.observations[-2]
+    )  # no picture of the dead
     assert not np.array_equal(episode.observations[-2], episode.observations[-3])
     assert episode.observations.mean((1, 2, 3)).min() > 30  # none is black
     episode.save(tmp_path / "game.npz")
@@ -153,7 +182,11 @@ def test_one_who_plays_at_random_lives_as_long_as_in_the_paper(env):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"), [({"frame_size": 0}, "frame_size: expected"), ({"render_mode": "human"}, "render_mode: expected rgb_array")]
+    ("arguments", "says"),
+    [
+        ({"frame_size": 0}, "frame_size: expected"),
+        ({"render_mode": "human"}, "render_mode: expected rgb_array"),
+    ],
 )
 def test_mistakes_are_told_in_one_line(arguments, says):
     with pytest.raises(ValueError, match=says):
@@ -186,7 +219,26 @@ def test_a_worker_imports_nothing_heavy():
 def test_the_verb_records_and_writes_nothing_where_it_is_called(tmp_path):
     here = tmp_path / "here"
     here.mkdir()
-    command = [sys.executable, "-m", "WorldModels.record", "takecover", "--scale", "smoke", "--record.episodes", "3", "--results", "../run"]
-    done = subprocess.run(command, cwd=here, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.record",
+        "takecover",
+        "--scale",
+        "smoke",
+        "--record.episodes",
+        "3",
+        "--results",
+        "../run",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "run/0/episodes").glob("*.npz"))) == 3 and list(here.iterdir()) == []
+    assert (
+        len(list((tmp_path / "run/0/episodes").glob("*.npz"))) == 3 and list(here.iterdir()) == []
+    )

@@ -1,4 +1,6 @@
-"""TraDE: the published count, dimension after dimension, draws and their gradients, the discrepancy, and that it resumes and dreams."""
+"""TraDE: the published count, dimension after dimension, draws and their gradients, the
+discrepancy, and that it resumes and dreams.
+"""
 
 import os
 from dataclasses import replace
@@ -21,7 +23,17 @@ from WorldModels.memory.trade import squared_mmd
 
 Z, A, K, HIDDEN = 5, 2, 3, 8
 PUBLISHED = MemorySettings(kind="trade", reward_head=True, terminated_head=True)
-SMALL = replace(PUBLISHED, trade="paper", hidden_size=HIDDEN, width=8, num_layers=1, num_heads=2, feed_forward=16, window=4, num_mixtures=K)
+SMALL = replace(
+    PUBLISHED,
+    trade="paper",
+    hidden_size=HIDDEN,
+    width=8,
+    num_layers=1,
+    num_heads=2,
+    feed_forward=16,
+    window=4,
+    num_mixtures=K,
+)
 
 
 def array(x):
@@ -42,16 +54,25 @@ def mixture():
 
 def given(batch, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((batch, HIDDEN), np.float32), rng.standard_normal((batch, Z), np.float32)
+    return rng.standard_normal((batch, HIDDEN), np.float32), rng.standard_normal(
+        (batch, Z), np.float32
+    )
 
 
 def test_parameters_are_as_many_as_published():
     model = build_memory(replace(PUBLISHED, mixture="joint"), 32, 3, seed=0)
-    assert model.count_params() == 512_487 == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    assert (
+        model.count_params()
+        == 512_487
+        == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    )
 
 
 def test_what_it_refuses_is_one_line():
-    both = [({"mixture": "joint"}, "expected independent, received joint"), ({"mixture": "book"}, "expected independent, received book")]
+    both = [
+        ({"mixture": "joint"}, "expected independent, received joint"),
+        ({"mixture": "book"}, "expected independent, received book"),
+    ]
     for options, words in both:
         with pytest.raises(ValueError, match=words) as refused:
             memory(**options)
@@ -71,10 +92,15 @@ def test_a_dimension_depends_on_those_before_it_only(mixture, changed):
 @pytest.mark.parametrize("temperature", [1e-9, 0.7, 1.0])
 def test_a_draw_one_by_one_is_of_the_density_of_all_at_once(mixture, temperature):
     hidden, normal = given(64)
-    component, temperatures = np.random.default_rng(1).random((64, Z), np.float32), np.full(64, temperature, np.float32)
+    component, temperatures = (
+        np.random.default_rng(1).random((64, Z), np.float32),
+        np.full(64, temperature, np.float32),
+    )
     z = array(mixture.draw(hidden, temperatures, component, normal))
     outputs = mixture.outputs(hidden, z)  # each dimension given the drawn ones before it
-    np.testing.assert_allclose(array(density.draw(outputs, temperatures, component, normal, K)), z, atol=1e-4)
+    np.testing.assert_allclose(
+        array(density.draw(outputs, temperatures, component, normal, K)), z, atol=1e-4
+    )
     if temperature < 1e-6:
         logits, means, _ = np.split(array(outputs).reshape(64, 3 * K, Z), 3, axis=1)
         mode = np.take_along_axis(means, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
@@ -87,7 +113,9 @@ def test_the_density_of_all_dimensions_integrates_to_one():
     line = np.linspace(-12, 12, 160, dtype=np.float32)
     z = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     hidden = np.repeat(0.3 * given(1)[0], len(z), axis=0)
-    assert np.exp(array(layer.log_density(hidden, z)).sum(axis=1)).sum() * (line[1] - line[0]) ** 2 == pytest.approx(1, abs=1e-3)
+    assert np.exp(array(layer.log_density(hidden, z)).sum(axis=1)).sum() * (
+        line[1] - line[0]
+    ) ** 2 == pytest.approx(1, abs=1e-3)
 
 
 class Gradient(keras.Model):
@@ -114,13 +142,17 @@ class Gradient(keras.Model):
 
 def share_below(outputs, z):
     logits, means, log_stds = outputs.reshape(3, K)
-    normal = np.array([0.5 * (1 + float(array(ops.erf(x / np.sqrt(2))))) for x in (z - means) / np.exp(log_stds)])
+    normal = np.array(
+        [0.5 * (1 + float(array(ops.erf(x / np.sqrt(2))))) for x in (z - means) / np.exp(log_stds)]
+    )
     return float(np.exp(logits) @ normal / np.exp(logits).sum())
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.85])
 def test_a_draw_has_the_gradient_of_its_mixtures_quantile(quantile):
-    outputs = np.array([0.3, -0.2, 0.1, -1.0, 0.4, 1.5, -0.3, 0.2, -0.5])  # K logits, means, log standard deviations
+    outputs = np.array(
+        [0.3, -0.2, 0.1, -1.0, 0.4, 1.5, -0.3, 0.2, -0.5]
+    )  # K logits, means, log standard deviations
 
     def solved(outputs):
         low, high = -20.0, 20.0
@@ -130,22 +162,37 @@ def test_a_draw_has_the_gradient_of_its_mixtures_quantile(quantile):
         return low
 
     z = np.array([[solved(outputs)]], np.float32)
-    np.testing.assert_array_equal(array(followed(ops.convert_to_tensor(outputs[None], "float32"), z, K)), z)
+    np.testing.assert_array_equal(
+        array(followed(ops.convert_to_tensor(outputs[None], "float32"), z, K)), z
+    )
     small = 1e-2 * np.eye(3 * K)
     expected = [(solved(outputs + d) - solved(outputs - d)) / 2e-2 for d in small]
-    np.testing.assert_allclose(Gradient(lambda v: followed(v, z, K), outputs[None]).value()[0], expected, atol=2e-3)
+    np.testing.assert_allclose(
+        Gradient(lambda v: followed(v, z, K), outputs[None]).value()[0], expected, atol=2e-3
+    )
 
 
 def test_the_discrepancy_is_its_sum_over_pairs_and_tells_densities_apart():
     rng = np.random.default_rng(0)
-    drawn, seen, counts = rng.normal(size=(7, 3)), rng.normal(size=(7, 3)), np.array([1, 1, 0, 1, 1, 1, 0.0])
+    drawn, seen, counts = (
+        rng.normal(size=(7, 3)),
+        rng.normal(size=(7, 3)),
+        np.array([1, 1, 0, 1, 1, 1, 0.0]),
+    )
     pairs = [(i, j) for i in range(7) for j in range(7) if i != j and counts[i] * counts[j]]
     scale = np.mean([np.sum((seen[i] - seen[j]) ** 2) for i, j in pairs])
 
     def kernel(a, b):
-        return np.mean([np.exp(-np.sum((a - b) ** 2) / (2 * width * scale)) for width in (0.25, 0.5, 1, 2, 4)])
+        return np.mean(
+            [np.exp(-np.sum((a - b) ** 2) / (2 * width * scale)) for width in (0.25, 0.5, 1, 2, 4)]
+        )
 
-    expected = np.mean([kernel(drawn[i], drawn[j]) + kernel(seen[i], seen[j]) - 2 * kernel(drawn[i], seen[j]) for i, j in pairs])
+    expected = np.mean(
+        [
+            kernel(drawn[i], drawn[j]) + kernel(seen[i], seen[j]) - 2 * kernel(drawn[i], seen[j])
+            for i, j in pairs
+        ]
+    )
     result = float(squared_mmd(*(x.astype(np.float32) for x in (drawn, seen, counts))))
     assert result == pytest.approx(expected, abs=1e-5)
     a, b = (rng.normal(size=(400, 3)).astype(np.float32) for _ in range(2))
@@ -156,9 +203,14 @@ def test_the_discrepancy_is_its_sum_over_pairs_and_tells_densities_apart():
 def test_the_discrepancy_alone_teaches_the_mixture_to_draw_what_was_seen():
     rng, rows = np.random.default_rng(0), 128
     layer, hidden = AutoregressiveMixture(2, HIDDEN, K, seed=0), np.ones((rows, HIDDEN), np.float32)
-    component, normal = (ops.convert_to_tensor(x) for x in (rng.random((rows, 2), np.float32), rng.standard_normal((rows, 2), np.float32)))
+    component, normal = (
+        ops.convert_to_tensor(x)
+        for x in (rng.random((rows, 2), np.float32), rng.standard_normal((rows, 2), np.float32))
+    )
     side = rng.choice([-2.0, 2.0], (rows, 1))
-    seen = ops.convert_to_tensor((side * [1, -1] + 0.3 * rng.normal(size=(rows, 2))).astype(np.float32))  # the second follows the first
+    seen = ops.convert_to_tensor(
+        (side * [1, -1] + 0.3 * rng.normal(size=(rows, 2))).astype(np.float32)
+    )  # the second follows the first
 
     class Matching(keras.Model):
         def call(self, x):
@@ -179,7 +231,10 @@ def test_the_discrepancy_alone_teaches_the_mixture_to_draw_what_was_seen():
 def some_batches():
     rng = np.random.default_rng(0)
     draw = lambda *shape: rng.standard_normal(shape).astype(np.float32)  # noqa: E731
-    series = [Series(draw(n + 1, Z), draw(n + 1, Z) - 3, np.tanh(draw(n, A)), draw(n), True) for n in (12, 9, 20)]
+    series = [
+        Series(draw(n + 1, Z), draw(n + 1, Z) - 3, np.tanh(draw(n, A)), draw(n), True)
+        for n in (12, 9, 20)
+    ]
     return SeriesBatches(series, "segments", 4, 6)
 
 
@@ -189,7 +244,10 @@ def test_only_training_has_the_discrepancy():
     for a, b in zip(without.trainable_variables, model.trainable_variables, strict=True):
         a.assign(b)
     assert "mmd" in model.term_metrics and "mmd" not in without.term_metrics
-    losses = [float(array(m.compute_loss(batches[0], y_pred=m(batches[0]), training=False))) for m in (model, without)]
+    losses = [
+        float(array(m.compute_loss(batches[0], y_pred=m(batches[0]), training=False)))
+        for m in (model, without)
+    ]
     assert losses[0] == losses[1]
     hidden = model(batches[0])
     in_training = float(array(model.compute_loss(batches[0], y_pred=hidden, training=True)))
@@ -204,8 +262,14 @@ def test_broken_off_and_resumed_it_is_the_same_bit_for_bit(tmp_path):
         for steps in budgets:
             model = memory()
             model.compile(keras.optimizers.Adam(1e-3))
-            rows = fit_with_checkpoints(model, some_batches(), steps=steps, checkpoint=folder / "state.npz", csv_file=folder / "m.csv",
-                                        say=lambda line: None)  # fmt: skip
+            rows = fit_with_checkpoints(
+                model,
+                some_batches(),
+                steps=steps,
+                checkpoint=folder / "state.npz",
+                csv_file=folder / "m.csv",
+                say=lambda line: None,
+            )
         return [array(v) for v in model.variables], rows
 
     (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
@@ -222,9 +286,13 @@ def test_a_population_dreams_with_it():
     model = memory(mmd_weight=0.0)
     act = lambda parameters, features: ops.tanh(features[..., :A] * parameters[:, None, :A])  # noqa: E731
     dream = PopulationDream(model, act, ("z", "h"), termination="never", max_steps=6)
-    returns, lengths = dream.returns(np.ones((3, A), np.float32), np.zeros((2, Z), np.float32), np.random.default_rng(0))
+    returns, lengths = dream.returns(
+        np.ones((3, A), np.float32), np.zeros((2, Z), np.float32), np.random.default_rng(0)
+    )
     assert returns.shape == (3, 2) and np.isfinite(returns).all() and (lengths == 6).all()
-    np.testing.assert_allclose(returns, returns[:1].repeat(3, axis=0), atol=1e-5)  # equal drivers on equal noise
+    np.testing.assert_allclose(
+        returns, returns[:1].repeat(3, axis=0), atol=1e-5
+    )  # equal drivers on equal noise
 
 
 def test_its_draws_are_exported(tmp_path):
@@ -236,7 +304,11 @@ def test_its_draws_are_exported(tmp_path):
     from WorldModels.export import endpoints, onnx
 
     model = memory(mmd_weight=0.0)
-    model.mixture.readout.assign(np.random.default_rng(0).normal(0, 0.5, model.mixture.readout.shape))
+    model.mixture.readout.assign(
+        np.random.default_rng(0).normal(0, 0.5, model.mixture.readout.shape)
+    )
     imagination = Imagination(model)
-    onnx.export_onnx(imagination, tmp_path / "imagination.onnx", endpoints.of_imagination(imagination))  # compares with Keras
+    onnx.export_onnx(
+        imagination, tmp_path / "imagination.onnx", endpoints.of_imagination(imagination)
+    )  # compares with Keras
     assert (tmp_path / "imagination.onnx").stat().st_size < 1_000_000

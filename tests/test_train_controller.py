@@ -24,8 +24,22 @@ def folder(tmp_path, monkeypatch):
 
 
 def train(folder, *flags, scale="smoke"):
-    verb.main(["carracing", "--scale", scale, "--results", str(folder), "--controller.features", "z", "--vision.latent-size", "4",
-               "--workers", "1", *flags])  # fmt: skip
+    verb.main(
+        [
+            "carracing",
+            "--scale",
+            scale,
+            "--results",
+            str(folder),
+            "--controller.features",
+            "z",
+            "--vision.latent-size",
+            "4",
+            "--workers",
+            "1",
+            *flags,
+        ]
+    )
 
 
 def rows(folder):
@@ -38,7 +52,9 @@ def test_it_evolves_then_says_so_then_goes_on(folder, capsys):
     assert "2 generations" in capsys.readouterr().out
     best, _, facts = Controller.load(folder / "0" / "controller" / "best.npz")
     assert best == CONTROLLER and facts["generation"] in (1, 2)
-    assert facts["validation"] == pytest.approx(max(float(row["validation"]) for row in rows(folder)), abs=1e-3)
+    assert facts["validation"] == pytest.approx(
+        max(float(row["validation"]) for row in rows(folder)), abs=1e-3
+    )
     train(folder)
     assert "there already" in capsys.readouterr().out and len(rows(folder)) == 2
     train(folder, "--controller.generations", "4")
@@ -67,11 +83,21 @@ def test_candidates_share_tracks_or_not(folder, monkeypatch):
     train(folder, "--controller.rollouts", "3", "--controller.no-common-tracks", "--force")
     assert [shape for shape, _ in seen] == [(3,), None, (3,), None, (4, 3), None, (4, 3), None]
     assert {first for shape, first in seen if shape is None} == {VALIDATION_TRACKS}
-    assert all(first >= 10_000_000 for shape, first in seen if shape == (3,)) and seen[0][1] != seen[2][1]
+    assert (
+        all(first >= 10_000_000 for shape, first in seen if shape == (3,))
+        and seen[0][1] != seen[2][1]
+    )
 
 
 def test_one_shortened_generation_at_paper_scale(folder):
-    train(folder, "--controller.generations", "1", "--controller.validation-rollouts", "8", scale="paper")
+    train(
+        folder,
+        "--controller.generations",
+        "1",
+        "--controller.validation-rollouts",
+        "8",
+        scale="paper",
+    )
     assert len(rows(folder)) == 1 and rows(folder)[0]["rollouts"] == "16"
 
 

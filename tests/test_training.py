@@ -1,4 +1,6 @@
-"""Laws of training: a run that is broken off anywhere and started again ends as an unbroken one, and its rows are whole."""
+"""Laws of training: a run that is broken off anywhere and started again ends as an unbroken one,
+and its rows are whole.
+"""
 
 import csv
 import os
@@ -72,10 +74,17 @@ def fit(folder, *callbacks, units=3, **options):
     model = Noisy(units)
     model.compile(keras.optimizers.Adam(1e-2))
     rows = fit_with_checkpoints(
-        model, Batches(), checkpoint=folder / "state.npz", csv_file=folder / "rows.csv", callbacks=callbacks,
-        validate=lambda epoch: {"val_twice": 2.0 * epoch}, **{"steps": STEPS, "say": lambda text: None, **options},
-    )  # fmt: skip
-    return [np.array(ops.convert_to_numpy(v)) for v in (*model.variables, *model.optimizer.variables)], rows
+        model,
+        Batches(),
+        checkpoint=folder / "state.npz",
+        csv_file=folder / "rows.csv",
+        callbacks=callbacks,
+        validate=lambda epoch: {"val_twice": 2.0 * epoch},
+        **{"steps": STEPS, "say": lambda text: None, **options},
+    )
+    return [
+        np.array(ops.convert_to_numpy(v)) for v in (*model.variables, *model.optimizer.variables)
+    ], rows
 
 
 def whole(rows):
@@ -98,12 +107,18 @@ def test_a_killed_run_ends_as_an_unbroken_one(unbroken, tmp_path, step, minutes)
     assert whole(rows) == whole(unbroken[1])
     with open(tmp_path / "rows.csv") as file:
         written = list(csv.DictReader(file))
-    assert [(row["epoch"], row["step"]) for row in written] == [("0", "5"), ("1", "10"), ("2", "12")]
+    assert [(row["epoch"], row["step"]) for row in written] == [
+        ("0", "5"),
+        ("1", "10"),
+        ("2", "12"),
+    ]
     assert [float(row["val_twice"]) for row in written] == [0, 2, 4]
 
 
 def test_an_interrupted_run_finishes_its_step_and_goes_on_later(unbroken, tmp_path):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a job in the background is started without one
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, BreakOff(7, interrupted))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -118,7 +133,9 @@ def test_an_interrupted_run_finishes_its_step_and_goes_on_later(unbroken, tmp_pa
 def test_a_complete_run_does_nothing_more_and_a_larger_budget_goes_on(tmp_path):
     variables, rows = fit(tmp_path, steps=0, epochs=1)
     again, same = fit(tmp_path, steps=0, epochs=1)
-    assert whole(same) == whole(rows) and all(np.array_equal(a, b) for a, b in zip(variables, again, strict=True))
+    assert whole(same) == whole(rows) and all(
+        np.array_equal(a, b) for a, b in zip(variables, again, strict=True)
+    )
     _, more = fit(tmp_path, steps=8, epochs=3)  # whichever ends first
     assert [row["step"] for row in more] == [5, 8] and whole(more)[:1] == whole(rows)
 
@@ -140,7 +157,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_spoils_no_checkpoint(tmp_pa
     model = Noisy()
     model.compile(keras.optimizers.Adam(1e-2))
     with pytest.raises(ValueError, match="finite"):
-        fit_with_checkpoints(model, Spoilt(), checkpoint=tmp_path / "state.npz", csv_file=tmp_path / "rows.csv", steps=STEPS,
-                             say=lambda text: None)  # fmt: skip
+        fit_with_checkpoints(
+            model,
+            Spoilt(),
+            checkpoint=tmp_path / "state.npz",
+            csv_file=tmp_path / "rows.csv",
+            steps=STEPS,
+            say=lambda text: None,
+        )
     with np.load(tmp_path / "state.npz") as file:
-        assert all(np.isfinite(file[name]).all() for name in file.files if file[name].dtype.kind == "f")
+        assert all(
+            np.isfinite(file[name]).all() for name in file.files if file[name].dtype.kind == "f"
+        )

@@ -1,4 +1,6 @@
-"""The launch script with two iterations, at smoke scale in the real environment: the driver records, V, M and C go on."""
+"""The launch script with two iterations, at smoke scale in the real environment: the driver
+records, V, M and C go on.
+"""
 
 import json
 import random
@@ -20,13 +22,23 @@ pytestmark = pytest.mark.slow
 
 
 def launch(folder, *flags):
-    command = ["bash", "launch_scripts/carracing.bash", "--scale", "smoke", "--results", str(folder), *flags]
+    command = [
+        "bash",
+        "launch_scripts/carracing.bash",
+        "--scale",
+        "smoke",
+        "--results",
+        str(folder),
+        *flags,
+    ]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
 def two(smoke_run, tmp_path_factory):
-    """The folder and the output of `carracing.bash --scale smoke --iterations 2`, iteration 0 being there already."""
+    """The folder and the output of `carracing.bash --scale smoke --iterations 2`, iteration 0 being
+    there already.
+    """
     folder = tmp_path_factory.mktemp("two") / "run"
     shutil.copytree(smoke_run, folder)
     done = launch(folder, "--iterations", "2")
@@ -44,9 +56,18 @@ def test_the_second_iteration_goes_on_from_the_first_and_ends_with_both_scores(t
     assert len(re.findall("there already", printed)) == len(SIX), "iteration 0 was complete"
     for name in ("vision.keras", "memory.keras"):
         assert f"goes on from {folder}/0/{name}" in printed
-    assert re.search("iteration 0, lap rule .* iteration 1, lap rule .* 1 minus 0", printed.replace("\n", " "))
-    assert (folder / "1/real.mp4").exists() and "estimate: about" in printed and "for 2 iterations" in printed
-    assert "0/controller/best.npz" in json.loads((folder / "1/stages/controller.json").read_text())["inputs"]
+    assert re.search(
+        "iteration 0, lap rule .* iteration 1, lap rule .* 1 minus 0", printed.replace("\n", " ")
+    )
+    assert (
+        (folder / "1/real.mp4").exists()
+        and "estimate: about" in printed
+        and "for 2 iterations" in printed
+    )
+    assert (
+        "0/controller/best.npz"
+        in json.loads((folder / "1/stages/controller.json").read_text())["inputs"]
+    )
 
 
 def test_the_driver_before_records_its_share(two):
@@ -60,9 +81,16 @@ def test_the_second_vision_sees_the_episodes_of_both(two):
     folder = two[0]
     names = {path.name for path in (folder / "1/series").glob("*.npz")}
     assert names == {f"{before}{i:06}.npz" for before in ("", "0-") for i in range(6)}
-    for name, episode in (("0-000003.npz", "0/episodes/000003.npz"), ("000003.npz", "1/episodes/000003.npz")):
-        np.testing.assert_array_equal(Series.load(folder / "1/series" / name).actions, np.load(folder / episode)["actions"])
-    earlier, now = (Series.load(folder / name).mean for name in ("0/series/000003.npz", "1/series/0-000003.npz"))
+    for name, episode in (
+        ("0-000003.npz", "0/episodes/000003.npz"),
+        ("000003.npz", "1/episodes/000003.npz"),
+    ):
+        np.testing.assert_array_equal(
+            Series.load(folder / "1/series" / name).actions, np.load(folder / episode)["actions"]
+        )
+    earlier, now = (
+        Series.load(folder / name).mean for name in ("0/series/000003.npz", "1/series/0-000003.npz")
+    )
     assert earlier.shape == now.shape and np.abs(earlier - now).max() > 1e-3, "by its own V"
     with np.load(folder / "1/first_latents.npz", allow_pickle=False) as first:
         assert len(first["mean"]) == 12
@@ -77,11 +105,15 @@ def test_the_same_command_again_says_that_all_is_done(two):
 
 
 def test_going_on_does_not_throw_vision_off(two):
-    errors = [float(read_rows(two[0] / f"{k}/vision.csv")[-1]["val_reconstruction"]) for k in (0, 1)]
+    errors = [
+        float(read_rows(two[0] / f"{k}/vision.csv")[-1]["val_reconstruction"]) for k in (0, 1)
+    ]
     assert errors[1] < 4 * errors[0]  # without the slow start it was 24 times as large
 
 
-@pytest.mark.parametrize("verb, output", [("train_vision", "vision.keras"), ("train_memory", "memory.keras")])
+@pytest.mark.parametrize(
+    "verb, output", [("train_vision", "vision.keras"), ("train_memory", "memory.keras")]
+)
 def test_kill_9_in_the_second_iteration_changes_no_weight(two, tmp_path, verb, output):
     shutil.copytree(two[0], tmp_path / "run", ignore=shutil.ignore_patterns("*.mp4", "*.gif"))
     stage = output.removesuffix(".keras")
@@ -106,9 +138,18 @@ def test_the_weights_begin_where_they_ended_or_afresh(two, opened, tmp_path, mon
     taken = []
     for networks, controller in (("previous", "previous"), ("afresh", "anew")):
         (tmp_path / f"run/1/stages/{name}.json").unlink(missing_ok=True)
-        run = opened(1, f"train_{name}", tmp_path / "run", iterate={"networks": networks, "controller": controller})
+        run = opened(
+            1,
+            f"train_{name}",
+            tmp_path / "run",
+            iterate={"networks": networks, "controller": controller},
+        )
         with pytest.raises(KeyboardInterrupt):
             getattr(module, f"train_{name}")(run)
-        ended = [array for array in arrays(two[0] / f"0/{name}.keras").values() if array.dtype != np.uint32]
+        ended = [
+            array
+            for array in arrays(two[0] / f"0/{name}.keras").values()
+            if array.dtype != np.uint32
+        ]
         taken.append(all((a == b).all() for a, b in zip(begun, ended, strict=True)))
     assert taken == [True, False]

@@ -35,7 +35,9 @@ def test_numbers_of_another_type_and_worlds_that_draw_nothing_will_do():
 
 def test_numbers_on_two_axes_are_refused():
     gymnasium.register("TwoAxes-v0", Two, disable_env_checker=True)
-    with pytest.raises(ValueError, match="TwoAxes-v0: expected observations in a Box with one axis"):
+    with pytest.raises(
+        ValueError, match="TwoAxes-v0: expected observations in a Box with one axis"
+    ):
         make_env("TwoAxes-v0", observation="vector")
     with pytest.raises(ValueError, match="frame, vector"):
         make_env("LunarLanderContinuous-v3", observation="numbers")

@@ -1,4 +1,6 @@
-"""Laws of V: published sizes, one decoder in two forms, and training that depends on the seed alone."""
+"""Laws of V: published sizes, one decoder in two forms, and training that depends on the seed
+alone.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -30,17 +32,29 @@ def array(tensor):
     return np.asarray(ops.convert_to_numpy(tensor))
 
 
-@pytest.mark.parametrize(("size", "latent_size", "expected"), [(64, 32, 4_348_547), (64, 64, 4_446_915), (96, 32, 6_264_067)])
+@pytest.mark.parametrize(
+    ("size", "latent_size", "expected"),
+    [(64, 32, 4_348_547), (64, 64, 4_446_915), (96, 32, 6_264_067)],
+)
 def test_published_parameter_counts(size, latent_size, expected):
     vision = VAE((size, size, 3), latent_size)
-    assert sum(int(np.prod(v.shape)) for v in vision.trainable_variables) == expected == vision.count_params()
+    assert (
+        sum(int(np.prod(v.shape)) for v in vision.trainable_variables)
+        == expected
+        == vision.count_params()
+    )
 
 
-@pytest.mark.parametrize(("size", "down", "up"), [(64, [31, 14, 6, 2], [5, 13, 30, 64]), (96, [47, 22, 10, 4, 2], [4, 10, 22, 47, 96])])
+@pytest.mark.parametrize(
+    ("size", "down", "up"),
+    [(64, [31, 14, 6, 2], [5, 13, 30, 64]), (96, [47, 22, 10, 4, 2], [4, 10, 22, 47, 96])],
+)
 def test_published_layer_sizes(size, down, up):
     vision = VAE((size, size, 3), **SMALL)
-    for layers, sizes, x in ((vision.encoder.convolutions, down, np.zeros((1, size, size, 3), "float32")),
-                             (vision.decoder.convolutions, up, np.zeros((1, 1, 1, vision.encoder.flat_size), "float32"))):  # fmt: skip
+    for layers, sizes, x in (
+        (vision.encoder.convolutions, down, np.zeros((1, size, size, 3), "float32")),
+        (vision.decoder.convolutions, up, np.zeros((1, 1, 1, vision.encoder.flat_size), "float32")),
+    ):
         for layer, expected in zip(layers, sizes, strict=True):
             x = layer(x)
             assert x.shape[1] == x.shape[2] == expected
@@ -62,10 +76,16 @@ def test_the_decoder_has_two_forms_of_the_same_weights(size):
     np.testing.assert_allclose(array(form.decode(z)), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "kernel", "filters"), [(1, 5, 8), (1, 4, 16), (5, 6, 3), (7, 4, 2), (6, 5, 3), (5, 6, 16)])
+@pytest.mark.parametrize(
+    ("size", "kernel", "filters"),
+    [(1, 5, 8), (1, 4, 16), (5, 6, 3), (7, 4, 2), (6, 5, 3), (5, 6, 16)],
+)
 def test_a_transposed_convolution_has_two_forms(size, kernel, filters):
     x = np.random.default_rng(0).standard_normal((2, size, size, 6), "float32")
-    plain, form = (TransposedConvolution(filters, kernel, form, bias_initializer="ones") for form in ("transpose", "depth_to_space"))
+    plain, form = (
+        TransposedConvolution(filters, kernel, form, bias_initializer="ones")
+        for form in ("transpose", "depth_to_space")
+    )
     expected = array(plain(x))
     form.build(x.shape)
     form.set_weights(plain.get_weights())
@@ -75,7 +95,11 @@ def test_a_transposed_convolution_has_two_forms(size, kernel, filters):
 
 def test_bytes_and_unit_floats_are_the_same_picture():
     vision, pictures = VAE(**SMALL), frames()
-    np.testing.assert_allclose(array(vision.encode(pictures)[0]), array(vision.encode(pictures.astype("float32") / 255)[0]), atol=1e-6)
+    np.testing.assert_allclose(
+        array(vision.encode(pictures)[0]),
+        array(vision.encode(pictures.astype("float32") / 255)[0]),
+        atol=1e-6,
+    )
 
 
 def test_mixed_precision_keeps_what_matters_in_float32():
@@ -116,7 +140,10 @@ def test_equal_seeds_give_equal_weights(dtype):
         vision = VAE(**SMALL, seed=seed, dtype=dtype, decoder_form="depth_to_space")
         vision.compile(keras.optimizers.Adam(1e-3))
         history = vision.fit(FrameBatches(Sampler()), epochs=3, shuffle=False, verbose=0).history
-        assert set(history) == {"loss", "reconstruction", "kl"} and history["loss"][-1] < history["loss"][0]
+        assert (
+            set(history) == {"loss", "reconstruction", "kl"}
+            and history["loss"][-1] < history["loss"][0]
+        )
         return vision.get_weights()
 
     first, second, other = trained(0), trained(0), trained(1)
@@ -129,11 +156,15 @@ def test_batches_come_in_order_epoch_by_epoch():
     assert len(batches) == 3
     np.testing.assert_array_equal(batches[0], next(sampler.batches(0)))
     np.testing.assert_array_equal(batches[1], frames(8, seed=1))
-    np.testing.assert_array_equal(batches[0], frames(8, seed=0))  # Keras looks at the first ones, then begins
+    np.testing.assert_array_equal(
+        batches[0], frames(8, seed=0)
+    )  # Keras looks at the first ones, then begins
     with pytest.raises(ValueError, match="shuffle=False"):
         batches[2]
     batches.begin_epoch(4)
-    np.testing.assert_array_equal(batches[2], frames(8, seed=402))  # a resumed epoch begins in its midst
+    np.testing.assert_array_equal(
+        batches[2], frames(8, seed=402)
+    )  # a resumed epoch begins in its midst
 
 
 @pytest.mark.parametrize(
@@ -158,7 +189,9 @@ def test_auto_follows_the_processor(tmp_path):
     assert cpu_has_bfloat16(str(tmp_path / "absent")) is False
     vision = build_vision(VisionSettings(latent_size=4), (64, 64, 3), 0)
     fast = cpu_has_bfloat16()
-    assert (vision.dtype_policy.name, vision.decoder_form) == (("mixed_bfloat16", "depth_to_space") if fast else ("float32", "transpose"))
+    assert (vision.dtype_policy.name, vision.decoder_form) == (
+        ("mixed_bfloat16", "depth_to_space") if fast else ("float32", "transpose")
+    )
 
 
 def test_the_learning_rate_by_step():

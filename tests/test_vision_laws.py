@@ -1,4 +1,6 @@
-"""Laws that every kind of V keeps; a new kind needs no tests of its own for them, at most a line in SMALL."""
+"""Laws that every kind of V keeps; a new kind needs no tests of its own for them, at most a line in
+SMALL.
+"""
 
 import os
 import subprocess
@@ -31,16 +33,25 @@ EVERY = pytest.mark.parametrize("kind", list(KINDS))
 
 
 def small(kind, seed=0, **how):
-    settings = SimpleNamespace(**{**vars(VisionSettings()), **SMALL.get(kind, {}), "kind": kind, "latent_size": Z})
-    return build(settings, SHAPES[kind], seed, **{"dtype": "float32", "decoder_form": "transpose", **how})
+    settings = SimpleNamespace(
+        **{**vars(VisionSettings()), **SMALL.get(kind, {}), "kind": kind, "latent_size": Z}
+    )
+    return build(
+        settings, SHAPES[kind], seed, **{"dtype": "float32", "decoder_form": "transpose", **how}
+    )
 
 
 def observations(kind, count=BATCH, seed=0):
     """Smooth pictures, or vectors in which one number tells much of the others."""
     rng = np.random.default_rng(seed)
     if len(SHAPES[kind]) == 1:
-        return (rng.standard_normal((count, 1)) * np.arange(1, 7) + 0.1 * rng.standard_normal((count, 6))).astype(np.float32)
-    return rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+        return (
+            rng.standard_normal((count, 1)) * np.arange(1, 7)
+            + 0.1 * rng.standard_normal((count, 6))
+        ).astype(np.float32)
+    return (
+        rng.integers(0, 256, (count, 4, 4, 3), dtype=np.uint8).repeat(16, axis=1).repeat(16, axis=2)
+    )
 
 
 def array(tensor):
@@ -67,8 +78,16 @@ def trained(kind, folder, *callbacks, steps=4, seed=0, rate=1e-3, **how):
     """A V after some steps, and the rows of its table."""
     vision = small(kind, seed, **how)
     vision.compile(keras.optimizers.Adam(rate))
-    rows = fit_with_checkpoints(vision, Batches(kind), checkpoint=folder / "state.npz", csv_file=folder / "rows.csv", steps=steps,
-                                callbacks=callbacks, checkpoint_minutes=0, say=lambda line: None)  # fmt: skip
+    rows = fit_with_checkpoints(
+        vision,
+        Batches(kind),
+        checkpoint=folder / "state.npz",
+        csv_file=folder / "rows.csv",
+        steps=steps,
+        callbacks=callbacks,
+        checkpoint_minutes=0,
+        say=lambda line: None,
+    )
     return vision, rows
 
 
@@ -96,7 +115,9 @@ def test_bytes_and_unit_floats_are_the_same_picture(some):
     kind, vision = some
     if len(SHAPES[kind]) == 3:
         seen = observations(kind)
-        for a, b in zip(vision.encode(seen), vision.encode(seen.astype(np.float32) / 255), strict=True):
+        for a, b in zip(
+            vision.encode(seen), vision.encode(seen.astype(np.float32) / 255), strict=True
+        ):
             np.testing.assert_allclose(array(a), array(b), atol=1e-5)
 
 
@@ -117,15 +138,27 @@ def test_saving_and_loading_change_nothing(some, tmp_path):
     seen = observations(kind)
     for a, b in zip(loaded.encode(seen), vision.encode(seen), strict=True):
         np.testing.assert_array_equal(array(a), array(b))
-    np.testing.assert_array_equal(array(loaded.decode(np.ones((2, Z), np.float32))), array(vision.decode(np.ones((2, Z), np.float32))))
+    np.testing.assert_array_equal(
+        array(loaded.decode(np.ones((2, Z), np.float32))),
+        array(vision.decode(np.ones((2, Z), np.float32))),
+    )
 
 
 def test_validation_disturbs_no_training_and_gives_the_same_again(some):
     kind, vision = some
-    before, noise = [array(v) for v in vision.variables], np.random.default_rng(0).standard_normal((8, Z), np.float32)
+    before, noise = (
+        [array(v) for v in vision.variables],
+        np.random.default_rng(0).standard_normal((8, Z), np.float32),
+    )
     first, second = (validate(vision, observations(kind, 20), BATCH, noise) for _ in range(2))
     assert first == second and all(np.isfinite(value) for value in first.values())
-    assert {"val_loss", "val_reconstruction", "val_kl", "val_reconstruction_of_mean", "val_sample_spread"} <= set(first)
+    assert {
+        "val_loss",
+        "val_reconstruction",
+        "val_kl",
+        "val_reconstruction_of_mean",
+        "val_sample_spread",
+    } <= set(first)
     assert ("val_ssim" in first) == (len(SHAPES[kind]) == 3)
     for a, b in zip(vision.variables, before, strict=True):
         np.testing.assert_array_equal(array(a), b)
@@ -143,7 +176,10 @@ def test_equal_seeds_and_a_killed_run_give_equal_weights(some, tmp_path):
         trained(kind, tmp_path, Kill())
     again, rows = trained(kind, tmp_path)
     assert [row["step"] for row in rows] == [2, 4]
-    for mine, wanted in ((again.variables, unbroken.variables), (again.optimizer.variables, unbroken.optimizer.variables)):
+    for mine, wanted in (
+        (again.variables, unbroken.variables),
+        (again.optimizer.variables, unbroken.optimizer.variables),
+    ):
         for a, b in zip(mine, wanted, strict=True):
             np.testing.assert_array_equal(array(a), array(b), err_msg=b.path)
     first, second, other = (small(kind, seed).get_weights() for seed in (0, 0, 1))
@@ -171,14 +207,24 @@ def test_its_files_agree_with_it_at_any_batch(some, tmp_path):
     import tensorflow as tf
 
     kind, vision = some
-    export.export_vision(vision, tmp_path)  # compares each file with Keras, and refuses one that differs
+    export.export_vision(
+        vision, tmp_path
+    )  # compares each file with Keras, and refuses one that differs
     seen = observations(kind, 7)
     mean, log_var = (array(x) for x in vision.encode(seen))
-    session = onnxruntime.InferenceSession(str(tmp_path / "encode.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "encode.onnx"), providers=["CPUExecutionProvider"]
+    )
     for count in (1, 7):
-        for received, wanted in zip(session.run(["mean", "log_var"], {"observations": seen[:count]}), (mean, log_var), strict=True):
+        for received, wanted in zip(
+            session.run(["mean", "log_var"], {"observations": seen[:count]}),
+            (mean, log_var),
+            strict=True,
+        ):
             assert_same(received, wanted[:count])
-    decoded = tf.saved_model.load(str(tmp_path / "vision")).signatures["decode"](z=tf.constant(mean))["observations"]
+    decoded = tf.saved_model.load(str(tmp_path / "vision")).signatures["decode"](
+        z=tf.constant(mean)
+    )["observations"]
     assert_same(decoded, array(vision.decode(mean)))
 
 
@@ -197,5 +243,7 @@ for kind in KINDS:
     assert all((array(v) != array(w)).any() for v, w in zip(vision.trainable_variables, start.trainable_variables)), kind
 """
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""Laws of what V is trained for: its losses are their closed forms, and rare pixels weigh as they are said to."""
+"""Laws of what V is trained for: its losses are their closed forms, and rare pixels weigh as they
+are said to.
+"""
 
 import keras
 import numpy as np
@@ -18,20 +20,33 @@ def test_the_losses_are_their_closed_forms():
     rng = np.random.default_rng(0)
     seen, made = rng.random((2, 3, 64, 64, 3))
     mean, log_var = rng.standard_normal((2, 3, 5))
-    squared_error, kl = (array(x) for x in frame_losses(*(ops.convert_to_tensor(x, "float32") for x in (seen, made, mean, log_var))))
+    squared_error, kl = (
+        array(x)
+        for x in frame_losses(
+            *(ops.convert_to_tensor(x, "float32") for x in (seen, made, mean, log_var))
+        )
+    )
     np.testing.assert_allclose(squared_error, ((seen - made) ** 2).sum((1, 2, 3)), rtol=1e-4)
     divergence = 0.5 * (mean**2 + np.exp(log_var) - log_var - 1).sum(1)
     np.testing.assert_allclose(kl, divergence, rtol=1e-4)
-    z = mean[0] + np.exp(log_var[0] / 2) * rng.standard_normal((200_000, 5))  # KL is the mean of log q - log p
+    z = mean[0] + np.exp(log_var[0] / 2) * rng.standard_normal(
+        (200_000, 5)
+    )  # KL is the mean of log q - log p
     sampled = 0.5 * (z**2 - (z - mean[0]) ** 2 / np.exp(log_var[0]) - log_var[0]).sum(1).mean()
     assert sampled == pytest.approx(divergence[0], rel=0.02)
 
 
 def test_kl_costs_nothing_below_its_tolerance():
     vision = VAE(**SMALL, kl_tolerance=3.0)
-    parts = {"reconstruction": np.zeros((2, 64, 64, 3), "float32"), "mean": np.array([[1.0] * 4, [5.0] * 4], "float32"),
-             "log_var": np.zeros((2, 4), "float32")}  # fmt: skip
-    loss = vision.compute_loss(x=ops.zeros((2, 64, 64, 3)), y_pred={name: ops.convert_to_tensor(x) for name, x in parts.items()})
+    parts = {
+        "reconstruction": np.zeros((2, 64, 64, 3), "float32"),
+        "mean": np.array([[1.0] * 4, [5.0] * 4], "float32"),
+        "log_var": np.zeros((2, 4), "float32"),
+    }
+    loss = vision.compute_loss(
+        x=ops.zeros((2, 64, 64, 3)),
+        y_pred={name: ops.convert_to_tensor(x) for name, x in parts.items()},
+    )
     assert float(loss) == pytest.approx((max(2.0, 12.0) + max(50.0, 12.0)) / 2)
 
 
@@ -39,18 +54,29 @@ def parts_of(seed=0, count=3):
     """Frames in 0..1, and what V might have made of them, as tensors and as arrays."""
     rng = np.random.default_rng(seed)
     seen = rng.random((count, 64, 64, 3), "float32")
-    parts = {"reconstruction": rng.random((count, 64, 64, 3), "float32"), "mean": rng.standard_normal((count, 4), "float32"),
-             "log_var": rng.standard_normal((count, 4), "float32")}  # fmt: skip
+    parts = {
+        "reconstruction": rng.random((count, 64, 64, 3), "float32"),
+        "mean": rng.standard_normal((count, 4), "float32"),
+        "log_var": rng.standard_normal((count, 4), "float32"),
+    }
     return seen, parts
 
 
 def loss_and_metrics(vision, seen, parts):
-    loss = float(vision.compute_loss(x=ops.convert_to_tensor(seen), y_pred={k: ops.convert_to_tensor(x) for k, x in parts.items()}))
+    loss = float(
+        vision.compute_loss(
+            x=ops.convert_to_tensor(seen),
+            y_pred={k: ops.convert_to_tensor(x) for k, x in parts.items()},
+        )
+    )
     return loss, float(vision.reconstruction_metric.result()), float(vision.kl_metric.result())
 
 
 def test_the_weighted_loss_is_its_closed_form():
-    vision, (seen, parts) = VAE(**SMALL, rare_weight=12.0, kl_weight=0.3, kl_tolerance=0.1), parts_of()
+    vision, (seen, parts) = (
+        VAE(**SMALL, rare_weight=12.0, kl_weight=0.3, kl_tolerance=0.1),
+        parts_of(),
+    )
     background = np.random.default_rng(1).random((64, 64, 3))
     vision.background.assign(background)
     weight = 1 + 12 * ((seen - background) ** 2).mean(axis=-1, keepdims=True)
@@ -59,7 +85,9 @@ def test_the_weighted_loss_is_its_closed_form():
     loss, reconstruction, divergence = loss_and_metrics(vision, seen, parts)
     expected = (weight * error).sum((1, 2, 3)).mean() + 0.3 * np.maximum(kl, 0.4).mean()
     assert loss == pytest.approx(expected, rel=1e-5)
-    assert reconstruction == pytest.approx(error.sum((1, 2, 3)).mean(), rel=1e-5)  # without weights: comparable
+    assert reconstruction == pytest.approx(
+        error.sum((1, 2, 3)).mean(), rel=1e-5
+    )  # without weights: comparable
     assert divergence == pytest.approx(kl.mean(), rel=1e-5)
 
 
@@ -70,11 +98,19 @@ def test_without_weights_the_loss_is_the_published_one():
     assert loss == pytest.approx(reconstruction + np.maximum(kl, 2.0).mean(), rel=1e-6)
     plain = VAE(**SMALL, rare_weight=1e-9, kl_weight=1.0)
     assert loss_and_metrics(plain, seen, parts)[0] == pytest.approx(loss, rel=1e-6)
-    assert len(vision.variables) == len(plain.variables) - 1  # the background exists only where it is used
+    assert (
+        len(vision.variables) == len(plain.variables) - 1
+    )  # the background exists only where it is used
 
 
 def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
-    vision = VAE(**SMALL, rare_weight=12.0, kl_weight=0.3, decoder_form="depth_to_space", dtype="mixed_bfloat16")
+    vision = VAE(
+        **SMALL,
+        rare_weight=12.0,
+        kl_weight=0.3,
+        decoder_form="depth_to_space",
+        dtype="mixed_bfloat16",
+    )
     assert all(v is not vision.background for v in vision.trainable_variables)
     background = np.random.default_rng(1).random((64, 64, 3), "float32")
     vision.background.assign(background)
@@ -87,16 +123,31 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
         np.testing.assert_array_equal(array(form.background), background)
 
 
-def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(tmp_path, monkeypatch):
+def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr("WorldModels.export.files.unavailable", lambda: "skipped here")
 
     def train(epochs, *more):
-        main(["takecover", "--scale", "smoke", "--results", str(tmp_path), "--vision.epochs", str(epochs), *more])
+        main(
+            [
+                "takecover",
+                "--scale",
+                "smoke",
+                "--results",
+                str(tmp_path),
+                "--vision.epochs",
+                str(epochs),
+                *more,
+            ]
+        )
         return array(keras.saving.load_model(tmp_path / "0/vision.keras").background)
 
     record(tmp_path, range(4), brightness=100)
     first = train(1)
-    training, _ = held_out(list_episodes(tmp_path / "0/episodes"), preset("takecover", "smoke").vision.validation_share)
+    training, _ = held_out(
+        list_episodes(tmp_path / "0/episodes"), preset("takecover", "smoke").vision.validation_share
+    )
     np.testing.assert_array_equal(first, median_frame(training))
     record(tmp_path, range(4, 12), brightness=200)
     np.testing.assert_array_equal(train(2), first)
@@ -105,8 +156,12 @@ def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(t
 
 def record(folder, numbers, brightness):
     for number in numbers:
-        observations = np.random.default_rng(number).integers(brightness, brightness + 50, (40, 64, 64, 3), np.uint8)
-        Episode(observations, np.zeros((39, 1)), np.ones(39), True, False, number, "none").save(folder / f"0/episodes/{number:06}.npz")
+        observations = np.random.default_rng(number).integers(
+            brightness, brightness + 50, (40, 64, 64, 3), np.uint8
+        )
+        Episode(observations, np.zeros((39, 1)), np.ones(39), True, False, number, "none").save(
+            folder / f"0/episodes/{number:06}.npz"
+        )
 
 
 def test_the_median_frame_is_what_most_frames_show(tmp_path):
@@ -114,7 +169,9 @@ def test_the_median_frame_is_what_most_frames_show(tmp_path):
     for number in range(3):
         observations = np.repeat(still[None], 21, axis=0)
         for t in range(20):
-            observations[t, 3 * t : 3 * t + 3, 10 * number : 10 * number + 3] = 255  # something small that moves
+            observations[t, 3 * t : 3 * t + 3, 10 * number : 10 * number + 3] = (
+                255  # something small that moves
+            )
         np.savez_compressed(tmp_path / f"{number}.npz", observations=observations)
     paths = sorted(tmp_path.glob("*.npz"))
     np.testing.assert_allclose(median_frame(paths), still / 255, atol=1e-6)

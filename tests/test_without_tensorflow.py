@@ -12,16 +12,38 @@ BLOCKED = ("tensorflow", "tensorboard", "tf2onnx")
 def test_the_six_verbs_run_on_jax_without_tensorflow(tmp_path):
     for name in BLOCKED:
         (tmp_path / "blocked" / name).mkdir(parents=True)
-        (tmp_path / "blocked" / name / "__init__.py").write_text(f"raise ModuleNotFoundError('blocked', name={name!r})\n")
+        (tmp_path / "blocked" / name / "__init__.py").write_text(
+            f"raise ModuleNotFoundError('blocked', name={name!r})\n"
+        )
     # The blocked packages come first on the path, in this process' children and in theirs.
     env = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(tmp_path / "blocked")}
-    printed, short = "", ["--env.max-steps", "60", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1", "--workers", "1"]
+    printed, short = (
+        "",
+        [
+            "--env.max-steps",
+            "60",
+            "--evaluate.tracks",
+            "1",
+            "--evaluate.baseline-tracks",
+            "1",
+            "--workers",
+            "1",
+        ],
+    )
     for verb in SIX:
         done = run_verb_process(verb, tmp_path / "run", *short, env=env)
         assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
         printed += done.stdout
-    for name in ("vision.keras", "memory.keras", "controller/best.npz", "evaluation.json", "real.mp4"):
+    for name in (
+        "vision.keras",
+        "memory.keras",
+        "controller/best.npz",
+        "evaluation.json",
+        "real.mp4",
+    ):
         assert (tmp_path / "run/0" / name).exists(), name
-    assert not (tmp_path / "run/0/vision").exists() and not list((tmp_path / "run/0").glob("*.onnx"))
+    assert not (tmp_path / "run/0/vision").exists() and not list(
+        (tmp_path / "run/0").glob("*.onnx")
+    )
     for word in ("SavedModel", "ONNX", "TensorBoard"):
         assert word in printed and "skipped" in printed, word

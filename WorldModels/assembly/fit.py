@@ -1,9 +1,11 @@
 """Trains a Keras model so that a killed run, started again, ends with the very same weights.
 
-Used by train_vision and train_memory alike. It knows no environment, no settings and no results folder, only a model,
+Used by train_vision and train_memory alike. It knows no environment, no settings and no results
+folder, only a model,
 its batches and the files that it is told to write:
 
-    fit() an epoch  ->  validate  ->  checkpoint (weights, optimizer, metrics, place, rows)  ->  CSV, TensorBoard
+    fit() an epoch  ->  validate  ->  checkpoint (weights, optimizer, metrics, place, rows)  ->
+    CSV, TensorBoard
 """
 
 import contextlib
@@ -27,7 +29,9 @@ from WorldModels.experiment.files import atomic
 
 
 class EpochBatches(Protocol):
-    """Batches that depend on (seed, epoch, index) alone; a keras.utils.PyDataset with `begin_epoch` is one."""
+    """Batches that depend on (seed, epoch, index) alone; a keras.utils.PyDataset with `begin_epoch`
+    is one.
+    """
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare the batches of this epoch."""
@@ -36,7 +40,9 @@ class EpochBatches(Protocol):
         """Batches an epoch, the same in every epoch."""
 
     def __getitem__(self, index: int) -> Any:
-        """One batch, an array or a dict of arrays; asked for in order, from 0, or from further on after a resume."""
+        """One batch, an array or a dict of arrays; asked for in order, from 0, or from further on
+        after a resume.
+        """
 
 
 def fit_with_checkpoints(
@@ -54,30 +60,41 @@ def fit_with_checkpoints(
     label: str = "training",
     checkpoint_minutes: float = 5.0,
 ) -> list[dict[str, float]]:
-    """Fit a built and compiled model, going on from its checkpoint if there is one, and return the rows of the CSV.
+    """Fit a built and compiled model, going on from its checkpoint if there is one, and return the
+    rows of the CSV.
 
-    A killed run, started again with the same budget, gives the weights of an unbroken one bit for bit. The checkpoint
-    is written at each epoch's end, every `checkpoint_minutes` and at Ctrl-C; it stays: a larger budget goes on from it.
+    A killed run, started again with the same budget, gives the weights of an unbroken one bit for
+    bit. The checkpoint
+    is written at each epoch's end, every `checkpoint_minutes` and at Ctrl-C; it stays: a larger
+    budget goes on from it.
 
     Args:
-        model: its `compute_loss` takes the batches; every variable is kept (seed generators and carried states too).
+        model: its `compute_loss` takes the batches; every variable is kept (seed generators and
+            carried states too).
         batches: see EpochBatches.
         checkpoint: .npz file of the state so far.
-        csv_file: a row an epoch: epoch (from 0), step, seconds, the model's metrics, what `validate` gave. Written whole
+        csv_file: a row an epoch: epoch (from 0), step, seconds, the model's metrics, what
+            `validate` gave. Written whole
             from the rows in the checkpoint, so a kill neither loses nor doubles one.
-        epochs, steps: the budget; where both are above 0, whichever ends first. The last epoch may be a short one.
-        validate: called after each epoch with its number, gives scalars for the row; must depend on the weights only.
+        epochs, steps: the budget; where both are above 0, whichever ends first. The last epoch may
+            be a short one.
+        validate: called after each epoch with its number, gives scalars for the row; must depend on
+            the weights only.
         callbacks: Keras callbacks; their on_epoch_end(epoch, logs) comes before `validate`.
-        tensorboard: folder for event files; without the tensorboard package one line is said instead.
+        tensorboard: folder for event files; without the tensorboard package one line is said
+            instead.
         say, label: prints a line; name on the progress bar.
         checkpoint_minutes: wall time between checkpoints within an epoch.
 
     Raises:
-        ValueError: the checkpoint is damaged or another network's, there are no batches, or the loss is not finite.
+        ValueError: the checkpoint is damaged or another network's, there are no batches, or the
+        loss is not finite.
         KeyboardInterrupt: after Ctrl-C, once the step is finished and the checkpoint is written.
     """
     if len(batches) == 0:
-        raise ValueError(f"{label}: expected at least one batch an epoch, received none; record more episodes.")
+        raise ValueError(
+            f"{label}: expected at least one batch an epoch, received none; record more episodes."
+        )
     total = min((budget for budget in (steps, epochs * len(batches)) if budget > 0), default=0)
     run = _Run(model, Path(checkpoint), total, checkpoint_minutes * 60)
     if run.restore():
@@ -100,7 +117,9 @@ class _Run(keras.callbacks.Callback):
     def __init__(self, model: keras.Model, path: Path, total: int, period: float):
         super().__init__()
         self.network, self.path, self.total, self.period = model, path, total, period
-        self.epoch = self.place = self.end = self.step = 0  # number of the epoch, steps done and planned in it, done in all
+        self.epoch = self.place = self.end = self.step = (
+            0  # number of the epoch, steps done and planned in it, done in all
+        )
         self.seconds, self.rows = 0.0, []
         self.metrics: list[np.ndarray] = []  # of an epoch that was broken off
         self.bar, self.interrupted = None, threading.Event()
@@ -113,9 +132,14 @@ class _Run(keras.callbacks.Callback):
         feed = ((batches[i],) for i in range(self.place, self.end))
         self.started = self.saved = time.monotonic()
         history = self.network.fit(
-            feed, steps_per_epoch=self.end - self.place, initial_epoch=self.epoch, epochs=self.epoch + 1, shuffle=False,
-            verbose=0, callbacks=[self, *callbacks],
-        )  # fmt: skip
+            feed,
+            steps_per_epoch=self.end - self.place,
+            initial_epoch=self.epoch,
+            epochs=self.epoch + 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[self, *callbacks],
+        )
         row = {name: float(values[-1]) for name, values in history.history.items()}
         if validate is not None:
             row.update(validate(self.epoch))
@@ -127,8 +151,11 @@ class _Run(keras.callbacks.Callback):
         return row
 
     def on_epoch_begin(self, epoch, logs=None):
-        # fit() has just reset the running metrics: an epoch that was broken off takes its own up again.
-        for variable, value in zip(self.model.metrics_variables, self.metrics, strict=bool(self.metrics)):
+        # fit() has just reset the running metrics: an epoch that was broken off takes its own up
+        # again.
+        for variable, value in zip(
+            self.model.metrics_variables, self.metrics, strict=bool(self.metrics)
+        ):
             variable.assign(value)
         self.metrics = []
 
@@ -159,7 +186,9 @@ class _Run(keras.callbacks.Callback):
     def _save(self, metrics: list[np.ndarray]):
         header = {key: getattr(self, key) for key in ("epoch", "place", "step", "seconds", "rows")}
         arrays = {f"metric_{i:05}": value for i, value in enumerate(metrics)}
-        arrays |= {f"variable_{i:05}": _array(variable) for i, variable in enumerate(self._variables())}
+        arrays |= {
+            f"variable_{i:05}": _array(variable) for i, variable in enumerate(self._variables())
+        }
         with atomic(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
@@ -194,7 +223,9 @@ def _read(path: Path) -> tuple[dict, list[np.ndarray], list[np.ndarray]]:
             variables = [file[name] for name in names if name.startswith("variable_")]
             metrics = [file[name] for name in names if name.startswith("metric_")]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: expected a checkpoint, received a damaged file; use --force.") from error
+        raise ValueError(
+            f"{path}: expected a checkpoint, received a damaged file; use --force."
+        ) from error
     return header, variables, metrics
 
 
@@ -209,7 +240,14 @@ def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def _bar(label: str, total: int, done: int) -> tqdm:
-    return tqdm(total=max(total, done), initial=done, desc=label, unit="step", mininterval=0.5, smoothing=0.05)
+    return tqdm(
+        total=max(total, done),
+        initial=done,
+        desc=label,
+        unit="step",
+        mininterval=0.5,
+        smoothing=0.05,
+    )
 
 
 @contextlib.contextmanager

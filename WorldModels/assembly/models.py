@@ -1,6 +1,8 @@
-"""V and M put together as keras.Models: Perception (the real world) and Imagination (the dream), exported or run as they are.
+"""V and M put together as keras.Models: Perception (the real world) and Imagination (the dream),
+exported or run as they are.
 
-Composes any Vision and Memory. Knows neither settings nor environments nor files' formats other than .keras.
+Composes any Vision and Memory. Knows neither settings nor environments nor files' formats other
+than .keras.
 """
 
 from pathlib import Path
@@ -16,10 +18,12 @@ from WorldModels.vision import kinds as vision_kinds
 
 
 class Perception(keras.Model):
-    """One step in the real world: M with the last z and the action, then V on the frame; see interfaces.Perception.
+    """One step in the real world: M with the last z and the action, then V on the frame; see
+    interfaces.Perception.
 
     `call` takes and gives flat dicts, so that the model can be exported and compiled:
-    observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A), noise (B, Z), and the state, state_<name> (B, ...),
+    observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A), noise (B, Z), and
+    the state, state_<name> (B, ...),
     to z (B, Z), h (B, .), c (B, .) where M has one, and next_<name>.
 
     Args:
@@ -32,21 +36,38 @@ class Perception(keras.Model):
     def __init__(self, vision: interfaces.Vision, memory: interfaces.Memory, **kwargs):
         super().__init__(**kwargs)
         if vision.latent_size != memory.latent_size:
-            raise ValueError(f"latent size: V has {vision.latent_size}, M has {memory.latent_size}; train M again on V's series.")
+            raise ValueError(
+                f"latent size: V has {vision.latent_size}, M has {memory.latent_size}; train M again on V's series."
+            )
         self.vision, self.memory = vision, memory
-        self.observation_shape, self.action_size = tuple(vision.observation_shape), memory.action_size
+        self.observation_shape, self.action_size = (
+            tuple(vision.observation_shape),
+            memory.action_size,
+        )
         memory_state = memory.initial_state(1)
-        self.sizes = {"z": vision.latent_size} | {name: x.shape[-1] for name, x in memory.hidden(memory_state).items()}
+        self.sizes = {"z": vision.latent_size} | {
+            name: x.shape[-1] for name, x in memory.hidden(memory_state).items()
+        }
         self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()}
         self.state_spec |= {LATENT: (vision.latent_size,), STARTED: ()}
         self.built = True
 
     def input_specs(self) -> dict[str, keras.InputSpec]:
         """Shape and dtype of each input of `call`, by name."""
-        shapes = {"observation": self.observation_shape, "reward": (), "action": (self.action_size,), "noise": (self.sizes["z"],)}
+        shapes = {
+            "observation": self.observation_shape,
+            "reward": (),
+            "action": (self.action_size,),
+            "noise": (self.sizes["z"],),
+        }
         shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
         dtypes = {"observation": observation_dtype(self.observation_shape)}
-        return {name: keras.InputSpec(dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name) for name, shape in shapes.items()}
+        return {
+            name: keras.InputSpec(
+                dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name
+            )
+            for name, shape in shapes.items()
+        }
 
     def call(self, inputs):
         state = {name: inputs[f"state_{name}"] for name in self.state_spec}
@@ -66,10 +87,13 @@ def _where_started(started, x):
 
 
 class Imagination(keras.Model):
-    """One step in a dream: M with the last z and the action, then a draw of the next z; see interfaces.Imagination.
+    """One step in a dream: M with the last z and the action, then a draw of the next z; see
+    interfaces.Imagination.
 
-    `call` takes and gives flat dicts: action (B, A), temperature (B,), noise_component and noise_normal (B, Z), with a terminated
-    head noise_terminated (B,), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has one, reward and
+    `call` takes and gives flat dicts: action (B, A), temperature (B,), noise_component and
+    noise_normal (B, Z), with a terminated
+    head noise_terminated (B,), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B,
+    .) where M has one, reward and
     terminated (B,) where M has the heads, and next_<name>.
 
     Args:
@@ -80,11 +104,26 @@ class Imagination(keras.Model):
         super().__init__(**kwargs)
         self.memory, self.action_size = memory, memory.action_size
         memory_state = memory.initial_state(1)
-        self.sizes = {"z": memory.latent_size} | {name: x.shape[-1] for name, x in memory.hidden(memory_state).items()}
-        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()} | {LATENT: (memory.latent_size,), REWARD: ()}
-        self.heads = tuple(name for name in ("reward", "terminated") if getattr(memory, f"{name}_head"))
-        noise = {"component": (memory.latent_size,), "normal": (memory.latent_size,), "terminated": ()}
-        self.noise_spec = {name: shape for name, shape in noise.items() if name != "terminated" or name in self.heads}
+        self.sizes = {"z": memory.latent_size} | {
+            name: x.shape[-1] for name, x in memory.hidden(memory_state).items()
+        }
+        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()} | {
+            LATENT: (memory.latent_size,),
+            REWARD: (),
+        }
+        self.heads = tuple(
+            name for name in ("reward", "terminated") if getattr(memory, f"{name}_head")
+        )
+        noise = {
+            "component": (memory.latent_size,),
+            "normal": (memory.latent_size,),
+            "terminated": (),
+        }
+        self.noise_spec = {
+            name: shape
+            for name, shape in noise.items()
+            if name != "terminated" or name in self.heads
+        }
         self.built = True
 
     def input_specs(self) -> dict[str, keras.InputSpec]:
@@ -92,7 +131,10 @@ class Imagination(keras.Model):
         shapes = {"action": (self.action_size,), "temperature": ()}
         shapes |= {f"noise_{name}": shape for name, shape in self.noise_spec.items()}
         shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
-        return {name: keras.InputSpec(dtype="float32", shape=(None, *shape), name=name) for name, shape in shapes.items()}
+        return {
+            name: keras.InputSpec(dtype="float32", shape=(None, *shape), name=name)
+            for name, shape in shapes.items()
+        }
 
     def call(self, inputs):
         state = {name: inputs[f"state_{name}"] for name in self.state_spec}
@@ -100,12 +142,20 @@ class Imagination(keras.Model):
         state = self.memory.step(state, z, inputs["action"], reward)
         noise = {name: inputs[f"noise_{name}"] for name in self.noise_spec}
         drawn = self.memory.sample(state, inputs["temperature"], noise)
-        following = state | {LATENT: drawn["z"], REWARD: drawn.get("reward", ops.zeros_like(reward))}
-        return {**drawn, **self.memory.hidden(state), **{f"next_{name}": x for name, x in following.items()}}
+        following = state | {
+            LATENT: drawn["z"],
+            REWARD: drawn.get("reward", ops.zeros_like(reward)),
+        }
+        return {
+            **drawn,
+            **self.memory.hidden(state),
+            **{f"next_{name}": x for name, x in following.items()},
+        }
 
 
 class KerasPerception:
-    """Perception run by Keras itself, for NumPy arrays: what workers use where there is no ONNX file.
+    """Perception run by Keras itself, for NumPy arrays: what workers use where there is no ONNX
+    file.
 
     Args:
         model: the Perception; compiled at the first call of each batch size.
@@ -117,34 +167,56 @@ class KerasPerception:
 
     def initial(self, batch: int) -> State:
         """The state before the first frame: zeros."""
-        return {name: np.zeros((batch, *shape), np.float32) for name, shape in self.state_spec.items()}
+        return {
+            name: np.zeros((batch, *shape), np.float32) for name, shape in self.state_spec.items()
+        }
 
     def __call__(self, observation, reward, action, noise, state):
         """See interfaces.Perception."""
         inputs = {"observation": observation, "reward": reward, "action": action, "noise": noise}
         inputs |= {f"state_{name}": x for name, x in state.items()}
         outputs = self.model.predict_on_batch(inputs)
-        return outputs["z"], outputs["h"], outputs.get("c"), {name: outputs[f"next_{name}"] for name in self.state_spec}
+        return (
+            outputs["z"],
+            outputs["h"],
+            outputs.get("c"),
+            {name: outputs[f"next_{name}"] for name in self.state_spec},
+        )
 
 
 class KerasImagination:
-    """Imagination run by Keras itself, for NumPy arrays: what a dream runs on where there is no ONNX file.
+    """Imagination run by Keras itself, for NumPy arrays: what a dream runs on where there is no
+    ONNX file.
 
     Args:
         model: the Imagination; compiled at the first call of each batch size.
     """
 
     def __init__(self, model: Imagination):
-        self.model, self.sizes, self.action_size, self.heads = model, model.sizes, model.action_size, model.heads
+        self.model, self.sizes, self.action_size, self.heads = (
+            model,
+            model.sizes,
+            model.action_size,
+            model.heads,
+        )
         self.state_spec = model.state_spec
 
     def __call__(self, action, temperature, noise, state):
         """See interfaces.Imagination."""
-        inputs = {"action": action, "temperature": temperature} | {f"noise_{name}": noise[name] for name in self.model.noise_spec}
+        inputs = {"action": action, "temperature": temperature} | {
+            f"noise_{name}": noise[name] for name in self.model.noise_spec
+        }
         inputs |= {f"state_{name}": x for name, x in state.items()}
         outputs = self.model.predict_on_batch(inputs)
         following = {name: outputs[f"next_{name}"] for name in self.state_spec}
-        return outputs["z"], outputs["h"], outputs.get("c"), outputs.get("reward"), outputs.get("terminated"), following
+        return (
+            outputs["z"],
+            outputs["h"],
+            outputs.get("c"),
+            outputs.get("reward"),
+            outputs.get("terminated"),
+            following,
+        )
 
 
 def load_memory(path: str | Path) -> keras.Model:
@@ -169,7 +241,9 @@ def load_vision(path: str | Path) -> keras.Model:
 
 def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
     if not Path(path).exists():
-        raise FileNotFoundError(f"{path} is missing; make it first: python -m WorldModels.{made_by}")
+        raise FileNotFoundError(
+            f"{path} is missing; make it first: python -m WorldModels.{made_by}"
+        )
     kinds.register()
     return keras.models.load_model(path, compile=False)
 

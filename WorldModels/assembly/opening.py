@@ -1,6 +1,8 @@
-"""Opens what lies in an iteration's folder for use: ONNX Runtime where the file is there, else Keras.
+"""Opens what lies in an iteration's folder for use: ONNX Runtime where the file is there, else
+Keras.
 
-Nothing heavy is imported before a file asks for it: a worker that opens perception.onnx never sees Keras.
+Nothing heavy is imported before a file asks for it: a worker that opens perception.onnx never sees
+Keras.
 """
 
 from collections.abc import Callable
@@ -13,7 +15,8 @@ BATCH = 100  # frames that V looks at at a time
 
 
 def open_perception(folder: str | Path):
-    """The perception of an iteration's folder: perception.onnx where it is, else vision.keras and memory.keras run by Keras.
+    """The perception of an iteration's folder: perception.onnx where it is, else vision.keras and
+    memory.keras run by Keras.
 
     Raises:
         FileNotFoundError: V or M is missing.
@@ -30,9 +33,11 @@ def open_perception(folder: str | Path):
 
 
 def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in 0..1, or (T, D) -> (T, D).
+    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in
+    0..1, or (T, D) -> (T, D).
 
-    Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by Keras.
+    Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by
+    Keras.
 
     Raises:
         FileNotFoundError: there is no V.
@@ -42,7 +47,9 @@ def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray
     if (folder / "encode.onnx").exists() and (folder / "decode.onnx").exists():
         from WorldModels.envs.sessions import open_session
 
-        encoder, decoder = (open_session(folder / name, threads=0) for name in ("encode.onnx", "decode.onnx"))
+        encoder, decoder = (
+            open_session(folder / name, threads=0) for name in ("encode.onnx", "decode.onnx")
+        )
 
         def reconstruct(frames: np.ndarray) -> np.ndarray:
             (mean,) = encoder.run(["mean"], {"observations": frames})
@@ -57,11 +64,14 @@ def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray
         def reconstruct(frames: np.ndarray) -> np.ndarray:
             return keras.ops.convert_to_numpy(vision.decode(vision.encode(frames)[0]))
 
-    return lambda frames: np.concatenate([reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)])
+    return lambda frames: np.concatenate(
+        [reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)]
+    )
 
 
 def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and log-variance (N, Z) of the first frame of every recorded episode: where dreams begin.
+    """Mean and log-variance (N, Z) of the first frame of every recorded episode: where dreams
+    begin.
 
     Raises:
         FileNotFoundError: there are none.
@@ -77,7 +87,8 @@ def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_imagination(folder: str | Path):
-    """The imagination of an iteration's folder: imagination.onnx where it is, else memory.keras run by Keras.
+    """The imagination of an iteration's folder: imagination.onnx where it is, else memory.keras run
+    by Keras.
 
     Raises:
         FileNotFoundError: there is no M.
@@ -94,7 +105,8 @@ def open_imagination(folder: str | Path):
 
 
 def open_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """V's decoder: z (B, Z) -> frames (B, H, W, 3) float32 in 0..1; decode.onnx where it is, else vision.keras run by Keras.
+    """V's decoder: z (B, Z) -> frames (B, H, W, 3) float32 in 0..1; decode.onnx where it is, else
+    vision.keras run by Keras.
 
     Raises:
         FileNotFoundError: there is no V.

@@ -1,14 +1,21 @@
 """Builds worlds from an iteration's folder, and the picklable makers that worker processes get.
 
-A maker holds plain values only, and what it imports, it imports when it is called: a worker that opens perception.onnx
-never sees Keras. Knows which file holds which model; how a network or an environment works it does not know.
+A maker holds plain values only, and what it imports, it imports when it is called: a worker that
+opens perception.onnx
+never sees Keras. Knows which file holds which model; how a network or an environment works it does
+not know.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from WorldModels.assembly.opening import first_latents, lazy_decode, open_imagination, open_perception
+from WorldModels.assembly.opening import (
+    first_latents,
+    lazy_decode,
+    open_imagination,
+    open_perception,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,8 @@ class WorldMaker:
         folder: an iteration's folder with V and M; not read for a bare world.
         features: "z", "zh", "zch"; empty: the bare world, which emits what V sees.
         latent: "mean" or "sampled".
-        id, renderer, lap_complete, frame_size, random_start, max_steps, observation: see envs/make.py.
+        id, renderer, lap_complete, frame_size, random_start, max_steps, observation: see
+            envs/make.py.
     """
 
     folder: str = ""
@@ -42,8 +50,15 @@ class WorldMaker:
         """
         from WorldModels.envs.make import make_env
 
-        env = make_env(self.id, renderer=self.renderer, lap_complete=self.lap_complete, frame_size=self.frame_size,
-                       random_start=self.random_start, max_steps=self.max_steps, observation=self.observation)  # fmt: skip
+        env = make_env(
+            self.id,
+            renderer=self.renderer,
+            lap_complete=self.lap_complete,
+            frame_size=self.frame_size,
+            random_start=self.random_start,
+            max_steps=self.max_steps,
+            observation=self.observation,
+        )
         if not self.features:
             return env
         from WorldModels.envs.latent import LatentObservation
@@ -51,25 +66,45 @@ class WorldMaker:
         return LatentObservation(env, open_perception(self.folder), self.features, self.latent)
 
 
-def real_world(folder: str | Path, env: Any, *, features: str = "", latent: str = "mean", official: bool = False,
-               random_start: bool = False, max_steps: int = 0) -> WorldMaker:  # fmt: skip
+def real_world(
+    folder: str | Path,
+    env: Any,
+    *,
+    features: str = "",
+    latent: str = "mean",
+    official: bool = False,
+    random_start: bool = False,
+    max_steps: int = 0,
+) -> WorldMaker:
     """A maker of the real world of an experiment.
 
     Args:
         folder: the iteration's folder.
-        env: settings with id, observation, renderer, lap_complete, frame_size, max_steps (settings.EnvSettings).
+        env: settings with id, observation, renderer, lap_complete, frame_size, max_steps
+            (settings.EnvSettings).
         features, latent: what the controller sees; no features: the bare world.
         official: draw with the official renderer, as scores demand.
         random_start: begin on a random tile.
         max_steps: 0: as `env` says.
     """
-    return WorldMaker(str(folder), features, latent, env.id, "official" if official else env.renderer, float(env.lap_complete),
-                      env.frame_size, random_start, max_steps or env.max_steps, env.observation)  # fmt: skip
+    return WorldMaker(
+        str(folder),
+        features,
+        latent,
+        env.id,
+        "official" if official else env.renderer,
+        float(env.lap_complete),
+        env.frame_size,
+        random_start,
+        max_steps or env.max_steps,
+        env.observation,
+    )
 
 
 @dataclass(frozen=True)
 class DreamMaker:
-    """Makes dreams in whatever process calls it: `maker()` gives a DreamEnv, `maker(100)` a DreamVectorEnv of 100 lanes.
+    """Makes dreams in whatever process calls it: `maker()` gives a DreamEnv, `maker(100)` a
+    DreamVectorEnv of 100 lanes.
 
     Args:
         folder: an iteration's folder with M, its first latents, and V to show the dream.
@@ -103,43 +138,63 @@ def dream_world(folder: str | Path, experiment: Any, **changes: Any) -> DreamMak
         changes: fields of envs.lanes.Dreaming that differ from the settings.
     """
     dream = experiment.dream
-    how = {"features": experiment.controller.features, "temperature": dream.temperature, "reward": dream.reward,
-           "step_reward": dream.step_reward, "termination": dream.termination, "threshold": dream.threshold,
-           "max_steps": dream.max_steps or experiment.env.max_steps}  # fmt: skip
+    how = {
+        "features": experiment.controller.features,
+        "temperature": dream.temperature,
+        "reward": dream.reward,
+        "step_reward": dream.step_reward,
+        "termination": dream.termination,
+        "threshold": dream.threshold,
+        "max_steps": dream.max_steps or experiment.env.max_steps,
+    }
     return DreamMaker(str(folder), how | changes)
 
 
 def controller_file(run: Any, iteration: int | None = None) -> Path:
-    """The trained driver that a verb takes: the kept mean of --controller.generation, or the best by validation score.
+    """The trained driver that a verb takes: the kept mean of --controller.generation, or the best
+    by validation score.
 
     Args:
         run: the open results.Run.
         iteration: whose; default the run's.
 
     Raises:
-        FileNotFoundError: there is no driver yet, or that generation was not kept; the message names those that were.
+        FileNotFoundError: there is no driver yet, or that generation was not kept; the message
+        names those that were.
     """
     folder = (run.path if iteration is None else run.folder / str(iteration)) / "controller"
     wanted = run.experiment.controller.generation
     if wanted >= 0:
-        kept = sorted(int(path.stem) for path in folder.glob("generations/*.npz") if path.stem.isdigit())
+        kept = sorted(
+            int(path.stem) for path in folder.glob("generations/*.npz") if path.stem.isdigit()
+        )
         if wanted not in kept:
-            there = ", ".join(map(str, kept)) if kept else f"none yet: {run.command('train_controller', iteration)}"
-            raise FileNotFoundError(f"--controller.generation: expected a kept generation ({there}), received {wanted}.")
+            there = (
+                ", ".join(map(str, kept))
+                if kept
+                else f"none yet: {run.command('train_controller', iteration)}"
+            )
+            raise FileNotFoundError(
+                f"--controller.generation: expected a kept generation ({there}), received {wanted}."
+            )
         return folder / "generations" / f"{wanted}.npz"
     # A run that was stopped before its first validation has a mean, but no best yet.
     for name in ("best.npz", "mean.npz"):
         if (folder / name).exists():
             return folder / name
-    raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller', iteration)}")
+    raise FileNotFoundError(
+        f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller', iteration)}"
+    )
 
 
 def driven(env: Any, controller: str | Path, folder: str | Path):
-    """A world seen through V and M, and the driver for it: (Gymnasium environment of features, policy).
+    """A world seen through V and M, and the driver for it: (Gymnasium environment of features,
+    policy).
 
     Args:
         env: emits what V sees.
-        controller: the driver's file; what it sees, and whether z is mean or sampled, comes from there.
+        controller: the driver's file; what it sees, and whether z is mean or sampled, comes from
+            there.
         folder: the iteration's folder with V and M.
 
     Raises:

@@ -1,7 +1,10 @@
-"""Players who look at nothing: they play any world with actions in -1..1, at random or by rule. Know no environment.
+"""Players who look at nothing: they play any world with actions in -1..1, at random or by rule.
+Know no environment.
 
-The one thing taken for granted is the published meaning of CarRacing's three actions (steer = a0, gas = (a1 + 1) / 2,
-brake = clip(a2, 0, 1)), which `pedals=False` switches off. For Doom's Take Cover, where one number says left, stay or
+The one thing taken for granted is the published meaning of CarRacing's three actions (steer = a0,
+gas = (a1 + 1) / 2,
+brake = clip(a2, 0, 1)), which `pedals=False` switches off. For Doom's Take Cover, where one number
+says left, stay or
 right, most of these are its recorders and the yardsticks beside a learned player.
 """
 
@@ -9,12 +12,14 @@ import math
 
 import numpy as np
 
-# An environment seeded with s draws from SeedSequence(s); this second word gives its driver a stream of his own.
+# An environment seeded with s draws from SeedSequence(s); this second word gives its driver a
+# stream of his own.
 _STREAM = 1
 
 
 class RandomPolicy:
-    """A driver that ignores what it sees; `reset(seed)` begins an episode and fixes every action of it.
+    """A driver that ignores what it sees; `reset(seed)` begins an episode and fixes every action of
+    it.
 
     Args:
         action_size: numbers in an action.
@@ -50,9 +55,11 @@ class Uniform(RandomPolicy):
 
 
 class Held(RandomPolicy):
-    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the road.
+    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the
+    road.
 
-    With pedals one foot drives: the brake is touched in one action of ten only, else the car would hardly move.
+    With pedals one foot drives: the brake is touched in one action of ten only, else the car would
+    hardly move.
     """
 
     name = "held"
@@ -68,7 +75,9 @@ class Held(RandomPolicy):
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
             if self.pedals:
                 pressed = self.rng.random() < self.brakes
-                self.action[2] = abs(self.action[2]) if pressed else -abs(self.action[2])  # below 0 is no brake
+                self.action[2] = (
+                    abs(self.action[2]) if pressed else -abs(self.action[2])
+                )  # below 0 is no brake
         self.left -= 1
         return self.action.copy()
 
@@ -76,7 +85,8 @@ class Held(RandomPolicy):
 class HeldShort(RandomPolicy):
     """A uniform action held for a few steps (hardmaru/WorldModelsExperiments, doomrnn/extract.py).
 
-    As there, a new action and a new length in 1..10 are drawn at every step whose number the present length divides.
+    As there, a new action and a new length in 1..10 are drawn at every step whose number the
+    present length divides.
     """
 
     name = "held_short"
@@ -94,11 +104,15 @@ class HeldShort(RandomPolicy):
 
 
 class Diverse(RandomPolicy):
-    """Holds -1, 0 or 1 in a manner of its own in every episode: restless or slow, one-sided or standing still.
+    """Holds -1, 0 or 1 in a manner of its own in every episode: restless or slow, one-sided or
+    standing still.
 
-    An episode draws the mean length of a hold, log-uniform in 2..200 steps, and for each number of the action how
-    likely each of the three is, Dirichlet(1, 1, 1); each hold then draws its length (geometric) and its action. What a
-    memory has never seen, such as a long stay at a wall, it dreams wrongly, and evolution finds that.
+    An episode draws the mean length of a hold, log-uniform in 2..200 steps, and for each number of
+    the action how
+    likely each of the three is, Dirichlet(1, 1, 1); each hold then draws its length (geometric) and
+    its action. What a
+    memory has never seen, such as a long stay at a wall, it dreams wrongly, and evolution finds
+    that.
     """
 
     name = "diverse"
@@ -112,7 +126,9 @@ class Diverse(RandomPolicy):
     def act(self, observation=None):
         if self.left == 0:
             self.left = int(self.rng.geometric(self.ends))
-            self.action = np.array([self.rng.choice(3, p=shares) - 1 for shares in self.shares], np.float32)
+            self.action = np.array(
+                [self.rng.choice(3, p=shares) - 1 for shares in self.shares], np.float32
+            )
         self.left -= 1
         return self.action.copy()
 
@@ -144,7 +160,9 @@ class Right(Stay):
 
 
 class Sweep(RandomPolicy):
-    """Left for 100 steps, then right for 100, and so on, with closed eyes: hard to beat in Doom's Take Cover."""
+    """Left for 100 steps, then right for 100, and so on, with closed eyes: hard to beat in Doom's
+    Take Cover.
+    """
 
     name = "sweep"
     half = 100  # steps

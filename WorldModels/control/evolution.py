@@ -1,6 +1,8 @@
-"""Evolution strategies by name, and CMA-ES among them: a search distribution over flat parameter vectors. Knows no world and no controller.
+"""Evolution strategies by name, and CMA-ES among them: a search distribution over flat parameter
+vectors. Knows no world and no controller.
 
-Returns are maximised; the one place where a sign turns for CMA-ES is `_learn`. All random numbers come from the generator it is given.
+Returns are maximised; the one place where a sign turns for CMA-ES is `_learn`. All random numbers
+come from the generator it is given.
 """
 
 import cma
@@ -13,7 +15,9 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class _Normal:
-    """Standard normal numbers as pycma asks for them, from a generator that is pickled with the state."""
+    """Standard normal numbers as pycma asks for them, from a generator that is pickled with the
+    state.
+    """
 
     def __init__(self, generator: np.random.Generator):
         self.generator = generator
@@ -23,14 +27,24 @@ class _Normal:
 
 
 class CMAES(Strategy):
-    """Covariance matrix adaptation with pycma, started at zeros as in hardmaru/WorldModelsExperiments es.py, or at a given mean.
+    """Covariance matrix adaptation with pycma, started at zeros as in
+    hardmaru/WorldModelsExperiments es.py, or at a given mean.
 
-    It can be pickled; a copy goes on bit for bit like the original. There is no weight decay: in hardmaru es.py its sign is turned
-    for this one kind, so that large weights are rewarded, by a hundredth of their mean square: nothing beside a return.
+    It can be pickled; a copy goes on bit for bit like the original. There is no weight decay: in
+    hardmaru es.py its sign is turned
+    for this one kind, so that large weights are rewarded, by a hundredth of their mean square:
+    nothing beside a return.
     """
 
-    def _begin(self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator) -> None:
-        options = {"popsize": population_size, "randn": _Normal(generator), "seed": float("nan"), "verbose": -9}
+    def _begin(
+        self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator
+    ) -> None:
+        options = {
+            "popsize": population_size,
+            "randn": _Normal(generator),
+            "seed": float("nan"),
+            "verbose": -9,
+        }
         self._search = cma.CMAEvolutionStrategy(mean, sigma, options)
 
     @property
@@ -50,7 +64,9 @@ class CMAES(Strategy):
 
     @property
     def sigma_rms(self) -> float:
-        """Mean over the parameters of the distribution's standard deviation (the original's rms_stdev)."""
+        """Mean over the parameters of the distribution's standard deviation (the original's
+        rms_stdev).
+        """
         return float(np.mean(self._search.result.stds))
 
     def _sample(self) -> list[np.ndarray]:

@@ -1,7 +1,10 @@
-"""Runs tasks in this process, or in worker processes that are watched: one process, one thread, one world.
+"""Runs tasks in this process, or in worker processes that are watched: one process, one thread, one
+world.
 
-A worker that dies or hangs is replaced and its task tried again; results are named by their task, so they do not depend
-on how many workers there are. Knows nothing of worlds or policies, only of `make_worker() -> callable(task) -> result`.
+A worker that dies or hangs is replaced and its task tried again; results are named by their task,
+so they do not depend
+on how many workers there are. Knows nothing of worlds or policies, only of `make_worker() ->
+callable(task) -> result`.
 """
 
 import os
@@ -31,7 +34,9 @@ class SerialExecutor:
     def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]):
         self.work = make_worker()
 
-    def map_unordered(self, tasks: Iterable[tuple[Hashable, Any]]) -> Iterator[tuple[Hashable, Any]]:
+    def map_unordered(
+        self, tasks: Iterable[tuple[Hashable, Any]]
+    ) -> Iterator[tuple[Hashable, Any]]:
         """Yield (task id, result) for every (task id, task)."""
         for task_id, task in tasks:
             yield task_id, self.work(task)
@@ -50,11 +55,13 @@ class Executor:
     """Watched worker processes that share out tasks.
 
     Args:
-        make_worker: picklable; called once in each worker, gives callable(task) -> result. Tasks and results are pickled.
+        make_worker: picklable; called once in each worker, gives callable(task) -> result. Tasks
+            and results are pickled.
         workers: processes; they start at once and build side by side.
         say: told, in a line, of every worker that is replaced.
         attempts: failures of one task after which everything stops.
-        hang_seconds: a task may take this long, or `hang_factor` times the median task if that is longer; ten times this
+        hang_seconds: a task may take this long, or `hang_factor` times the median task if that is
+            longer; ten times this
             long while no task has finished yet.
         hang_factor: see `hang_seconds`.
         build_seconds: how long a worker may take to get ready.
@@ -63,22 +70,43 @@ class Executor:
         ValueError: workers below 1.
     """
 
-    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]], workers: int, *, say: Callable[[str], None] = print,
-                 attempts: int = 3, hang_seconds: float = 60.0, hang_factor: float = 10.0, build_seconds: float = 300.0):  # fmt: skip
+    def __init__(
+        self,
+        make_worker: Callable[[], Callable[[Any], Any]],
+        workers: int,
+        *,
+        say: Callable[[str], None] = print,
+        attempts: int = 3,
+        hang_seconds: float = 60.0,
+        hang_factor: float = 10.0,
+        build_seconds: float = 300.0,
+    ):
         if workers < 1:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
-        self.make_worker, self.size, self.say, self.attempts = pickle.dumps(make_worker), workers, say, attempts
-        self.hang_seconds, self.hang_factor, self.build_seconds = hang_seconds, hang_factor, build_seconds
+        self.make_worker, self.size, self.say, self.attempts = (
+            pickle.dumps(make_worker),
+            workers,
+            say,
+            attempts,
+        )
+        self.hang_seconds, self.hang_factor, self.build_seconds = (
+            hang_seconds,
+            hang_factor,
+            build_seconds,
+        )
         self.durations: deque[float] = deque(maxlen=301)
         self.failed_builds = 0
         self.workers: list[Worker] = []
         self._fill()
 
-    def map_unordered(self, tasks: Iterable[tuple[Hashable, Any]]) -> Iterator[tuple[Hashable, Any]]:
+    def map_unordered(
+        self, tasks: Iterable[tuple[Hashable, Any]]
+    ) -> Iterator[tuple[Hashable, Any]]:
         """Yield (task id, result) as they come, for every (task id, task); task ids differ.
 
         Raises:
-            ValueError, OSError, ImportError: a task raised it (a user's mistake: trying again would not help).
+            ValueError, OSError, ImportError: a task raised it (a user's mistake: trying again would
+            not help).
             RuntimeError: a task failed `attempts` times, with the worker's own traceback.
         """
         queue, failures = _Queue(iter(tasks)), {}
@@ -94,7 +122,9 @@ class Executor:
                     else:
                         self._failed(worker, *message[1:], queue, failures)
         finally:
-            for worker in [w for w in self.workers if w.tasks]:  # left in the middle: nobody waits for these results
+            for worker in [
+                w for w in self.workers if w.tasks
+            ]:  # left in the middle: nobody waits for these results
                 self._remove(worker)
 
     def close(self) -> None:
@@ -120,27 +150,43 @@ class Executor:
         self.workers.remove(worker)
 
     def _deal(self, queue: "_Queue") -> bool:
-        """Give idle workers a task, and busy ones the next while there are plenty; False when all is done."""
+        """Give idle workers a task, and busy ones the next while there are plenty; False when all
+        is done.
+        """
         for depth in (1, 2):
             for worker in self.workers:
-                if worker.ready and len(worker.tasks) < depth and queue.has(1 if depth == 1 else 2 * self.size):
+                if (
+                    worker.ready
+                    and len(worker.tasks) < depth
+                    and queue.has(1 if depth == 1 else 2 * self.size)
+                ):
                     entry = queue.take()
                     if not worker.give(entry):
                         queue.give_back([entry])
         return queue.has(1) or any(worker.tasks for worker in self.workers)
 
     def _messages(self) -> list[tuple[Worker, tuple]]:
-        """What the workers have to tell, the dead and the hanging included; waits until there is something."""
+        """What the workers have to tell, the dead and the hanging included; waits until there is
+        something.
+        """
         now = time.monotonic()
         limit = self._limit()
-        deadlines = [w.since + (limit if w.ready else self.build_seconds) for w in self.workers if w.tasks or not w.ready]
+        deadlines = [
+            w.since + (limit if w.ready else self.build_seconds)
+            for w in self.workers
+            if w.tasks or not w.ready
+        ]
         wait = max(0.0, min(deadlines, default=now + 1.0) - now)
         heard = set(connection.wait([w.pipe for w in self.workers], min(wait, 5.0)))
         told = [(w, w.hear()) for w in self.workers if w.pipe in heard]
         now = time.monotonic()
         for worker in self.workers:
             allowed = limit if worker.ready else self.build_seconds
-            if worker.pipe not in heard and (worker.tasks or not worker.ready) and now - worker.since > allowed:
+            if (
+                worker.pipe not in heard
+                and (worker.tasks or not worker.ready)
+                and now - worker.since > allowed
+            ):
                 told.append((worker, ("error", None, f"it hung: no answer within {allowed:.0f} s")))
         return told
 
@@ -150,8 +196,17 @@ class Executor:
             return 10 * self.hang_seconds
         return max(self.hang_seconds, self.hang_factor * statistics.median(self.durations))
 
-    def _failed(self, worker: Worker, mistake: BaseException | None, reason: str, queue: "_Queue", failures: dict) -> None:
-        """Replace a worker; give its tasks back; stop if the mistake is the user's or the task has failed too often."""
+    def _failed(
+        self,
+        worker: Worker,
+        mistake: BaseException | None,
+        reason: str,
+        queue: "_Queue",
+        failures: dict,
+    ) -> None:
+        """Replace a worker; give its tasks back; stop if the mistake is the user's or the task has
+        failed too often.
+        """
         tasks, built = list(worker.tasks), worker.ready
         self._remove(worker)
         if mistake is not None:
@@ -165,7 +220,9 @@ class Executor:
         elif not built:
             count = self.failed_builds = self.failed_builds + 1
         if count >= self.attempts:
-            raise RuntimeError(f"a worker failed {count} times at {what}. What the last one said:\n{reason.rstrip()}")
+            raise RuntimeError(
+                f"a worker failed {count} times at {what}. What the last one said:\n{reason.rstrip()}"
+            )
         self.say(f"worker replaced ({what}): {reason.strip().splitlines()[-1]}")
         self._fill()
 

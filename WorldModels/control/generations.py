@@ -1,9 +1,12 @@
-"""Generation after generation, on disk after each: a run killed at any moment goes on to identical numbers.
+"""Generation after generation, on disk after each: a run killed at any moment goes on to identical
+numbers.
 
-    ask -> score -> tell -> (score the mean on validation tracks) -> mean.npz, best.npz, generations/K.npz
+    ask -> score -> tell -> (score the mean on validation tracks) -> mean.npz, best.npz,
+    generations/K.npz
         -> a row of generations.csv -> state.pkl
 
-state.pkl comes last. What was written after it by a generation that was killed is written again, identically, or cut off.
+state.pkl comes last. What was written after it by a generation that was killed is written again,
+identically, or cut off.
 Knows the world only as the functions that score a population in it.
 """
 
@@ -47,9 +50,11 @@ class Generations:
     Attributes:
         folder: where everything is written.
         controller: the shape of the drivers.
-        evolution: a fresh one (ask, tell, anneal, mean, sigma, sigma_rms); replaced by the folder's where there is one.
+        evolution: a fresh one (ask, tell, anneal, mean, sigma, sigma_rms); replaced by the folder's
+            where there is one.
         settings: experiment.settings.ControllerSettings: budgets, rollouts, schedules.
-        score: (parameters (P, N), generation from 0, rollouts, heard) -> returns (P, R), steps played (P, R);
+        score: (parameters (P, N), generation from 0, rollouts, heard) -> returns (P, R), steps
+            played (P, R);
             calls heard(steps) as episodes come in.
         validate: parameters (N,) -> returns (n,) on validation tracks.
         write_event: told of every row (a dict with generation and frames); for TensorBoard.
@@ -74,7 +79,10 @@ class Generations:
     def share(self) -> float:
         """Share of the budget that is spent: 1 and more is all of it."""
         s, p = self.settings, self.progress
-        return max(p.frames / s.steps if s.steps else 0.0, p.generation / s.generations if s.generations else 0.0)
+        return max(
+            p.frames / s.steps if s.steps else 0.0,
+            p.generation / s.generations if s.generations else 0.0,
+        )
 
     @property
     def finished(self) -> bool:
@@ -83,17 +91,36 @@ class Generations:
 
     def run(self, show: bool = True) -> Progress:
         """Go on until the budget is spent or a mean's validation score reaches the target return."""
-        if not (self.folder / "mean.npz").exists():  # so that a stop in the first generation leaves a driver too
-            self.controller.save(self.folder / "mean.npz", self.evolution.mean, generation=0, frames=0)
-        unit, total = ("step", self.settings.steps) if self.settings.steps else ("generation", self.settings.generations)
+        if not (
+            self.folder / "mean.npz"
+        ).exists():  # so that a stop in the first generation leaves a driver too
+            self.controller.save(
+                self.folder / "mean.npz", self.evolution.mean, generation=0, frames=0
+            )
+        unit, total = (
+            ("step", self.settings.steps)
+            if self.settings.steps
+            else ("generation", self.settings.generations)
+        )
         done = self.progress.frames if unit == "step" else self.progress.generation
         hidden = {} if show else {"disable": True}  # where it is shown, TQDM_DISABLE has its say
-        with tqdm(total=total, initial=min(done, total), unit=unit, unit_scale=unit == "step", desc="controller",
-                  smoothing=0.05, mininterval=0.5, **hidden) as bar:  # fmt: skip
+        with tqdm(
+            total=total,
+            initial=min(done, total),
+            unit=unit,
+            unit_scale=unit == "step",
+            desc="controller",
+            smoothing=0.05,
+            mininterval=0.5,
+            **hidden,
+        ) as bar:
             while not self.finished:
                 row = self._generation(lambda steps: bar.update(steps if unit == "step" else 0))
                 best = f"{self.progress.best:.0f}" if math.isfinite(self.progress.best) else "-"
-                bar.set_postfix_str(f"generation {row['generation']}, mean {row['mean']:.0f}, best {best}", refresh=False)
+                bar.set_postfix_str(
+                    f"generation {row['generation']}, mean {row['mean']:.0f}, best {best}",
+                    refresh=False,
+                )
                 bar.update(unit == "generation")
         return self.progress
 
@@ -116,17 +143,27 @@ class Generations:
         return row
 
     def _row(self, returns: np.ndarray, lengths: np.ndarray, sigma: float, rollouts: int) -> dict:
-        """The original's nine columns (hardmaru train.py, .hist.json), and ours; validation is filled in later."""
+        """The original's nine columns (hardmaru train.py, .hist.json), and ours; validation is
+        filled in later.
+        """
         p = self.progress
         return {
-            "generation": p.generation, "elapsed_seconds": 0.0,
-            "mean": round(float(returns.mean()), 4), "min": round(float(returns.min()), 4),
-            "max": round(float(returns.max()), 4), "std": round(float(returns.std()), 4),
+            "generation": p.generation,
+            "elapsed_seconds": 0.0,
+            "mean": round(float(returns.mean()), 4),
+            "min": round(float(returns.min()), 4),
+            "max": round(float(returns.max()), 4),
+            "std": round(float(returns.std()), 4),
             "sigma_rms": float(f"{self.evolution.sigma_rms:.6g}"),
-            "mean_steps": round(float(lengths.mean()), 2), "max_steps": round(float(lengths.max()), 2),
-            "wall_time": time.strftime("%Y-%m-%dT%H:%M:%S"), "frames": p.frames, "sigma": float(f"{sigma:.6g}"),
-            "rollouts": rollouts, "validation": "", "validation_sd": "",
-        }  # fmt: skip
+            "mean_steps": round(float(lengths.mean()), 2),
+            "max_steps": round(float(lengths.max()), 2),
+            "wall_time": time.strftime("%Y-%m-%dT%H:%M:%S"),
+            "frames": p.frames,
+            "sigma": float(f"{sigma:.6g}"),
+            "rollouts": rollouts,
+            "validation": "",
+            "validation_sd": "",
+        }
 
     def _keep(self, row: dict) -> None:
         """Score the mean when it is due, and write it under the names that it has earned."""
@@ -135,8 +172,15 @@ class Generations:
         last = self.share >= 1
         if last or p.generation % s.validation_every == 0:
             scores = np.asarray(self.validate(mean), np.float64)
-            row["validation"], row["validation_sd"] = round(float(scores.mean()), 4), round(float(scores.std()), 4)
-            facts |= {"validation": float(scores.mean()), "validation_sd": float(scores.std()), "validation_rollouts": len(scores)}
+            row["validation"], row["validation_sd"] = (
+                round(float(scores.mean()), 4),
+                round(float(scores.std()), 4),
+            )
+            facts |= {
+                "validation": float(scores.mean()),
+                "validation_sd": float(scores.std()),
+                "validation_rollouts": len(scores),
+            }
             if scores.mean() > p.best:
                 p.best, p.best_generation = float(scores.mean()), p.generation
                 self.controller.save(self.folder / "best.npz", mean, **facts)
@@ -148,11 +192,14 @@ class Generations:
         append_row(self.folder / "generations.csv", row)
         with atomic(self.folder / "state.pkl") as temporary:
             temporary.write_bytes(pickle.dumps((self.evolution, self.progress), protocol=5))
-        self.write_event({name: value for name, value in row.items() if value != "" and name != "wall_time"})
+        self.write_event(
+            {name: value for name, value in row.items() if value != "" and name != "wall_time"}
+        )
 
 
 def load_state(folder: Path) -> tuple[Any, Progress] | None:
-    """The evolution and its progress as the last generation left them; None where there is none. Only for our own files.
+    """The evolution and its progress as the last generation left them; None where there is none.
+    Only for our own files.
 
     Raises:
         ValueError: the file is damaged.
@@ -163,7 +210,9 @@ def load_state(folder: Path) -> tuple[Any, Progress] | None:
     try:
         return pickle.loads(path.read_bytes())
     except Exception as error:
-        raise ValueError(f"{path}: expected the state of an evolution, received a damaged file ({error}); use --force.") from None
+        raise ValueError(
+            f"{path}: expected the state of an evolution, received a damaged file ({error}); use --force."
+        ) from None
 
 
 def _cut_rows(path: Path, last: int) -> None:

@@ -1,4 +1,6 @@
-"""The one loop: a world and a policy, one episode. Does not know whether it is dreaming, recording or being scored."""
+"""The one loop: a world and a policy, one episode. Does not know whether it is dreaming, recording
+or being scored.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -20,8 +22,10 @@ class Rollout:
         terminated, truncated: how it ended; a hopeless stop truncates.
         hopeless: it was stopped early for want of a positive reward.
         lap: the world said that the lap was finished (info["lap_finished"]).
-        return_095: the return up to and with the step at which the rule "95 % of the tiles and over the line" ends the
-            episode (info["lap_095"]): the score under that rule of a drive under the rule "every tile".
+        return_095: the return up to and with the step at which the rule "95 % of the tiles and over
+        the line" ends the
+            episode (info["lap_095"]): the score under that rule of a drive under the rule "every
+            tile".
         lap_095: whether that rule ended it.
         episode: the recorded Episode, where one was asked for.
         frames: (T+1, H, W, 3) uint8, where they were asked for.
@@ -56,8 +60,15 @@ class _Record:
         from WorldModels.episodes.episode import Episode
 
         name = getattr(policy, "name", type(policy).__name__)
-        return Episode(np.stack(self.frames), np.stack(self.actions), np.array(self.rewards, np.float32),
-                       result.terminated, result.truncated, int(seed), name)  # fmt: skip
+        return Episode(
+            np.stack(self.frames),
+            np.stack(self.actions),
+            np.array(self.rewards, np.float32),
+            result.terminated,
+            result.truncated,
+            int(seed),
+            name,
+        )
 
 
 def rollout(
@@ -76,8 +87,10 @@ def rollout(
         policy: reset(seed), act(observation) -> (A,) action; it sees what the world emits.
         seed: of the world's reset and the policy's.
         max_steps: steps after which the episode is truncated.
-        keep: "episode" to record what V would see (info["frame"], else the observation), "frames" for those alone.
-        hopeless_steps: for training only: stop after this many steps in a row without a positive reward, and charge 0.1
+        keep: "episode" to record what V would see (info["frame"], else the observation), "frames"
+            for those alone.
+        hopeless_steps: for training only: stop after this many steps in a row without a positive
+            reward, and charge 0.1
             for each step that was not played; 0 never stops.
 
     Raises:
@@ -91,7 +104,9 @@ def rollout(
     return _with_record(result, record, keep, seed, policy)
 
 
-def _play(env, policy, observation, seed: int, max_steps: int, record: _Record | None, hopeless_steps: int) -> Rollout:
+def _play(
+    env, policy, observation, seed: int, max_steps: int, record: _Record | None, hopeless_steps: int
+) -> Rollout:
     result, total, length, barren = Rollout(), 0.0, 0, 0
     terminated = truncated = False
     while not (terminated or truncated):
@@ -109,14 +124,21 @@ def _play(env, policy, observation, seed: int, max_steps: int, record: _Record |
         if hopeless_steps and barren >= hopeless_steps and not (terminated or truncated):
             result.hopeless = truncated = True
             total -= STEP_COST * (max_steps - length)
-    result.return_, result.length, result.terminated, result.truncated = total, length, bool(terminated), truncated
+    result.return_, result.length, result.terminated, result.truncated = (
+        total,
+        length,
+        bool(terminated),
+        truncated,
+    )
     result.lap = bool(info.get("lap_finished", False))
     if not result.lap_095:
         result.return_095 = total
     return result
 
 
-def _with_record(result: Rollout, record: _Record | None, keep: str | None, seed: int, policy) -> Rollout:
+def _with_record(
+    result: Rollout, record: _Record | None, keep: str | None, seed: int, policy
+) -> Rollout:
     if keep == "episode":
         result.episode = record.episode(result, seed, policy)
     elif keep == "frames":
@@ -126,9 +148,13 @@ def _with_record(result: Rollout, record: _Record | None, keep: str | None, seed
 
 def _check(reward: float, observation: np.ndarray, step: int, seed: int) -> None:
     if not math.isfinite(reward):
-        raise ValueError(f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; mend the environment.")
+        raise ValueError(
+            f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; mend the environment."
+        )
     # A dot product is the cheapest way to see a NaN: under a microsecond for 288 features.
-    if observation.dtype.kind == "f" and not math.isfinite(np.dot(observation.ravel(), observation.ravel())):
+    if observation.dtype.kind == "f" and not math.isfinite(
+        np.dot(observation.ravel(), observation.ravel())
+    ):
         raise ValueError(
             f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or infinity; "
             "mend the environment, or train vision and memory anew."

@@ -1,4 +1,6 @@
-"""Scores drivers on tracks with an executor: one task is one episode of one driver. Knows a world only by its maker."""
+"""Scores drivers on tracks with an executor: one task is one episode of one driver. Knows a world
+only by its maker.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from WorldModels.control.rollout import Rollout, rollout
 
 @dataclass(frozen=True)
 class Drive:
-    """A task: one episode of a driver with parameters (N,) on the track of a seed; see `rollout` for the rest."""
+    """A task: one episode of a driver with parameters (N,) on the track of a seed; see `rollout`
+    for the rest.
+    """
 
     parameters: np.ndarray
     seed: int
@@ -46,13 +50,22 @@ class DriverMaker:
 
         def drive(task: Drive) -> Rollout:
             policy = ControllerPolicy(controller, task.parameters)
-            return rollout(env, policy, task.seed, task.max_steps, hopeless_steps=task.hopeless_steps)
+            return rollout(
+                env, policy, task.seed, task.max_steps, hopeless_steps=task.hopeless_steps
+            )
 
         return drive
 
 
-def score(executor, parameters: np.ndarray, tracks: np.ndarray, max_steps: int, *, hopeless_steps: int = 0,
-          heard: Callable[[Rollout], None] | None = None) -> list[list[Rollout]]:  # fmt: skip
+def score(
+    executor,
+    parameters: np.ndarray,
+    tracks: np.ndarray,
+    max_steps: int,
+    *,
+    hopeless_steps: int = 0,
+    heard: Callable[[Rollout], None] | None = None,
+) -> list[list[Rollout]]:
     """Drive every member of a population on its tracks.
 
     Args:
@@ -73,7 +86,10 @@ def score(executor, parameters: np.ndarray, tracks: np.ndarray, max_steps: int, 
     tracks = np.broadcast_to(tracks, (len(parameters), np.shape(tracks)[-1]))
     results = [[None] * tracks.shape[1] for _ in parameters]
     places = np.ndindex(tracks.shape)
-    drives = (((p, r), Drive(parameters[p], int(tracks[p, r]), max_steps, hopeless_steps)) for p, r in places)
+    drives = (
+        ((p, r), Drive(parameters[p], int(tracks[p, r]), max_steps, hopeless_steps))
+        for p, r in places
+    )
     for (p, r), result in executor.map_unordered(drives):
         results[p][r] = result
         if heard is not None:

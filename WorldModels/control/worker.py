@@ -1,4 +1,5 @@
-"""A worker process, from both ends: the parent's handle, and what runs inside. Imports nothing heavy.
+"""A worker process, from both ends: the parent's handle, and what runs inside. Imports nothing
+heavy.
 
 Inside: build once, then tasks in, results out, until the pipe closes.
 """
@@ -17,9 +18,13 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-# One thread per worker whatever library computes; read by numpy and the rest when they are imported, hence environment.
+# One thread per worker whatever library computes; read by numpy and the rest when they are
+# imported, hence environment.
 ONE_THREAD = {
-    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")},
+    **{
+        f"{name}_NUM_THREADS": "1"
+        for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+    },
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
@@ -36,8 +41,12 @@ class Worker:
     def __init__(self, make_worker: bytes):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, os.getpid(), make_worker), daemon=True)
-        self.tasks: deque[tuple[Hashable, Any]] = deque()  # given and not answered; the first is being worked on
+        self.process = context.Process(
+            target=serve, args=(theirs, os.getpid(), make_worker), daemon=True
+        )
+        self.tasks: deque[tuple[Hashable, Any]] = (
+            deque()
+        )  # given and not answered; the first is being worked on
         self.ready, self.since = False, time.monotonic()
         with _quiet_start():
             self.process.start()
@@ -94,7 +103,9 @@ def _obituary(status: int | None) -> str:
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """While a process starts: its environment says one thread, and a Ctrl-C waits until the child can ignore it."""
+    """While a process starts: its environment says one thread, and a Ctrl-C waits until the child
+    can ignore it.
+    """
     resource_tracker.ensure_running()  # starting it later would let the signal through again
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -110,7 +121,8 @@ def _quiet_start() -> Iterator[None]:
 def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
     """Answer tasks until the parent closes the pipe or dies.
 
-    Sends ("ready",) once built, ("result", result, seconds) for each task, and ("error", exception or None, traceback)
+    Sends ("ready",) once built, ("result", result, seconds) for each task, and ("error", exception
+    or None, traceback)
     when something was raised; after an error the process ends, since its world may be in any state.
 
     Args:
@@ -118,7 +130,9 @@ def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
         parent: its process id.
         make_worker: pickled callable that builds a callable(task) -> result.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole terminal; the parent decides
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     die_with(parent)
     try:
@@ -144,7 +158,9 @@ def _work(pipe: Connection, make_worker: bytes) -> None:
 
 
 def _apart(function):
-    """A function whose own EOFError or ConnectionError is not taken for the parent's closing of the pipe."""
+    """A function whose own EOFError or ConnectionError is not taken for the parent's closing of the
+    pipe.
+    """
 
     def call(*arguments):
         try:
@@ -167,7 +183,9 @@ def _mistake(error: BaseException) -> BaseException | None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the process `parent` dies, however it dies (Linux; elsewhere the pipe tells)."""
+    """Have the kernel kill this process when the process `parent` dies, however it dies (Linux;
+    elsewhere the pipe tells).
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,4 +1,5 @@
-"""Wrappers that bind a driver's eyes, to see whether it looked: another game's frames, or the first frame for ever.
+"""Wrappers that bind a driver's eyes, to see whether it looked: another game's frames, or the first
+frame for ever.
 
 They lie around the bare world; what they show is what V sees. The game itself goes on as it is.
 """
@@ -10,11 +11,13 @@ import numpy as np
 
 
 class AnotherGame(gymnasium.Wrapper):
-    """Shows the frames of a recorded game, from its first one on and over again, instead of the game's own.
+    """Shows the frames of a recorded game, from its first one on and over again, instead of the
+    game's own.
 
     Args:
         env: emits frames.
-        games: of each recorded game its frames (T, H, W, 3) uint8; a reset with seed s shows game s modulo their number.
+        games: of each recorded game its frames (T, H, W, 3) uint8; a reset with seed s shows game s
+            modulo their number.
 
     Raises:
         ValueError: there are none, or they are of another size than the environment's.
@@ -24,7 +27,9 @@ class AnotherGame(gymnasium.Wrapper):
         super().__init__(env)
         shape = env.observation_space.shape
         if not len(games) or any(frames.shape[1:] != shape or not len(frames) for frames in games):
-            raise ValueError(f"games: expected recorded frames of shape {shape}, received {[frames.shape for frames in games] or 'none'}.")
+            raise ValueError(
+                f"games: expected recorded frames of shape {shape}, received {[frames.shape for frames in games] or 'none'}."
+            )
         self.games, self.game, self.time = games, 0, 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):

@@ -1,4 +1,5 @@
-"""The dream: M is the world. One dream as a gymnasium.Env, many side by side as a VectorEnv; both emit features.
+"""The dream: M is the world. One dream as a gymnasium.Env, many side by side as a VectorEnv; both
+emit features.
 
 Knows an imagination and a decoder as callables, not what runs them.
 """
@@ -18,7 +19,8 @@ FPS = 50  # of a film of a dream, where nothing else is said
 
 
 class DreamEnv(gymnasium.Env):
-    """One dream. The observation is float32 (F,): z, or [z, h], or [z, c, h]; the action float32 (A,) in -1..1.
+    """One dream. The observation is float32 (F,): z, or [z, h], or [z, c, h]; the action float32
+    (A,) in -1..1.
 
     Args:
         imagination, first_latents: see Lanes.
@@ -32,8 +34,16 @@ class DreamEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
 
-    def __init__(self, imagination: Imagination, decode: Callable, first_latents, dreaming: Dreaming | None = None, *,
-                 render_mode: str | None = None, **how):  # fmt: skip
+    def __init__(
+        self,
+        imagination: Imagination,
+        decode: Callable,
+        first_latents,
+        dreaming: Dreaming | None = None,
+        *,
+        render_mode: str | None = None,
+        **how,
+    ):
         self._lanes = Lanes(imagination, first_latents, dreaming or Dreaming(**how), 1)
         self._decode, self.render_mode = decode, render_mode
         self.observation_space = Box(-np.inf, np.inf, (self._lanes.feature_size,), np.float32)
@@ -64,7 +74,13 @@ class DreamEnv(gymnasium.Env):
     def step(self, action):
         """Act in the dream."""
         reward, terminated, truncated = self._lanes.step(np.asarray(action, np.float32)[None])
-        return self._lanes.features[0].copy(), float(reward[0]), bool(terminated[0]), bool(truncated[0]), {}
+        return (
+            self._lanes.features[0].copy(),
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            {},
+        )
 
     def render(self) -> np.ndarray:
         """The present latent as V decodes it, (H, W, 3) uint8.
@@ -76,22 +92,39 @@ class DreamEnv(gymnasium.Env):
 
 
 class DreamVectorEnv(VectorEnv):
-    """Many dreams at once, stepped together. A lane that has ended stays ended, with reward 0, until it is reset.
+    """Many dreams at once, stepped together. A lane that has ended stays ended, with reward 0,
+    until it is reset.
 
-    Lane i of reset(seed=s) is DreamEnv's reset(seed=s + i), step for step. options={"reset_mask": (num_envs,) bool} resets some.
+    Lane i of reset(seed=s) is DreamEnv's reset(seed=s + i), step for step. options={"reset_mask":
+    (num_envs,) bool} resets some.
 
     Args:
         imagination, decode, first_latents, dreaming: see DreamEnv.
         num_envs: lanes.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FPS, "autoreset_mode": AutoresetMode.DISABLED}
+    metadata = {
+        "render_modes": ["rgb_array"],
+        "render_fps": FPS,
+        "autoreset_mode": AutoresetMode.DISABLED,
+    }
 
-    def __init__(self, imagination: Imagination, decode: Callable, first_latents, dreaming: Dreaming | None = None, *, num_envs: int = 1,
-                 render_mode: str | None = None, **how):  # fmt: skip
+    def __init__(
+        self,
+        imagination: Imagination,
+        decode: Callable,
+        first_latents,
+        dreaming: Dreaming | None = None,
+        *,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        **how,
+    ):
         self.num_envs, self.render_mode, self._decode = num_envs, render_mode, decode
         self._lanes = Lanes(imagination, first_latents, dreaming or Dreaming(**how), num_envs)
-        self.single_observation_space = Box(-np.inf, np.inf, (self._lanes.feature_size,), np.float32)
+        self.single_observation_space = Box(
+            -np.inf, np.inf, (self._lanes.feature_size,), np.float32
+        )
         self.single_action_space = Box(-1.0, 1.0, (imagination.action_size,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -104,10 +137,16 @@ class DreamVectorEnv(VectorEnv):
             ValueError: the mask or the list of seeds has another length.
         """
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        seeds = [None if seed is None else seed + i for i in range(self.num_envs)] if seed is None or isinstance(seed, int) else list(seed)
+        seeds = (
+            [None if seed is None else seed + i for i in range(self.num_envs)]
+            if seed is None or isinstance(seed, int)
+            else list(seed)
+        )
         if mask.shape != (self.num_envs,) or mask.dtype != bool or len(seeds) != self.num_envs:
-            raise ValueError(f"reset: expected a reset_mask of bool and seeds, {self.num_envs} each, received {mask.dtype} {mask.shape} "
-                             f"and {len(seeds)} seeds.")  # fmt: skip
+            raise ValueError(
+                f"reset: expected a reset_mask of bool and seeds, {self.num_envs} each, received {mask.dtype} {mask.shape} "
+                f"and {len(seeds)} seeds."
+            )
         for lane in np.flatnonzero(mask):
             self._lanes.begin(lane, seeds[lane])
         self._terminated[mask] = self._truncated[mask] = False
@@ -119,7 +158,13 @@ class DreamVectorEnv(VectorEnv):
         reward, terminated, truncated = self._lanes.step(actions)
         self._terminated = np.where(ended, self._terminated, terminated)
         self._truncated = np.where(ended, self._truncated, truncated)
-        return self._lanes.features.copy(), np.where(ended, 0.0, reward), self._terminated.copy(), self._truncated.copy(), {}
+        return (
+            self._lanes.features.copy(),
+            np.where(ended, 0.0, reward),
+            self._terminated.copy(),
+            self._truncated.copy(),
+            {},
+        )
 
     def render(self) -> tuple[np.ndarray, ...]:
         """Every lane's present latent as V decodes it, (H, W, 3) uint8 each; raises as DreamEnv's."""
@@ -129,5 +174,7 @@ class DreamVectorEnv(VectorEnv):
 def _pictures(decoded: np.ndarray) -> np.ndarray:
     """What V decodes, float (B, H, W, 3) in 0..1, as uint8."""
     if decoded.ndim != 4:
-        raise ValueError(f"render: expected a V of pictures, received one of vectors {decoded.shape[1:]}; this dream cannot be shown.")
+        raise ValueError(
+            f"render: expected a V of pictures, received one of vectors {decoded.shape[1:]}; this dream cannot be shown."
+        )
     return np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)

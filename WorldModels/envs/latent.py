@@ -6,14 +6,19 @@ from gymnasium.spaces import Box
 
 from WorldModels.interfaces import Perception
 
-FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}  # in the order of the controller's weights
+FEATURES = {
+    "z": ("z",),
+    "zh": ("z", "h"),
+    "zch": ("z", "c", "h"),
+}  # in the order of the controller's weights
 LATENTS = ("mean", "sampled")
 
 
 class LatentObservation(gymnasium.Wrapper):
     """Turns frames into features: what V sees now, and what M remembers.
 
-    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself: uint8 (H, W, 3), or where the
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself:
+    uint8 (H, W, 3), or where the
     world has no picture the vector that V sees instead, float32 (D,).
 
     Args:
@@ -23,14 +28,19 @@ class LatentObservation(gymnasium.Wrapper):
         latent: "mean", or "sampled" with noise from a generator that reset(seed=) seeds.
 
     Raises:
-        ValueError: features or latent are none of these, M has no c, or frames or actions have another size than V and M know.
+        ValueError: features or latent are none of these, M has no c, or frames or actions have
+        another size than V and M know.
     """
 
-    def __init__(self, env: gymnasium.Env, perception: Perception, features: str = "zh", latent: str = "mean"):
+    def __init__(
+        self, env: gymnasium.Env, perception: Perception, features: str = "zh", latent: str = "mean"
+    ):
         super().__init__(env)
         _check(env, perception, features, latent)
         self.perception, self.features, self.latent = perception, FEATURES[features], latent
-        self.observation_space = Box(-np.inf, np.inf, (sum(perception.sizes[name] for name in self.features),), np.float32)
+        self.observation_space = Box(
+            -np.inf, np.inf, (sum(perception.sizes[name] for name in self.features),), np.float32
+        )
         self._noise = np.zeros((1, perception.sizes["z"]), np.float32)
         self._generator = np.random.default_rng()
 
@@ -40,7 +50,9 @@ class LatentObservation(gymnasium.Wrapper):
             self._generator = np.random.default_rng([seed, 2])  # the world draws from `seed` itself
         frame, info = self.env.reset(seed=seed, options=options)
         self._state, self._reward = self.perception.initial(1), 0.0
-        return self._perceive(frame, np.zeros(self.action_space.shape, np.float32)), info | {"frame": frame}
+        return self._perceive(frame, np.zeros(self.action_space.shape, np.float32)), info | {
+            "frame": frame
+        }
 
     def step(self, action):
         """Act in the world, and remember the action that was applied."""
@@ -53,7 +65,9 @@ class LatentObservation(gymnasium.Wrapper):
         if self.latent == "sampled":
             self._noise = self._generator.standard_normal(self._noise.shape, np.float32)
         last_reward = np.array([self._reward], np.float32)
-        z, h, c, self._state = self.perception(frame[None], last_reward, np.asarray(action, np.float32)[None], self._noise, self._state)
+        z, h, c, self._state = self.perception(
+            frame[None], last_reward, np.asarray(action, np.float32)[None], self._noise, self._state
+        )
         seen = {"z": z, "h": h, "c": c}
         return np.concatenate([seen[name][0] for name in self.features])
 
@@ -65,8 +79,14 @@ def _check(env: gymnasium.Env, perception: Perception, features: str, latent: st
         raise ValueError(f"latent: expected one of {', '.join(LATENTS)}, received {latent!r}.")
     missing = [name for name in FEATURES[features] if name not in perception.sizes]
     if missing:
-        raise ValueError(f"features: {features!r} has {missing[0]}, which this kind of M lacks; take z or zh.")
-    for name, expected, received in (("observations", perception.observation_shape, env.observation_space.shape),
-                                     ("actions", (perception.action_size,), env.action_space.shape)):  # fmt: skip
+        raise ValueError(
+            f"features: {features!r} has {missing[0]}, which this kind of M lacks; take z or zh."
+        )
+    for name, expected, received in (
+        ("observations", perception.observation_shape, env.observation_space.shape),
+        ("actions", (perception.action_size,), env.action_space.shape),
+    ):
         if tuple(expected) != tuple(received):
-            raise ValueError(f"{name}: V and M were trained with shape {tuple(expected)}, the environment has {tuple(received)}.")
+            raise ValueError(
+                f"{name}: V and M were trained with shape {tuple(expected)}, the environment has {tuple(received)}."
+            )

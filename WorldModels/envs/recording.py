@@ -4,7 +4,8 @@ import gymnasium
 
 
 class IgnoreTermination(gymnasium.Wrapper):
-    """Goes on after the game has ended, so that every episode has the same length (hardmaru/WorldModelsExperiments, `full_episode`).
+    """Goes on after the game has ended, so that every episode has the same length
+    (hardmaru/WorldModelsExperiments, `full_episode`).
 
     Raises:
         ValueError: a game that cannot go on (metadata `death_is_final`).
@@ -23,7 +24,8 @@ class IgnoreTermination(gymnasium.Wrapper):
 
 
 class OffRoadLimit(gymnasium.Wrapper):
-    """Truncates an episode after a number of steps in a row with no wheel on the road: grass teaches little.
+    """Truncates an episode after a number of steps in a row with no wheel on the road: grass
+    teaches little.
 
     Args:
         env: an environment whose info has "on_road" (a world without roads is left alone).

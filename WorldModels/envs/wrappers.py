@@ -1,4 +1,6 @@
-"""Small wrappers named by their effect: crop, resize, render, observe numbers, rescale actions, refuse rewards that are none."""
+"""Small wrappers named by their effect: crop, resize, render, observe numbers, rescale actions,
+refuse rewards that are none.
+"""
 
 import math
 
@@ -35,7 +37,9 @@ class ResizeFrame(gymnasium.ObservationWrapper):
 
 
 class ObserveRender(gymnasium.ObservationWrapper):
-    """Observes the picture that the environment renders: (H, W, 3) uint8 of `render_mode="rgb_array"`."""
+    """Observes the picture that the environment renders: (H, W, 3) uint8 of
+    `render_mode="rgb_array"`.
+    """
 
     def __init__(self, env):
         super().__init__(env)
@@ -47,7 +51,8 @@ class ObserveRender(gymnasium.ObservationWrapper):
 
 
 class ObserveVector(gymnasium.ObservationWrapper):
-    """Observes the environment's own numbers as float32 (D,), in its own units; its space must be a Box with one axis.
+    """Observes the environment's own numbers as float32 (D,), in its own units; its space must be a
+    Box with one axis.
 
     Raises:
         ValueError: it is another space.
@@ -57,8 +62,10 @@ class ObserveVector(gymnasium.ObservationWrapper):
         super().__init__(env)
         space = env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
-            raise ValueError(f"environment {env.spec.id if env.spec else env}: expected observations in a Box with one axis for "
-                             f"--env.observation vector, received {space}.")  # fmt: skip
+            raise ValueError(
+                f"environment {env.spec.id if env.spec else env}: expected observations in a Box with one axis for "
+                f"--env.observation vector, received {space}."
+            )
         low, high = (np.asarray(bound, np.float32) for bound in (space.low, space.high))
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
 
@@ -67,9 +74,11 @@ class ObserveVector(gymnasium.ObservationWrapper):
 
 
 class DriveAction(gymnasium.ActionWrapper):
-    """Three numbers in -1..1 to CarRacing's action: steer = a0, gas = (a1 + 1) / 2, brake = clip(a2, 0, 1).
+    """Three numbers in -1..1 to CarRacing's action: steer = a0, gas = (a1 + 1) / 2, brake =
+    clip(a2, 0, 1).
 
-    float32 (3,) to float32 (3,). The mapping is the original's (hardmaru/WorldModelsExperiments, carracing/model.py).
+    float32 (3,) to float32 (3,). The mapping is the original's (hardmaru/WorldModelsExperiments,
+    carracing/model.py).
     """
 
     def __init__(self, env):
@@ -82,7 +91,9 @@ class DriveAction(gymnasium.ActionWrapper):
 
 
 class RescaleAction(gymnasium.ActionWrapper):
-    """Numbers in -1..1 to the bounds of the environment's own Box, linearly: float32 (A,) to the Box's dtype (A,)."""
+    """Numbers in -1..1 to the bounds of the environment's own Box, linearly: float32 (A,) to the
+    Box's dtype (A,).
+    """
 
     def __init__(self, env):
         super().__init__(env)
@@ -100,5 +111,7 @@ class CheckReward(gymnasium.Wrapper):
     def step(self, action):
         result = self.env.step(action)
         if not math.isfinite(result[1]):
-            raise ValueError(f"{self.unwrapped}: expected a finite reward, received {result[1]} for action {action}.")
+            raise ValueError(
+                f"{self.unwrapped}: expected a finite reward, received {result[1]} for action {action}."
+            )
         return result

@@ -1,4 +1,6 @@
-"""The frames of stored episodes: read in order and in pieces, held out, sampled evenly. Knows no network."""
+"""The frames of stored episodes: read in order and in pieces, held out, sampled evenly. Knows no
+network.
+"""
 
 import hashlib
 import zipfile
@@ -13,7 +15,8 @@ MEMBER = "observations.npy"
 def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
     """Episodes to train on and episodes to validate on.
 
-    Which are held out follows from the files' names alone (the lowest hashes), so it has no period and hardly changes
+    Which are held out follows from the files' names alone (the lowest hashes), so it has no period
+    and hardly changes
     when episodes are added.
 
     Args:
@@ -23,8 +26,12 @@ def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path
     Returns:
         (training, validation), each in the order given.
     """
-    count = min(max(round(share * len(paths)), int(share > 0)), len(paths) - 1) if len(paths) > 1 else 0
-    ranked = sorted(range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest())
+    count = (
+        min(max(round(share * len(paths)), int(share > 0)), len(paths) - 1) if len(paths) > 1 else 0
+    )
+    ranked = sorted(
+        range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest()
+    )
     out = set(ranked[:count])
     return [p for i, p in enumerate(paths) if i not in out], [paths[i] for i in sorted(out)]
 
@@ -76,7 +83,15 @@ class _Named:
         return self
 
     def __exit__(self, kind, error, trace):
-        if isinstance(error, ValueError | KeyError | EOFError | zipfile.BadZipFile | zipfile.LargeZipFile | NotImplementedError):
+        if isinstance(
+            error,
+            ValueError
+            | KeyError
+            | EOFError
+            | zipfile.BadZipFile
+            | zipfile.LargeZipFile
+            | NotImplementedError,
+        ):
             raise ValueError(
                 f"{self.path}: expected the frames of an episode, received a damaged file ({error}); remove it and record again."
             ) from None
@@ -84,7 +99,11 @@ class _Named:
 
 def _header(member) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, fortran, dtype = read(member)
     if dtype.hasobject or fortran or len(shape) < 2:
         raise ValueError(f"frames of shape {shape} and type {dtype}")
@@ -102,8 +121,10 @@ def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]
     first = files[0]
     for file in files:
         if (file.shape[1:], file.dtype) != (first.shape[1:], first.dtype):
-            raise ValueError(f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in {first.path.name}, received "
-                             f"{file.shape[1:]} {file.dtype}; keep episodes of one kind in a folder.")  # fmt: skip
+            raise ValueError(
+                f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in {first.path.name}, received "
+                f"{file.shape[1:]} {file.dtype}; keep episodes of one kind in a folder."
+            )
     return first.shape[1:], first.dtype
 
 

@@ -43,19 +43,31 @@ class Series:
         """Read a series.
 
         Raises:
-            ValueError: the file is truncated, not a series, pickled, or holds NaN; the message names it.
+            ValueError: the file is truncated, not a series, pickled, or holds NaN; the message
+            names it.
         """
         fields = load_npz(path, set(FIELDS), "a series")
         series = cls(*(fields[name] for name in FIELDS[:4]), bool(fields["terminated"]))
-        lengths = [len(np.atleast_1d(array)) for array in (series.mean, series.log_var, series.actions, series.rewards)]
+        lengths = [
+            len(np.atleast_1d(array))
+            for array in (series.mean, series.log_var, series.actions, series.rewards)
+        ]
         steps = lengths[2]
-        if steps == 0 or lengths != [steps + 1, steps + 1, steps, steps] or series.mean.shape != series.log_var.shape:
-            raise ValueError(f"{path}: expected T+1 means and log-variances, T actions and T rewards, received {lengths}; encode it again.")
+        if (
+            steps == 0
+            or lengths != [steps + 1, steps + 1, steps, steps]
+            or series.mean.shape != series.log_var.shape
+        ):
+            raise ValueError(
+                f"{path}: expected T+1 means and log-variances, T actions and T rewards, received {lengths}; encode it again."
+            )
         return series
 
 
 def read_series(folder: str | os.PathLike, say=print) -> tuple[list[Path], list[Series]]:
-    """Every series of a folder in the order of their names, and their files; a damaged file is set aside by name and said."""
+    """Every series of a folder in the order of their names, and their files; a damaged file is set
+    aside by name and said.
+    """
     paths, series = [], []
     for path in list_episodes(folder):
         try:

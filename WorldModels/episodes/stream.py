@@ -1,6 +1,8 @@
-"""Batches of frames out of episode files, in a shuffled order, with a bounded number of frames in memory.
+"""Batches of frames out of episode files, in a shuffled order, with a bounded number of frames in
+memory.
 
-Episodes are shuffled and read one after the other into a buffer; batches are drawn from the buffer at random. The order
+Episodes are shuffled and read one after the other into a buffer; batches are drawn from the buffer
+at random. The order
 follows from the epoch alone. Knows no network; whoever asks hands in the random generators.
 """
 
@@ -20,8 +22,10 @@ FIRST_FILL = 4  # the first batch is drawn once a fourth of the buffer is filled
 class FrameStream:
     """Samples batches of frames from episode files; every frame comes at most once an epoch.
 
-    Where all frames fit into the buffer they are held and shuffled as a whole. Else the buffer, with what is read ahead,
-    never holds more than `buffer_frames`, and each frame that leaves it is replaced by the next one of the shuffled episodes.
+    Where all frames fit into the buffer they are held and shuffled as a whole. Else the buffer,
+    with what is read ahead,
+    never holds more than `buffer_frames`, and each frame that leaves it is replaced by the next one
+    of the shuffled episodes.
     A last batch that would be short is left out, so the frames left out differ from epoch to epoch.
 
     Args:
@@ -36,24 +40,39 @@ class FrameStream:
         frame_shape, dtype: of one frame.
 
     Raises:
-        ValueError: no files, files of different frames, fewer frames than a batch, or a damaged file.
+        ValueError: no files, files of different frames, fewer frames than a batch, or a damaged
+        file.
     """
 
-    def __init__(self, paths: Sequence[Path], batch_size: int, buffer_frames: int, generator: Callable[[int], np.random.Generator]):
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        batch_size: int,
+        buffer_frames: int,
+        generator: Callable[[int], np.random.Generator],
+    ):
         self.files = [FrameFile(path) for path in paths]
         self.frame_shape, self.dtype = common_frame(self.files)
         self.batch_size, self.buffer_frames, self.generator = batch_size, buffer_frames, generator
         self.num_frames = sum(file.shape[0] for file in self.files)
         self.num_batches = self.num_frames // batch_size
         if self.num_batches == 0:
-            raise ValueError(f"batch size: expected at most the {self.num_frames} frames there are, received {batch_size}; "
-                             "record more episodes.")  # fmt: skip
+            raise ValueError(
+                f"batch size: expected at most the {self.num_frames} frames there are, received {batch_size}; "
+                "record more episodes."
+            )
         self._held: np.ndarray | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """The epoch's batches (B, H, W, 3) from number `start` on; a thread makes them ahead of time. Close it to stop early."""
+        """The epoch's batches (B, H, W, 3) from number `start` on; a thread makes them ahead of
+        time. Close it to stop early.
+        """
         generator = self.generator(epoch)
-        made = self._from_memory(generator, start) if self.num_frames <= self.buffer_frames else self._from_files(generator, start)
+        made = (
+            self._from_memory(generator, start)
+            if self.num_frames <= self.buffer_frames
+            else self._from_files(generator, start)
+        )
         return read_ahead(made, READ_AHEAD)
 
     def _from_memory(self, generator, start):
@@ -68,7 +87,9 @@ class FrameStream:
     def _from_files(self, generator, start):
         # What is read ahead, read at the moment, and in use counts as held too.
         size = max(self.buffer_frames - (READ_AHEAD + 3) * self.batch_size, self.batch_size)
-        source = _Frames([self.files[i] for i in generator.permutation(len(self.files))], self.batch_size)
+        source = _Frames(
+            [self.files[i] for i in generator.permutation(len(self.files))], self.batch_size
+        )
         slots = np.empty((size, *self.frame_shape), self.dtype)
         filled = _fill(source, slots, np.arange(max(size // FIRST_FILL, self.batch_size)))
         for i in range(self.num_batches):
@@ -110,7 +131,9 @@ def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
 
 
 def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
-    """Move the last frames of the buffer into the gaps, so that it stays without any; how many gaps there were."""
+    """Move the last frames of the buffer into the gaps, so that it stays without any; how many gaps
+    there were.
+    """
     end = filled - len(gaps)
     movable = np.setdiff1d(np.arange(end, filled), gaps)
     slots[np.sort(gaps[gaps < end])] = slots[movable]
@@ -118,7 +141,8 @@ def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
 
 
 def read_ahead(items: Iterator, depth: int) -> Iterator:
-    """The same items, made by a thread up to `depth` before they are asked for; its errors are raised here.
+    """The same items, made by a thread up to `depth` before they are asked for; its errors are
+    raised here.
 
     Closing the iterator stops the thread.
     """

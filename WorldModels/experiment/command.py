@@ -1,4 +1,6 @@
-"""The command line of every verb: name and scale choose a preset, every other flag states one difference."""
+"""The command line of every verb: name and scale choose a preset, every other flag states one
+difference.
+"""
 
 import argparse
 import dataclasses
@@ -13,10 +15,13 @@ from WorldModels.experiment.run import Run, without
 from WorldModels.experiment.settings import Experiment
 
 
-def parse(verb: str, argv: list[str], description: str = "", settings: type[Experiment] = Experiment) -> Experiment:
+def parse(
+    verb: str, argv: list[str], description: str = "", settings: type[Experiment] = Experiment
+) -> Experiment:
     """Settings from a command line.
 
-    Parses twice: first for the name, the scale and the kinds of networks, then with their preset as the default. `settings` is
+    Parses twice: first for the name, the scale and the kinds of networks, then with their preset as
+    the default. `settings` is
     Experiment, or a dataclass that adds a verb's own flags to it.
 
     Raises:
@@ -30,16 +35,37 @@ def parse(verb: str, argv: list[str], description: str = "", settings: type[Expe
     known, rest = first.parse_known_args(argv)
     name = next((word for word in rest[:1] if not word.startswith("-")), None)
     if name is None and not {"-h", "--help"} & set(argv):
-        raise ValueError(f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}.")
-    memory = "trade:paper" if (known.memory_kind, known.memory_trade) == ("trade", "paper") else known.memory_kind
-    start = preset(name or "carracing", known.scale, {"vision": known.vision_kind, "memory": memory})
-    return tyro.cli(settings, prog=f"python -m WorldModels.{verb}", description=description, args=argv,
-                    default=settings(**vars(start)), config=(tyro.conf.AvoidSubcommands,))  # fmt: skip
+        raise ValueError(
+            f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}."
+        )
+    memory = (
+        "trade:paper"
+        if (known.memory_kind, known.memory_trade) == ("trade", "paper")
+        else known.memory_kind
+    )
+    start = preset(
+        name or "carracing", known.scale, {"vision": known.vision_kind, "memory": memory}
+    )
+    return tyro.cli(
+        settings,
+        prog=f"python -m WorldModels.{verb}",
+        description=description,
+        args=argv,
+        default=settings(**vars(start)),
+        config=(tyro.conf.AvoidSubcommands,),
+    )
 
 
-def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = None, description: str = "",
-             settings: type[Experiment] = Experiment, reads_only: bool = False) -> None:  # fmt: skip
-    """Parse the command line, open the run's folder, do the work; a user's mistake becomes one line and status 2.
+def run_verb(
+    verb: str,
+    work: Callable[[Run], None],
+    argv: list[str] | None = None,
+    description: str = "",
+    settings: type[Experiment] = Experiment,
+    reads_only: bool = False,
+) -> None:
+    """Parse the command line, open the run's folder, do the work; a user's mistake becomes one line
+    and status 2.
 
     Args:
         verb: the verb's name.
@@ -52,12 +78,16 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on how it was built, and on GPUs it looked for
+    os.environ.setdefault(
+        "TF_CPP_MIN_LOG_LEVEL", "3"
+    )  # TensorFlow's notes on how it was built, and on GPUs it looked for
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     run = None
     try:
         argv = sys.argv[1:] if argv is None else argv
-        run = Run(parse(verb, argv, description, settings), verb, _shared(argv, settings), reads_only)
+        run = Run(
+            parse(verb, argv, description, settings), verb, _shared(argv, settings), reads_only
+        )
         if not reads_only:
             run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
         work(run)
@@ -67,7 +97,9 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
             raise
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print(f"\nstopped. The same command continues from here; everything written so far is in {run.folder if run else '.'}.")
+        print(
+            f"\nstopped. The same command continues from here; everything written so far is in {run.folder if run else '.'}."
+        )
         raise SystemExit(130) from None
     finally:
         if run:
@@ -76,16 +108,18 @@ def run_verb(verb: str, work: Callable[[Run], None], argv: list[str] | None = No
 
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
     """The flags that every verb knows, which is what a remedy repeats."""
-    own = {field.name for field in dataclasses.fields(settings)} - {field.name for field in dataclasses.fields(Experiment)}
+    own = {field.name for field in dataclasses.fields(settings)} - {
+        field.name for field in dataclasses.fields(Experiment)
+    }
     for name in own:
         argv = without(argv, f"--{name}".replace("_", "-"))
     return argv
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line; for an error of the operating system, the file's name and the system's words."""
+    """An error's message on one line; for an error of the operating system, the file's name and the
+    system's words.
+    """
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file'}: {error.strerror}; expected what can be read and written: --results FOLDER names another."
     return " ".join(str(error).split())
-
-

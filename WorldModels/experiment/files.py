@@ -1,4 +1,6 @@
-"""Files that are complete or absent: write-then-rename, rows appended whole, hashes. Knows nothing of experiments."""
+"""Files that are complete or absent: write-then-rename, rows appended whole, hashes. Knows nothing
+of experiments.
+"""
 
 import contextlib
 import csv
@@ -18,10 +20,12 @@ TEMPORARY = ".tmp-"  # prefix of files and folders that are still being written
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path` (a file or a folder), which takes its name only once it is whole and on disk.
+    """Give a temporary path beside `path` (a file or a folder), which takes its name only once it
+    is whole and on disk.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; then nothing of the new file is left.
+        OSError: the disk is full or the folder cannot be written; then nothing of the new file is
+        left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +64,9 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as indented JSON, complete or not at all; numpy's numbers and arrays become plain ones."""
+    """Write a value as indented JSON, complete or not at all; numpy's numbers and arrays become
+    plain ones.
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
 
@@ -83,11 +89,15 @@ def read_json(path: str | os.PathLike) -> Any:
     try:
         return json.loads(path.read_text()) if path.exists() else None
     except ValueError as error:
-        raise ValueError(f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it again.") from None
+        raise ValueError(
+            f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it again."
+        ) from None
 
 
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Append one row of progress to a CSV, whole; a half row that a crash left behind is cut off first."""
+    """Append one row of progress to a CSV, whole; a half row that a crash left behind is cut off
+    first.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _cut_half_row(path)
@@ -120,7 +130,9 @@ def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
     try:
         text = path.read_text()
     except ValueError as error:
-        raise ValueError(f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it again.") from None
+        raise ValueError(
+            f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it again."
+        ) from None
     return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 
 def cpu_has_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
-    """Whether the processor multiplies bfloat16 matrices by itself (AVX512_BF16); False where the system does not say.
+    """Whether the processor multiplies bfloat16 matrices by itself (AVX512_BF16); False where the
+    system does not say.
 
-    With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it, half as fast.
+    With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it, half
+    as fast.
     """
     try:
         lines = Path(cpuinfo).read_text().splitlines()

@@ -1,8 +1,10 @@
-"""A run's folder: where things lie, who may write, what each stage was made with, and every random draw.
+"""A run's folder: where things lie, who may write, what each stage was made with, and every random
+draw.
 
     results/carracing/            a run
       config.json  log.txt
-      0/                          an iteration: episodes/ vision.keras series/ memory.keras controller/ evaluation.json ...
+      0/                          an iteration: episodes/ vision.keras series/ memory.keras
+      controller/ evaluation.json ...
       0/stages/<stage>.json       settings, budgets and inputs that the stage's output was made with
 
 Knows nothing of environments and networks.
@@ -24,12 +26,28 @@ from WorldModels.experiment.files import TEMPORARY, read_json, remove, write_jso
 from WorldModels.experiment.settings import Experiment
 from WorldModels.experiment.stages import Stage
 
-VERSIONS = ("tensorflow", "keras", "jax", "numpy", "gymnasium", "box2d", "pygame-ce", "cma", "onnxruntime")
+VERSIONS = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "numpy",
+    "gymnasium",
+    "box2d",
+    "pygame-ce",
+    "cma",
+    "onnxruntime",
+)
 
 
 def rng(seed: int, stage: str, purpose: str, *indices: int) -> np.random.Generator:
-    """The random generator of one purpose: equal arguments, equal draws, whatever was drawn before or elsewhere."""
-    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(stage.encode()), zlib.crc32(purpose.encode()), *indices]))
+    """The random generator of one purpose: equal arguments, equal draws, whatever was drawn before
+    or elsewhere.
+    """
+    return np.random.default_rng(
+        np.random.SeedSequence(
+            [seed, zlib.crc32(stage.encode()), zlib.crc32(purpose.encode()), *indices]
+        )
+    )
 
 
 class Run:
@@ -46,9 +64,19 @@ class Run:
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, experiment: Experiment, verb: str, flags: list[str] | None = None, reads_only: bool = False):
+    def __init__(
+        self,
+        experiment: Experiment,
+        verb: str,
+        flags: list[str] | None = None,
+        reads_only: bool = False,
+    ):
         self.experiment, self.verb = experiment, verb
-        self.flags = [flag for flag in flags if flag != "--force"] if flags else [experiment.name, "--scale", experiment.scale]
+        self.flags = (
+            [flag for flag in flags if flag != "--force"]
+            if flags
+            else [experiment.name, "--scale", experiment.scale]
+        )
         self.folder = run_folder(experiment)
         self._lock = None
         if not reads_only:
@@ -74,7 +102,9 @@ class Run:
         self._lock.flush()
 
     def _sweep(self) -> None:
-        """Remove what a killed process, or a worker of ours that was stopped, had not finished writing."""
+        """Remove what a killed process, or a worker of ours that was stopped, had not finished
+        writing.
+        """
         for left_over in self.folder.rglob(f"{TEMPORARY}*"):
             remove(left_over)
 
@@ -97,19 +127,29 @@ class Run:
 
     def write_config(self) -> None:
         """Write config.json: the present settings, the versions of packages, the machine."""
-        settings = {**plain(self.experiment), "controller": _finite(plain(self.experiment.controller))}
-        write_json(self.folder / "config.json", {**settings, "versions": versions(), "machine": machine()})
+        settings = {
+            **plain(self.experiment),
+            "controller": _finite(plain(self.experiment.controller)),
+        }
+        write_json(
+            self.folder / "config.json", {**settings, "versions": versions(), "machine": machine()}
+        )
 
     def command(self, verb: str, iteration: int | None = None) -> str:
         """What to type to run a verb on this run, with the flags that were typed for this one."""
-        flags = self.flags if iteration is None else [*without(self.flags, "--iteration"), "--iteration", str(iteration)]
+        flags = (
+            self.flags
+            if iteration is None
+            else [*without(self.flags, "--iteration"), "--iteration", str(iteration)]
+        )
         return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
         """Path of an input in the iteration's folder.
 
         Raises:
-            FileNotFoundError: it is not there (or is an empty folder); the message has the command that makes it.
+            FileNotFoundError: it is not there (or is an empty folder); the message has the command
+            that makes it.
         """
         path = self.path / name
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
@@ -124,14 +164,18 @@ class Run:
         """
         path = self.folder / str(self.iteration - 1) / name
         if not path.exists():
-            raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by, self.iteration - 1)}")
+            raise FileNotFoundError(
+                f"{path} is missing; make it first: {self.command(made_by, self.iteration - 1)}"
+            )
         return path
 
     def need_episodes(self) -> list[Path]:
-        """The folders of the episodes that V and M train on: of all iterations up to this one, or of this one alone, which is the last.
+        """The folders of the episodes that V and M train on: of all iterations up to this one, or
+        of this one alone, which is the last.
 
         Raises:
-            FileNotFoundError: one is not there or is empty; the message has the command that records.
+            FileNotFoundError: one is not there or is empty; the message has the command that
+            records.
         """
         earlier = range(self.iteration) if self.experiment.iterate.episodes == "all" else ()
         for iteration in earlier:
@@ -139,10 +183,15 @@ class Run:
             if not folder.exists() or not any(folder.iterdir()):
                 remedy = f"{self.command('record', iteration)}, or give --iterate.episodes own"
                 raise FileNotFoundError(f"{folder} is missing; record it first: {remedy}")
-        return [*(self.folder / str(iteration) / "episodes" for iteration in earlier), self.need("episodes", "record")]
+        return [
+            *(self.folder / str(iteration) / "episodes" for iteration in earlier),
+            self.need("episodes", "record"),
+        ]
 
     def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
-        """The state of a stage in this iteration, checked against the present settings; see `Stage`."""
+        """The state of a stage in this iteration, checked against the present settings; see
+        `Stage`.
+        """
         return Stage(self, name, inputs or {})
 
     def rng(self, purpose: str, *indices: int) -> np.random.Generator:
@@ -151,7 +200,9 @@ class Run:
 
 
 def run_folder(experiment: Experiment) -> Path:
-    """The folder of a run: --results, or results/NAME for laptop scale, results/NAME-SCALE for the others."""
+    """The folder of a run: --results, or results/NAME for laptop scale, results/NAME-SCALE for the
+    others.
+    """
     suffix = "" if experiment.scale == "laptop" else f"-{experiment.scale}"
     return Path(experiment.results or f"results/{experiment.name}{suffix}")
 
@@ -163,11 +214,18 @@ def _iteration(folder: Path, wanted: int) -> int:
 
 def without(flags: list[str], name: str) -> list[str]:
     """The flags without one of them and its value."""
-    return [flag for i, flag in enumerate(flags) if flag != name and flags[i - 1 : i] != [name] and not flag.startswith(f"{name}=")]
+    return [
+        flag
+        for i, flag in enumerate(flags)
+        if flag != name and flags[i - 1 : i] != [name] and not flag.startswith(f"{name}=")
+    ]
 
 
 def _finite(settings: dict) -> dict:
-    return {name: str(value) if isinstance(value, float) and not np.isfinite(value) else value for name, value in settings.items()}
+    return {
+        name: str(value) if isinstance(value, float) and not np.isfinite(value) else value
+        for name, value in settings.items()
+    }
 
 
 def versions() -> dict[str, str]:

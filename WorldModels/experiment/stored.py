@@ -1,4 +1,6 @@
-"""The settings of a run that lies in a folder, read back from its config.json. Knows no environment and no network."""
+"""The settings of a run that lies in a folder, read back from its config.json. Knows no environment
+and no network.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -11,7 +13,8 @@ from WorldModels.experiment.settings import Experiment
 
 
 def stored_experiment(folder: str | Path) -> Experiment:
-    """The settings of the verb that wrote in a run's folder last; what a file of an earlier version lacks is as in its preset.
+    """The settings of the verb that wrote in a run's folder last; what a file of an earlier version
+    lacks is as in its preset.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
@@ -20,21 +23,31 @@ def stored_experiment(folder: str | Path) -> Experiment:
     path = Path(folder) / "config.json"
     stored = read_json(path)
     if stored is None:
-        raise FileNotFoundError(f"{path} is missing: expected the folder of a run; make one: python -m WorldModels.record carracing")
+        raise FileNotFoundError(
+            f"{path} is missing: expected the folder of a run; make one: python -m WorldModels.record carracing"
+        )
     stored = stored if isinstance(stored, dict) else {}
     if stored.get("name") not in EXPERIMENTS or stored.get("scale") not in SCALES:
-        raise ValueError(f"{path}: expected an experiment among {', '.join(EXPERIMENTS)}, received {stored.get('name')!r}.")
+        raise ValueError(
+            f"{path}: expected an experiment among {', '.join(EXPERIMENTS)}, received {stored.get('name')!r}."
+        )
     try:
         return _filled(preset(stored["name"], stored["scale"]), stored)
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: expected the settings of a run, received a damaged file ({error}); record or train again.") from None
+        raise ValueError(
+            f"{path}: expected the settings of a run, received a damaged file ({error}); record or train again."
+        ) from None
 
 
 def typed(experiment: Experiment) -> list[str]:
-    """What to type after a verb to have these settings: name, scale, and a flag for each that differs from their preset."""
+    """What to type after a verb to have these settings: name, scale, and a flag for each that
+    differs from their preset.
+    """
     kinds = {"vision": experiment.vision.kind, "memory": experiment.memory.preset_kind}
     words = [experiment.name, "--scale", experiment.scale]
-    for name, field, mine, default in pairs(experiment, preset(experiment.name, experiment.scale, kinds)):
+    for name, field, mine, default in pairs(
+        experiment, preset(experiment.name, experiment.scale, kinds)
+    ):
         if mine != default and field.metadata != FREE:
             words += _flag(name, mine)
     return words
@@ -54,7 +67,11 @@ def _filled(default: Any, stored: dict) -> Any:
     for field in dataclasses.fields(default):
         if field.name in stored:
             here = getattr(default, field.name)
-            changes[field.name] = _filled(here, stored[field.name]) if dataclasses.is_dataclass(here) else _as(here, stored[field.name])
+            changes[field.name] = (
+                _filled(here, stored[field.name])
+                if dataclasses.is_dataclass(here)
+                else _as(here, stored[field.name])
+            )
     return dataclasses.replace(default, **changes)
 
 

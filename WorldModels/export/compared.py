@@ -16,7 +16,9 @@ def require_float32(model: keras.Model) -> None:
     """
     for layer in (model, *model.layers):
         if layer.compute_dtype != "float32":
-            raise ValueError(f"export: expected a float32 model, received {layer.name} in {layer.compute_dtype}; export a float32 copy.")
+            raise ValueError(
+                f"export: expected a float32 model, received {layer.name} in {layer.compute_dtype}; export a float32 copy."
+            )
 
 
 def expected(endpoint: Endpoint, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -26,18 +28,27 @@ def expected(endpoint: Endpoint, inputs: dict[str, np.ndarray]) -> dict[str, np.
     return {name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()}
 
 
-def compare(path, endpoint: Endpoint, received: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+def compare(
+    path, endpoint: Endpoint, received: dict[str, np.ndarray], wanted: dict[str, np.ndarray]
+) -> None:
     """Refuse a file whose outputs differ from Keras'.
 
     Raises:
-        ValueError: an output is missing or has another shape, or differs by more than TOLERANCE of its largest value.
+        ValueError: an output is missing or has another shape, or differs by more than TOLERANCE of
+        its largest value.
     """
     if set(received) != set(wanted):
-        raise ValueError(f"{path}: {endpoint.name} has outputs {sorted(received)}, the Keras model {sorted(wanted)}.")
+        raise ValueError(
+            f"{path}: {endpoint.name} has outputs {sorted(received)}, the Keras model {sorted(wanted)}."
+        )
     for name, value in wanted.items():
         if received[name].shape != value.shape:
-            raise ValueError(f"{path}: {endpoint.name}'s {name} has shape {received[name].shape}, the Keras model's {value.shape}.")
-        worst, largest = (float(np.max(np.abs(x), initial=0)) for x in (received[name] - value, value))
+            raise ValueError(
+                f"{path}: {endpoint.name}'s {name} has shape {received[name].shape}, the Keras model's {value.shape}."
+            )
+        worst, largest = (
+            float(np.max(np.abs(x), initial=0)) for x in (received[name] - value, value)
+        )
         if not worst <= TOLERANCE * largest:  # a NaN is refused too
             raise ValueError(
                 f"{path}: {endpoint.name}'s {name} differs from the Keras model by {worst:.1e}, more than {TOLERANCE} of its largest value "

@@ -1,7 +1,10 @@
-"""What of V, M and Perception is exported: functions with named inputs and outputs. Knows no file format.
+"""What of V, M and Perception is exported: functions with named inputs and outputs. Knows no file
+format.
 
-An endpoint is called as the model's method is (a state is a dict there); flattened, an input of a state is called
-state_<name> and a piece of noise noise_<name>; a new state comes back as next_<name>, since an output may not carry an
+An endpoint is called as the model's method is (a state is a dict there); flattened, an input of a
+state is called
+state_<name> and a piece of noise noise_<name>; a new state comes back as next_<name>, since an
+output may not carry an
 input's name.
 """
 
@@ -40,9 +43,16 @@ class Endpoint:
     def example(self, batch: int = 3, time: int = 4) -> dict[str, np.ndarray]:
         """Flat named inputs to compare with: uint8 in 0..255, float32 in 0..1, equal at each call."""
         generator = np.random.default_rng(0)
-        shapes = {name: [batch, *(time if n is None else n for n in spec.shape[1:])] for name, spec in self.specs().items()}
-        return {name: generator.integers(0, 256, shape, np.uint8) if self.specs()[name].dtype == "uint8"
-                else generator.random(shape, np.float32) for name, shape in shapes.items()}  # fmt: skip
+        shapes = {
+            name: [batch, *(time if n is None else n for n in spec.shape[1:])]
+            for name, spec in self.specs().items()
+        }
+        return {
+            name: generator.integers(0, 256, shape, np.uint8)
+            if self.specs()[name].dtype == "uint8"
+            else generator.random(shape, np.float32)
+            for name, shape in shapes.items()
+        }
 
 
 def of_vision(vision) -> list[Endpoint]:
@@ -56,13 +66,21 @@ def of_vision(vision) -> list[Endpoint]:
     def decode(z):
         return {"observations": vision.decode(z)}
 
-    return [Endpoint("encode", encode, (_spec("observations", *shape, dtype=observation_dtype(shape)),)),
-            Endpoint("decode", decode, (_spec("z", vision.latent_size),))]  # fmt: skip
+    return [
+        Endpoint(
+            "encode", encode, (_spec("observations", *shape, dtype=observation_dtype(shape)),)
+        ),
+        Endpoint("decode", decode, (_spec("z", vision.latent_size),)),
+    ]
 
 
 def of_memory(memory) -> list[Endpoint]:
-    """step(state, z, action, reward), sample(state, temperature, noise), sequence(z, actions, rewards, state)."""
-    state = {name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()}
+    """step(state, z, action, reward), sample(state, temperature, noise), sequence(z, actions,
+    rewards, state).
+    """
+    state = {
+        name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()
+    }
     noise = {name: _spec(f"noise_{name}", *shape) for name, shape in _noise(memory).items()}
     z, a = memory.latent_size, memory.action_size
 
@@ -75,9 +93,11 @@ def of_memory(memory) -> list[Endpoint]:
         return {"hidden": hidden} | _next(following)
 
     sequences = _spec("z", None, z), _spec("actions", None, a), _spec("rewards", None)
-    return [Endpoint("step", step, (state, _spec("z", z), _spec("action", a), _spec("reward"))),
-            Endpoint("sample", memory.sample, (state, _spec("temperature"), noise)),
-            Endpoint("sequence", sequence, (*sequences, state))]  # fmt: skip
+    return [
+        Endpoint("step", step, (state, _spec("z", z), _spec("action", a), _spec("reward"))),
+        Endpoint("sample", memory.sample, (state, _spec("temperature"), noise)),
+        Endpoint("sequence", sequence, (*sequences, state)),
+    ]
 
 
 def _noise(memory) -> dict[str, tuple[int, ...]]:

@@ -24,9 +24,11 @@ class _Flat(keras.Model):
 
 
 def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> None:
-    """Write an endpoint as an ONNX file, open it, compare it with Keras, and only then give it its name.
+    """Write an endpoint as an ONNX file, open it, compare it with Keras, and only then give it its
+    name.
 
-    Inputs and outputs carry the endpoint's flat names; the batch, and time where there is one, are free.
+    Inputs and outputs carry the endpoint's flat names; the batch, and time where there is one, are
+    free.
 
     Args:
         model: owns the weights; float32.
@@ -34,25 +36,35 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
         endpoint: what to export.
 
     Raises:
-        ValueError: the model is not float32, or the file does not open or disagrees with it (see compared.compare).
+        ValueError: the model is not float32, or the file does not open or disagrees with it (see
+        compared.compare).
     """
     require_float32(model)
     with atomic(path) as temporary, _quiet():
-        _Flat(model, endpoint).export(str(temporary), format="onnx", verbose=False, input_signature=[endpoint.specs()])
+        _Flat(model, endpoint).export(
+            str(temporary), format="onnx", verbose=False, input_signature=[endpoint.specs()]
+        )
         _pad_outputs(temporary)
         _check(temporary, endpoint)
 
 
 def _pad_outputs(path: Path) -> None:
-    """Say output_padding where the exporter writes negative pads, which ONNX Runtime refuses: a transposed convolution's larger output."""
+    """Say output_padding where the exporter writes negative pads, which ONNX Runtime refuses: a
+    transposed convolution's larger output.
+    """
     import onnx
 
     model, changed = onnx.load(path), False
     for node in model.graph.node:
-        pads = next((x for x in node.attribute if node.op_type == "ConvTranspose" and x.name == "pads"), None)
+        pads = next(
+            (x for x in node.attribute if node.op_type == "ConvTranspose" and x.name == "pads"),
+            None,
+        )
         if pads is not None and min(pads.ints) < 0:
             begin, end = (list(pads.ints)[half] for half in (slice(0, 2), slice(2, 4)))
-            node.attribute.append(onnx.helper.make_attribute("output_padding", [max(0, -n) for n in end]))
+            node.attribute.append(
+                onnx.helper.make_attribute("output_padding", [max(0, -n) for n in end])
+            )
             pads.ints[:] = begin + [max(0, n) for n in end]
             changed = True
     if changed:

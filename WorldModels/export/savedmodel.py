@@ -1,4 +1,6 @@
-"""SavedModels with named endpoints, for TensorFlow Serving and whoever has TensorFlow but not this package."""
+"""SavedModels with named endpoints, for TensorFlow Serving and whoever has TensorFlow but not this
+package.
+"""
 
 import errno
 import os
@@ -13,9 +15,11 @@ from WorldModels.export.endpoints import Endpoint
 
 
 def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[Endpoint]) -> None:
-    """Write a SavedModel with these endpoints, open it, compare it with Keras, and only then give it its name.
+    """Write a SavedModel with these endpoints, open it, compare it with Keras, and only then give
+    it its name.
 
-    `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take the flat names and give dicts.
+    `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take the flat names
+    and give dicts.
 
     Args:
         model: owns the weights; float32.
@@ -31,12 +35,18 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
     archive = keras.export.ExportArchive()
     archive.track(model)
     for endpoint in endpoints:
-        archive.add_endpoint(endpoint.name, endpoint.function, input_signature=list(endpoint.arguments))
+        archive.add_endpoint(
+            endpoint.name, endpoint.function, input_signature=list(endpoint.arguments)
+        )
     with atomic(folder) as temporary:
         try:
             archive.write_out(str(temporary), verbose=False)
-        except tf.errors.OpError as error:  # a full disk, say: TensorFlow writes past Python's own errors
-            code = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+        except (
+            tf.errors.OpError
+        ) as error:  # a full disk, say: TensorFlow writes past Python's own errors
+            code = (
+                errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+            )
             raise OSError(code, os.strerror(code), str(folder)) from None
         _check(temporary, endpoints)
 
@@ -47,5 +57,12 @@ def _check(folder: Path, endpoints: list[Endpoint]) -> None:
     loaded = tf.saved_model.load(str(folder))
     for endpoint in endpoints:
         inputs = endpoint.example()
-        received = getattr(loaded, endpoint.name)(*endpoint.arguments_of({k: tf.constant(x) for k, x in inputs.items()}))
-        compare(folder, endpoint, {k: np.asarray(x) for k, x in received.items()}, expected(endpoint, inputs))
+        received = getattr(loaded, endpoint.name)(
+            *endpoint.arguments_of({k: tf.constant(x) for k, x in inputs.items()})
+        )
+        compare(
+            folder,
+            endpoint,
+            {k: np.asarray(x) for k, x in received.items()},
+            expected(endpoint, inputs),
+        )

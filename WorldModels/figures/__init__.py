@@ -1,1 +1,3 @@
-"""Results as pictures: curves, tables, videos. Knows numbers and frames, no environment and no network."""
+"""Results as pictures: curves, tables, videos. Knows numbers and frames, no environment and no
+network.
+"""

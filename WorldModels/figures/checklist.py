@@ -1,6 +1,7 @@
 """Everything that is drawn of a world model, item by item, and the function that draws it.
 
-The items are what the paper, its code and its reproductions show, and what they leave out that a reader asks for. Names are
+The items are what the paper, its code and its reproductions show, and what they leave out that a
+reader asks for. Names are
 "module:function" in WorldModels.figures, or of the whole package.
 """
 

@@ -1,4 +1,6 @@
-"""Kinds of memory, vision or evolution beside one another. Knows the plain numbers of a comparison alone."""
+"""Kinds of memory, vision or evolution beside one another. Knows the plain numbers of a comparison
+alone.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +15,8 @@ MODE, CONSTANT = "mode", "last frame kept"
 
 
 def memory_figure(rows: Sequence[Mapping]) -> Figure:
-    """Kinds of memory: held-out loss with what it must beat, dreaming on by horizon, speeds, and drivers.
+    """Kinds of memory: held-out loss with what it must beat, dreaming on by horizon, speeds, and
+    drivers.
 
     Args:
         rows: those of a comparison's JSON that did not fail.
@@ -44,10 +47,18 @@ def optimizer_figure(rows: Sequence[Mapping]) -> Figure:
     for number, row in enumerate(rows):
         there = row["driver"]["curve"]
         looks = line(number)
-        curve.plot(*np.transpose(there["population"]), linewidth=1, color=looks["color"], linestyle=looks["linestyle"])
+        curve.plot(
+            *np.transpose(there["population"]),
+            linewidth=1,
+            color=looks["color"],
+            linestyle=looks["linestyle"],
+        )
         curve.plot(there["frames"], there["validation"], markersize=7, **looks, label=row["kind"])
-    curve.set(xlabel="training steps of the environment so far", xlim=(0, None),
-              ylabel="return: mean of the population (line),\nthe mean on validation tracks (marks)")  # fmt: skip
+    curve.set(
+        xlabel="training steps of the environment so far",
+        xlim=(0, None),
+        ylabel="return: mean of the population (line),\nthe mean on validation tracks (marks)",
+    )
     curve.xaxis.set_major_formatter(EngFormatter(sep=""))
     curve.legend(frameon=False)
     _returns(driver, rows)
@@ -67,7 +78,9 @@ def reconstructions(frames: np.ndarray, seen: Mapping[str, np.ndarray]) -> Figur
     """
     lines = {"frame": frames / 255.0, **seen}
     figure = Figure(figsize=(1.1 * len(frames) + 0.6, 1.15 * len(lines)), layout="constrained")
-    for axes, (name, pictures) in zip(figure.subplots(len(lines), len(frames), squeeze=False), lines.items(), strict=True):
+    for axes, (name, pictures) in zip(
+        figure.subplots(len(lines), len(frames), squeeze=False), lines.items(), strict=True
+    ):
         for each, picture in zip(axes, pictures, strict=True):
             each.imshow(np.clip(picture, 0, 1), interpolation="nearest")
             each.set(xticks=[], yticks=[])
@@ -91,7 +104,12 @@ def _named(axes: Axes, rows: Sequence[Mapping]) -> np.ndarray:
     """Kinds along the x axis; gives their places."""
     places = np.arange(len(rows))
     crowded = sum(len(row["kind"]) for row in rows) > 40
-    axes.set_xticks(places, [row["kind"] for row in rows], rotation=25 if crowded else 0, ha="right" if crowded else "center")
+    axes.set_xticks(
+        places,
+        [row["kind"] for row in rows],
+        rotation=25 if crowded else 0,
+        ha="right" if crowded else "center",
+    )
     axes.set_xlim(-0.6, len(rows) - 0.4)
     return places
 
@@ -104,14 +122,33 @@ def _bars(axes: Axes, rows: Sequence[Mapping], values: Sequence[float], label: s
 
 def _loss(axes: Axes, rows: Sequence[Mapping]) -> None:
     places = _named(axes, rows)
-    values = np.array([[row["nll"].get(name, np.nan) for name in ("held_out", "unconditional")] for row in rows])
-    axes.plot(places, values[:, 1], "_", markersize=28, markeredgewidth=2, color="#555555", label="its head without inputs")
+    values = np.array(
+        [[row["nll"].get(name, np.nan) for name in ("held_out", "unconditional")] for row in rows]
+    )
+    axes.plot(
+        places,
+        values[:, 1],
+        "_",
+        markersize=28,
+        markeredgewidth=2,
+        color="#555555",
+        label="its head without inputs",
+    )
     axes.scatter(places, values[:, 0], 60, color=_colours(rows), zorder=3, label="held out")
-    for place, value in zip(places[np.isfinite(values[:, 0])], values[np.isfinite(values[:, 0]), 0], strict=True):
-        axes.annotate(f"{value:.3f}", (place, value), xytext=(8, -3), textcoords="offset points", fontsize=8)
-    for name, label, style in (("copy_previous", "latent before", "--"), ("static", "never moving", ":")):
+    for place, value in zip(
+        places[np.isfinite(values[:, 0])], values[np.isfinite(values[:, 0]), 0], strict=True
+    ):
+        axes.annotate(
+            f"{value:.3f}", (place, value), xytext=(8, -3), textcoords="offset points", fontsize=8
+        )
+    for name, label, style in (
+        ("copy_previous", "latent before", "--"),
+        ("static", "never moving", ":"),
+    ):
         if name in rows[0]["nll"]:
-            axes.axhline(rows[0]["nll"][name], color="black", linewidth=1, linestyle=style, label=label)
+            axes.axhline(
+                rows[0]["nll"][name], color="black", linewidth=1, linestyle=style, label=label
+            )
     axes.set_ylabel("negative log likelihood of the next z\n(nats a dimension)")
     axes.margins(y=0.12)
     axes.legend(frameon=False, fontsize=8)
@@ -120,12 +157,28 @@ def _loss(axes: Axes, rows: Sequence[Mapping]) -> None:
 def _horizon(axes: Axes, rows: Sequence[Mapping]) -> None:
     there = [(number, row) for number, row in enumerate(rows) if row["horizon"]]
     for number, row in there:
-        axes.plot(row["horizon"]["horizons"], row["horizon"]["frame"][MODE], markersize=4, **line(number), label=row["kind"])
-    axes.set(xlabel="steps dreamt since the last frame seen", ylabel="mean squared error of decoded pixels (0..1)")
+        axes.plot(
+            row["horizon"]["horizons"],
+            row["horizon"]["frame"][MODE],
+            markersize=4,
+            **line(number),
+            label=row["kind"],
+        )
+    axes.set(
+        xlabel="steps dreamt since the last frame seen",
+        ylabel="mean squared error of decoded pixels (0..1)",
+    )
     if not there:
         return
     found = there[0][1]["horizon"]
-    axes.plot(found["horizons"], found["frame"][CONSTANT], color="black", linewidth=2.5, alpha=0.4, label=CONSTANT)
+    axes.plot(
+        found["horizons"],
+        found["frame"][CONSTANT],
+        color="black",
+        linewidth=2.5,
+        alpha=0.4,
+        label=CONSTANT,
+    )
     axes.set_xscale("log")
     axes.set_xticks(found["horizons"], [str(h) for h in found["horizons"]])
     axes.minorticks_off()
@@ -135,11 +188,24 @@ def _horizon(axes: Axes, rows: Sequence[Mapping]) -> None:
 
 def _speed(axes: Axes, rows: Sequence[Mapping]) -> None:
     places = _named(axes, rows)
-    for name, shift, hatch, label in (("training", -0.2, "", "training, tokens/s, all cores"),
-                                      ("driving", 0.2, "///", "rollout, steps/s, one core")):  # fmt: skip
+    for name, shift, hatch, label in (
+        ("training", -0.2, "", "training, tokens/s, all cores"),
+        ("driving", 0.2, "///", "rollout, steps/s, one core"),
+    ):
         values = [row.get("speed", {}).get(name, np.nan) for row in rows]
-        bars = axes.bar(places + shift, values, 0.38, color=_colours(rows), hatch=hatch, edgecolor="white", linewidth=0, label=label)
-        axes.bar_label(bars, [_short(value) if np.isfinite(value) else "" for value in values], fontsize=8)
+        bars = axes.bar(
+            places + shift,
+            values,
+            0.38,
+            color=_colours(rows),
+            hatch=hatch,
+            edgecolor="white",
+            linewidth=0,
+            label=label,
+        )
+        axes.bar_label(
+            bars, [_short(value) if np.isfinite(value) else "" for value in values], fontsize=8
+        )
     if any(row.get("speed") for row in rows):  # while kinds are still being made there are none
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
@@ -152,12 +218,22 @@ def _returns(axes: Axes, rows: Sequence[Mapping]) -> None:
     means = np.array([row["driver"]["mean"] for row in rows])
     low, high = np.array([row["driver"]["interval"] for row in rows]).T
     places = _named(axes, rows)
-    for place, mean, down, up, colour in zip(places, means, means - low, high - means, _colours(rows), strict=True):
+    for place, mean, down, up, colour in zip(
+        places, means, means - low, high - means, _colours(rows), strict=True
+    ):
         axes.errorbar(place, mean, [[down], [up]], fmt="o", markersize=8, color=colour, capsize=5)
-        axes.annotate(f"{mean:.0f}", (place, mean), xytext=(8, -3), textcoords="offset points", fontsize=8)
+        axes.annotate(
+            f"{mean:.0f}", (place, mean), xytext=(8, -3), textcoords="offset points", fontsize=8
+        )
     frames = sorted({row["driver"]["frames"] for row in rows})
-    axes.set_ylabel(f"driver's return on {rows[0]['driver']['n']} test tracks\n(bars: 95 % interval)")
-    axes.set_xlabel("evolved on " + " to ".join(dict.fromkeys(_short(count) for count in (frames[0], frames[-1]))) + " steps each")
+    axes.set_ylabel(
+        f"driver's return on {rows[0]['driver']['n']} test tracks\n(bars: 95 % interval)"
+    )
+    axes.set_xlabel(
+        "evolved on "
+        + " to ".join(dict.fromkeys(_short(count) for count in (frames[0], frames[-1])))
+        + " steps each"
+    )
 
 
 def _short(number: float) -> str:

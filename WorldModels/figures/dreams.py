@@ -1,4 +1,6 @@
-"""Pictures of how true a dream is: its returns beside the game's, and how far it follows what came. Knows numbers alone."""
+"""Pictures of how true a dream is: its returns beside the game's, and how far it follows what came.
+Knows numbers alone.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +14,9 @@ from WorldModels.figures.style import BAND, HELD_OUT, SIGMA, TRAIN, figure_of
 STYLES = ((TRAIN, "o-"), (HELD_OUT, "s-"), (SIGMA, "^--"))
 
 
-def dream_curve(rows: Rows, points: Sequence[Mapping], random: float, solved: float | None = None) -> Figure:
+def dream_curve(
+    rows: Rows, points: Sequence[Mapping], random: float, solved: float | None = None
+) -> Figure:
     """The learning curve in the dream and in the game.
 
     Args:
@@ -25,18 +29,44 @@ def dream_curve(rows: Rows, points: Sequence[Mapping], random: float, solved: fl
         ValueError: there are no points.
     """
     if not points:
-        raise ValueError("curve: expected at least one generation that played the game, received none.")
+        raise ValueError(
+            "curve: expected at least one generation that played the game, received none."
+        )
     figure, (axes,) = figure_of(1)
     scored = np.isfinite(column(rows, "validation"))
-    generation, mean, sd = (column(rows, name)[scored] for name in ("generation", "validation", "validation_sd"))
-    axes.fill_between(generation, mean - sd, mean + sd, color=BAND, alpha=0.6, linewidth=0, label="in the dream, one standard deviation")
+    generation, mean, sd = (
+        column(rows, name)[scored] for name in ("generation", "validation", "validation_sd")
+    )
+    axes.fill_between(
+        generation,
+        mean - sd,
+        mean + sd,
+        color=BAND,
+        alpha=0.6,
+        linewidth=0,
+        label="in the dream, one standard deviation",
+    )
     axes.plot(generation, mean, "o-", markersize=4, color=TRAIN, label="in the dream, mean")
     real = np.array([(p["generation"], p["real"]["mean"], *p["real"]["interval"]) for p in points])
-    axes.errorbar(real[:, 0], real[:, 1], (real[:, 1] - real[:, 2], real[:, 3] - real[:, 1]), fmt="s-", markersize=4, capsize=3,
-                  color=HELD_OUT, label=f"in the game, mean of {points[-1]['real']['n']} and its 95% interval")  # fmt: skip
+    axes.errorbar(
+        real[:, 0],
+        real[:, 1],
+        (real[:, 1] - real[:, 2], real[:, 3] - real[:, 1]),
+        fmt="s-",
+        markersize=4,
+        capsize=3,
+        color=HELD_OUT,
+        label=f"in the game, mean of {points[-1]['real']['n']} and its 95% interval",
+    )
     axes.axhline(random, color=SIGMA, linewidth=1, linestyle=":", label="in the game, random")
     if solved is not None:
-        axes.axhline(solved, color="black", linewidth=1, linestyle="--", label=f"{solved:g}: counts as solved")
+        axes.axhline(
+            solved,
+            color="black",
+            linewidth=1,
+            linestyle="--",
+            label=f"{solved:g}: counts as solved",
+        )
     axes.set(xlabel="generation", ylabel="return of an episode")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=8)
@@ -52,10 +82,16 @@ def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
         decoded: what V decodes.
     """
     figure, panels = figure_of(2)
-    for axes, what, label in zip(panels, ("latent", "frame"), ("of the latent", f"of decoded {decoded}"), strict=True):
+    for axes, what, label in zip(
+        panels, ("latent", "frame"), ("of the latent", f"of decoded {decoded}"), strict=True
+    ):
         for (name, values), (colour, style) in zip(errors[what].items(), STYLES, strict=False):
             axes.plot(errors["horizons"], values, style, color=colour, markersize=4, label=name)
-        axes.set(xscale="log", xlabel="steps dreamt since the last frame seen", ylabel=f"mean squared error {label}")
+        axes.set(
+            xscale="log",
+            xlabel="steps dreamt since the last frame seen",
+            ylabel=f"mean squared error {label}",
+        )
         axes.set_xticks(errors["horizons"], [str(h) for h in errors["horizons"]])
         axes.minorticks_off()
         axes.set_ylim(bottom=0)

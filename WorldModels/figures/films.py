@@ -1,4 +1,6 @@
-"""Frames with words and curves on them: reward so far, a dashboard, V's epochs, three views of one game. Knows frames and numbers."""
+"""Frames with words and curves on them: reward so far, a dashboard, V's epochs, three views of one
+game. Knows frames and numbers.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -12,7 +14,9 @@ PLOT_HEIGHT = 90  # pixels of a dashboard's curve
 INK = (235, 235, 235)
 
 
-def running_reward(clips: Mapping[str, Sequence[np.ndarray]], rewards: Sequence[float], scale: int = 4) -> Iterator[np.ndarray]:
+def running_reward(
+    clips: Mapping[str, Sequence[np.ndarray]], rewards: Sequence[float], scale: int = 4
+) -> Iterator[np.ndarray]:
     """Clips side by side, with the reward so far above: a drive in the game or in a dream.
 
     Args:
@@ -26,17 +30,27 @@ def running_reward(clips: Mapping[str, Sequence[np.ndarray]], rewards: Sequence[
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(rewards, np.float64))])
     for step, film in enumerate(side_by_side(dict(clips), scale)):
         so_far = sums[min(step, len(sums) - 1)]
-        yield np.concatenate([_words(f"step {step}   reward so far {so_far:.1f}", film.shape[1]), film])
+        yield np.concatenate(
+            [_words(f"step {step}   reward so far {so_far:.1f}", film.shape[1]), film]
+        )
 
 
-def dashboard(frames: np.ndarray, rebuilt: np.ndarray, predicted: np.ndarray, rewards: Sequence[float],
-              losses: Mapping[str, Sequence[float]], scale: int = 3) -> Iterator[np.ndarray]:  # fmt: skip
-    """A game as the parts see it: frame, V's reconstruction, M's prediction of it, and under them the losses and the reward so far.
+def dashboard(
+    frames: np.ndarray,
+    rebuilt: np.ndarray,
+    predicted: np.ndarray,
+    rewards: Sequence[float],
+    losses: Mapping[str, Sequence[float]],
+    scale: int = 3,
+) -> Iterator[np.ndarray]:
+    """A game as the parts see it: frame, V's reconstruction, M's prediction of it, and under them
+    the losses and the reward so far.
 
     Args:
         frames: (T+1, H, W, 3) uint8.
         rebuilt: as many, what V makes of each.
-        predicted: as many, what M foresaw of each, from the moment before; the first is what is shown before there is one.
+        predicted: as many, what M foresaw of each, from the moment before; the first is what is
+            shown before there is one.
         rewards: (T,).
         losses: name to (T+1,) numbers, a curve each.
         scale: pixels a pixel.
@@ -47,8 +61,12 @@ def dashboard(frames: np.ndarray, rebuilt: np.ndarray, predicted: np.ndarray, re
     clips = {"frame": frames, "V": rebuilt, "M foresaw": predicted}
     curves = dict(losses) | {"reward so far": np.concatenate([[0.0], np.cumsum(rewards)])}
     for step, film in enumerate(running_reward(clips, rewards, scale)):
-        plots = [_plot(name, np.asarray(values, float), step, film.shape[1], colour)
-                 for (name, values), colour in zip(curves.items(), (ORANGE, VERMILION, GREEN, BLUE) * 2, strict=False)]  # fmt: skip
+        plots = [
+            _plot(name, np.asarray(values, float), step, film.shape[1], colour)
+            for (name, values), colour in zip(
+                curves.items(), (ORANGE, VERMILION, GREEN, BLUE) * 2, strict=False
+            )
+        ]
         yield np.concatenate([film, *plots])
 
 
@@ -63,15 +81,21 @@ def epochs_film(pictures: Sequence[np.ndarray], named: str = "epochs of V") -> I
         yield np.concatenate([_words(f"{named}: {number}", picture.shape[1]), as_uint8(picture)])
 
 
-def three_views(rendered: Iterable[np.ndarray], seen: np.ndarray, decoded: np.ndarray, rewards: Sequence[float] = (),
-                height: int = 320) -> Iterator[np.ndarray]:  # fmt: skip
+def three_views(
+    rendered: Iterable[np.ndarray],
+    seen: np.ndarray,
+    decoded: np.ndarray,
+    rewards: Sequence[float] = (),
+    height: int = 320,
+) -> Iterator[np.ndarray]:
     """A game as people see it, as V sees it, and as V rebuilds it.
 
     Args:
         rendered: (H, W, 3) uint8 each, as the environment draws it for people.
         seen: (T+1, h, w, 3), what V is given.
         decoded: as many, what V makes of it.
-        rewards: (T+1,) received up to the first frame, and for each step; where given, the reward so far stands in the first title.
+        rewards: (T+1,) received up to the first frame, and for each step; where given, the reward
+            so far stands in the first title.
         height: pixels of each view, or a little less: what V sees is enlarged by a whole number.
 
     Yields:
@@ -81,10 +105,16 @@ def three_views(rendered: Iterable[np.ndarray], seen: np.ndarray, decoded: np.nd
     scale = max(1, height // small[0])
     for step, (view, *rest) in enumerate(zip(rendered, seen, decoded, strict=False)):
         size = round(view.shape[1] * scale * small[0] / view.shape[0]), scale * small[0]
-        large = [np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX)), *(enlarge(as_uint8(frame), scale) for frame in rest)]
+        large = [
+            np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX)),
+            *(enlarge(as_uint8(frame), scale) for frame in rest),
+        ]
         so_far = f", reward so far {sums[min(step, len(sums) - 1)]:.0f}" if len(sums) else ""
         names = [f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "what V rebuilds"]
-        film = [np.concatenate([_words(name, picture.shape[1]), picture]) for name, picture in zip(names, large, strict=True)]
+        film = [
+            np.concatenate([_words(name, picture.shape[1]), picture])
+            for name, picture in zip(names, large, strict=True)
+        ]
         gap = np.zeros((film[0].shape[0], GAP, 3), np.uint8)
         yield _even(np.concatenate([film[0], gap, film[1], gap, film[2]], axis=1))
 
@@ -92,17 +122,29 @@ def three_views(rendered: Iterable[np.ndarray], seen: np.ndarray, decoded: np.nd
 def _words(text: str, width: int) -> np.ndarray:
     """A black strip with words in the middle, as wide as what it stands over."""
     picture = Image.new("RGB", (width, LABEL_HEIGHT))
-    ImageDraw.Draw(picture).text((width // 2, LABEL_HEIGHT // 2), text, fill=INK, font=ImageFont.load_default(14), anchor="mm")
+    ImageDraw.Draw(picture).text(
+        (width // 2, LABEL_HEIGHT // 2),
+        text,
+        fill=INK,
+        font=ImageFont.load_default(14),
+        anchor="mm",
+    )
     return np.asarray(picture)
 
 
 def _plot(name: str, values: np.ndarray, step: int, width: int, colour: str) -> np.ndarray:
-    """A curve up to a step, with its name and its value there; the axis has room for all of it from the start."""
+    """A curve up to a step, with its name and its value there; the axis has room for all of it from
+    the start.
+    """
     picture = Image.new("RGB", (width, PLOT_HEIGHT), "#181a1e")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     low, high = min(0.0, float(np.nanmin(values))), max(float(np.nanmax(values)), 1e-9)
     across = np.arange(step + 1) * (width - 1) / max(len(values) - 1, 1)
-    up = PLOT_HEIGHT - 4 - (np.nan_to_num(values[: step + 1]) - low) / max(high - low, 1e-9) * (PLOT_HEIGHT - 26)
+    up = (
+        PLOT_HEIGHT
+        - 4
+        - (np.nan_to_num(values[: step + 1]) - low) / max(high - low, 1e-9) * (PLOT_HEIGHT - 26)
+    )
     points = list(zip(across.tolist(), up.tolist(), strict=False))
     if len(points) > 1:
         draw.line(points, fill=colour, width=2)

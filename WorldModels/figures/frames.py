@@ -30,7 +30,9 @@ def grid(frames: Sequence[np.ndarray], columns: int, scale: int = 1, gap: int = 
     frames = np.stack([enlarge(as_uint8(np.asarray(frame)), scale) for frame in frames])
     _, height, width, _ = frames.shape
     rows = -(-len(frames) // columns)
-    picture = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    picture = np.full(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8
+    )
     for i, frame in enumerate(frames):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         picture[top : top + height, left : left + width] = frame

@@ -1,4 +1,6 @@
-"""The latent space in numbers: what each dimension carries, and a map of where frames lie. Knows arrays, no network."""
+"""The latent space in numbers: what each dimension carries, and a map of where frames lie. Knows
+arrays, no network.
+"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,16 +17,24 @@ def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarra
         mean, log_var: (N, Z), V's posterior of each frame.
 
     Returns:
-        mean and sd (Z,) of the posterior's mean; kl (Z,), nats a frame from the standard normal; used (Z,) bool.
+        mean and sd (Z,) of the posterior's mean; kl (Z,), nats a frame from the standard normal;
+        used (Z,) bool.
 
     Raises:
         ValueError: no frames, or shapes differ.
     """
     mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
     if mean.ndim != 2 or not len(mean) or mean.shape != log_var.shape:
-        raise ValueError(f"latents: expected mean and log_var (N, Z), received {mean.shape} and {log_var.shape}.")
+        raise ValueError(
+            f"latents: expected mean and log_var (N, Z), received {mean.shape} and {log_var.shape}."
+        )
     kl = 0.5 * (np.square(mean) + np.exp(log_var) - 1 - log_var).mean(axis=0)
-    return {"mean": mean.mean(axis=0), "sd": mean.std(axis=0), "kl": kl, "used": mean.var(axis=0) > ACTIVE}
+    return {
+        "mean": mean.mean(axis=0),
+        "sd": mean.std(axis=0),
+        "kl": kl,
+        "used": mean.var(axis=0) > ACTIVE,
+    }
 
 
 def latent_statistics(mean: np.ndarray, log_var: np.ndarray) -> Figure:
@@ -33,17 +43,33 @@ def latent_statistics(mean: np.ndarray, log_var: np.ndarray) -> Figure:
     Args and raises: see `latent_summary`.
     """
     found = latent_summary(mean, log_var)
-    places, colours = np.arange(len(found["kl"])), [BLUE if used else BAND for used in found["used"]]
+    places, colours = (
+        np.arange(len(found["kl"])),
+        [BLUE if used else BAND for used in found["used"]],
+    )
     figure, (above, below) = figure_of(1, 2, (9, 5.2))
     above.axhline(0, color="black", linewidth=0.8)
-    above.vlines(places, found["mean"] - found["sd"], found["mean"] + found["sd"], colors=colours, linewidth=4)
+    above.vlines(
+        places,
+        found["mean"] - found["sd"],
+        found["mean"] + found["sd"],
+        colors=colours,
+        linewidth=4,
+    )
     above.scatter(places, found["mean"], 16, color=VERMILION, zorder=3)
     above.set(ylabel="mean of z over frames\n(bars: standard deviation)", xlim=(-1, len(places)))
     below.bar(places, found["kl"], 0.8, color=colours)
-    below.set(xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, len(places)))
+    below.set(
+        xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, len(places))
+    )
     used = int(found["used"].sum())
-    figure.suptitle(f"V: {used} of {len(places)} latent dimensions are used, {found['kl'].sum():.1f} nats a frame")
-    caption(figure, f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above {ACTIVE:g}")
+    figure.suptitle(
+        f"V: {used} of {len(places)} latent dimensions are used, {found['kl'].sum():.1f} nats a frame"
+    )
+    caption(
+        figure,
+        f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above {ACTIVE:g}",
+    )
     return figure
 
 
@@ -54,7 +80,8 @@ def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points: (N, Z), two or more.
 
     Returns:
-        coordinates (N, 2), and the share of all variance that each explains (2,). The sign of a direction is such that its largest
+        coordinates (N, 2), and the share of all variance that each explains (2,). The sign of a
+        direction is such that its largest
         weight is positive, so that equal points give equal maps.
 
     Raises:
@@ -65,11 +92,16 @@ def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"points: expected (N, Z), two or more of each, received {points.shape}.")
     centred = points - points.mean(axis=0)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    directions = directions[:2] * np.sign(directions[:2][np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    directions = (
+        directions[:2]
+        * np.sign(directions[:2][np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
+    )
     return centred @ directions.T, singular[:2] ** 2 / max(float(np.sum(singular**2)), 1e-12)
 
 
-def latent_map(points: np.ndarray, values: np.ndarray, label: str, frames: np.ndarray | None = None) -> Figure:
+def latent_map(
+    points: np.ndarray, values: np.ndarray, label: str, frames: np.ndarray | None = None
+) -> Figure:
     """A map of latents by principal components, coloured by a number, with frames where they lie.
 
     Args:
@@ -85,9 +117,18 @@ def latent_map(points: np.ndarray, values: np.ndarray, label: str, frames: np.nd
     for index in _spread(places, 24) if frames is not None else ():
         from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-        axes.add_artist(AnnotationBbox(OffsetImage(frames[index], zoom=0.42), places[index], pad=0.1, bboxprops={"linewidth": 0.5}))
-    axes.set(xlabel=f"first principal component ({share[0]:.0%} of the variance)",
-             ylabel=f"second principal component ({share[1]:.0%})")  # fmt: skip
+        axes.add_artist(
+            AnnotationBbox(
+                OffsetImage(frames[index], zoom=0.42),
+                places[index],
+                pad=0.1,
+                bboxprops={"linewidth": 0.5},
+            )
+        )
+    axes.set(
+        xlabel=f"first principal component ({share[0]:.0%} of the variance)",
+        ylabel=f"second principal component ({share[1]:.0%})",
+    )
     axes.tick_params(labelsize=SMALL)
     figure.suptitle("V: a map of latents")
     return figure

@@ -1,4 +1,6 @@
-"""What V makes of frames, of noise, and of one latent number after another. Knows pictures, no network."""
+"""What V makes of frames, of noise, and of one latent number after another. Knows pictures, no
+network.
+"""
 
 from collections.abc import Sequence
 
@@ -24,7 +26,9 @@ def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 
     pairs = np.stack([in_rows(frames, columns), in_rows(rebuilt, columns)], axis=1)
     names = ["frame", "V"] * len(pairs)
     said = f"squared error, summed over a frame's pixels (0..1): {squared_error(frames, rebuilt).mean():.1f} on average"
-    return mosaic_figure(pairs.reshape(-1, *pairs.shape[2:]), names, title="V: frames and reconstructions", said=said)
+    return mosaic_figure(
+        pairs.reshape(-1, *pairs.shape[2:]), names, title="V: frames and reconstructions", said=said
+    )
 
 
 def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
@@ -37,10 +41,16 @@ def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
     Raises:
         ValueError: there are none.
     """
-    return mosaic_figure(in_rows(samples, columns), title="V: samples of the prior", said="decoded from z drawn from a standard normal")
+    return mosaic_figure(
+        in_rows(samples, columns),
+        title="V: samples of the prior",
+        said="decoded from z drawn from a standard normal",
+    )
 
 
-def latent_traversal(sweeps: np.ndarray, values: Sequence[float], dimensions: Sequence[int]) -> Figure:
+def latent_traversal(
+    sweeps: np.ndarray, values: Sequence[float], dimensions: Sequence[int]
+) -> Figure:
     """What each latent dimension draws: one is swept while the others stay as they are.
 
     Args:
@@ -52,14 +62,25 @@ def latent_traversal(sweeps: np.ndarray, values: Sequence[float], dimensions: Se
         ValueError: rows or columns have no name, or there are none.
     """
     if np.shape(sweeps)[:2] != (len(dimensions), len(values)):
-        raise ValueError(f"sweeps: expected {len(dimensions)} dimensions of {len(values)} values, received {np.shape(sweeps)[:2]}.")
-    return mosaic_figure(sweeps, [f"z[{d}]" for d in dimensions], [f"{v:g}" for v in values], "V: each latent dimension swept",
-                         "value of the swept dimension, in standard deviations of the prior; the others stay those of one frame", side=0.7)
+        raise ValueError(
+            f"sweeps: expected {len(dimensions)} dimensions of {len(values)} values, received {np.shape(sweeps)[:2]}."
+        )
+    return mosaic_figure(
+        sweeps,
+        [f"z[{d}]" for d in dimensions],
+        [f"{v:g}" for v in values],
+        "V: each latent dimension swept",
+        "value of the swept dimension, in standard deviations of the prior; the others stay those of one frame",
+        side=0.7,
+    )
 
 
 def squared_error(frames: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     """(N,) squared errors, summed over a frame's pixels in 0..1."""
-    real, made = (np.asarray(x, np.float64) / (255 if np.asarray(x).dtype == np.uint8 else 1) for x in (frames, rebuilt))
+    real, made = (
+        np.asarray(x, np.float64) / (255 if np.asarray(x).dtype == np.uint8 else 1)
+        for x in (frames, rebuilt)
+    )
     return np.square(real - made).sum(axis=(1, 2, 3))
 
 
@@ -79,4 +100,6 @@ def in_rows(frames: np.ndarray, columns: int) -> np.ndarray:
 
 def _paired(frames: np.ndarray, rebuilt: np.ndarray) -> None:
     if not len(frames) or np.shape(frames) != np.shape(rebuilt):
-        raise ValueError(f"frames: expected (N, H, W, 3) and as many made of them, received {np.shape(frames)} and {np.shape(rebuilt)}.")
+        raise ValueError(
+            f"frames: expected (N, H, W, 3) and as many made of them, received {np.shape(frames)} and {np.shape(rebuilt)}."
+        )

@@ -1,4 +1,6 @@
-"""Statistics of test scores, and the table that shows them. Knows returns as plain numbers, nothing of where they come from."""
+"""Statistics of test scores, and the table that shows them. Knows returns as plain numbers, nothing
+of where they come from.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,12 +24,19 @@ def summary(scores: Sequence[float]) -> dict:
     """
     scores = _checked(scores)
     sd = float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
-    return {"mean": float(scores.mean()), "sd": sd, "median": float(np.median(scores)), "iqm": interquartile_mean(scores),
-            "interval": list(bootstrap_interval(scores)), "n": len(scores)}  # fmt: skip
+    return {
+        "mean": float(scores.mean()),
+        "sd": sd,
+        "median": float(np.median(scores)),
+        "iqm": interquartile_mean(scores),
+        "interval": list(bootstrap_interval(scores)),
+        "n": len(scores),
+    }
 
 
 def interquartile_mean(scores: Sequence[float]) -> float:
-    """Mean of the middle half: floor(N / 4) scores are cut at each end (Agarwal et al. 2021; scipy's trim_mean at 0.25).
+    """Mean of the middle half: floor(N / 4) scores are cut at each end (Agarwal et al. 2021;
+    scipy's trim_mean at 0.25).
 
     Args:
         scores: (N,) returns.
@@ -40,7 +49,9 @@ def interquartile_mean(scores: Sequence[float]) -> float:
     return float(scores[cut : len(scores) - cut].mean())
 
 
-def bootstrap_interval(scores: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES) -> tuple[float, float]:
+def bootstrap_interval(
+    scores: Sequence[float], level: float = 0.95, resamples: int = RESAMPLES
+) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean; the same scores always give the same interval.
 
     Args:
@@ -51,7 +62,9 @@ def bootstrap_interval(scores: Sequence[float], level: float = 0.95, resamples: 
     Raises:
         ValueError: there are no scores, or one is not a finite number.
     """
-    scores = np.sort(_checked(scores))  # sorted, so that the order in which tracks were driven does not matter
+    scores = np.sort(
+        _checked(scores)
+    )  # sorted, so that the order in which tracks were driven does not matter
     draws = np.random.default_rng(0).integers(0, len(scores), (resamples, len(scores)))
     low, high = np.quantile(scores[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -62,22 +75,33 @@ def _checked(scores: Sequence[float]) -> np.ndarray:
     if not len(scores):
         raise ValueError("scores: expected at least one, received none; drive at least one track.")
     if not np.isfinite(scores).all():
-        raise ValueError(f"scores: expected finite numbers, received {scores[~np.isfinite(scores)][0]}.")
+        raise ValueError(
+            f"scores: expected finite numbers, received {scores[~np.isfinite(scores)][0]}."
+        )
     return scores
 
 
 def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Summaries as the cells of a table: the names of its columns, and a row for each, its name first.
+    """Summaries as the cells of a table: the names of its columns, and a row for each, its name
+    first.
 
     Args:
-        rows: name to what `summary` gives, with `laps` (share of laps finished, 0..1) where there is one.
+        rows: name to what `summary` gives, with `laps` (share of laps finished, 0..1) where there
+            is one.
     """
     columns = COLUMNS if any(s.get("laps") is not None for s in rows.values()) else COLUMNS[:-1]
     found = []
     for name, s in rows.items():
         laps = f"{100 * s['laps']:.0f}%" if s.get("laps") is not None else ""
-        numbers = (f"{s['mean']:.1f}", "[{:.1f}, {:.1f}]".format(*s["interval"]), f"{s['sd']:.1f}", f"{s['median']:.1f}",
-                   f"{s['iqm']:.1f}", str(s["n"]), laps)  # fmt: skip
+        numbers = (
+            f"{s['mean']:.1f}",
+            "[{:.1f}, {:.1f}]".format(*s["interval"]),
+            f"{s['sd']:.1f}",
+            f"{s['median']:.1f}",
+            f"{s['iqm']:.1f}",
+            str(s["n"]),
+            laps,
+        )
         found.append((name, *numbers[: len(columns)]))
     return columns, found
 
@@ -87,13 +111,21 @@ def table(rows: Mapping[str, Mapping]) -> str:
     width = max(map(len, rows))
     widths = (8, 19, 8, 8, 8, 5, 6)
     columns, found = cells(rows)
-    lines = [" ".join([" " * width, *(name.rjust(w) for name, w in zip(columns, widths, strict=False))])]
-    lines += [" ".join([name.ljust(width), *(cell.rjust(w) for cell, w in zip(numbers, widths, strict=False))]) for name, *numbers in found]
+    lines = [
+        " ".join([" " * width, *(name.rjust(w) for name, w in zip(columns, widths, strict=False))])
+    ]
+    lines += [
+        " ".join(
+            [name.ljust(width), *(cell.rjust(w) for cell, w in zip(numbers, widths, strict=False))]
+        )
+        for name, *numbers in found
+    ]
     return "\n".join(lines)
 
 
 def nearest_quantiles(scores: Sequence[float], count: int) -> list[int]:
-    """Which scores stand for all of them: the nearest to the median first, then from the lowest evenly to the highest.
+    """Which scores stand for all of them: the nearest to the median first, then from the lowest
+    evenly to the highest.
 
     Args:
         scores: (N,) returns.

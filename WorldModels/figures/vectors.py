@@ -11,9 +11,11 @@ MOST = 36  # numbers of a vector that are drawn
 
 
 def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -> Figure:
-    """Each number of a vector in a panel of its own: what it was, and what V made of it; on the line they are the same.
+    """Each number of a vector in a panel of its own: what it was, and what V made of it; on the
+    line they are the same.
 
-    Above each panel stands the share of the number's variance that is rebuilt, 1 - squared error / variance. Of long vectors the
+    Above each panel stands the share of the number's variance that is rebuilt, 1 - squared error /
+    variance. Of long vectors the
     numbers that vary most are drawn.
 
     Args:
@@ -22,9 +24,15 @@ def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -
     Raises:
         ValueError: there are no observations, or not as many reconstructions.
     """
-    if observations.ndim != 2 or len(observations) == 0 or observations.shape != reconstruction.shape:
-        raise ValueError(f"vectors: expected observations (N, D) and as many made of them, received {observations.shape} and "
-                         f"{reconstruction.shape}.")  # fmt: skip
+    if (
+        observations.ndim != 2
+        or len(observations) == 0
+        or observations.shape != reconstruction.shape
+    ):
+        raise ValueError(
+            f"vectors: expected observations (N, D) and as many made of them, received {observations.shape} and "
+            f"{reconstruction.shape}."
+        )
     variance = observations.var(axis=0)
     chosen = np.sort(np.argsort(-variance, kind="stable")[:MOST])
     columns = math.ceil(math.sqrt(len(chosen)))
@@ -45,5 +53,7 @@ def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -
     figure.supxlabel("recorded", fontsize=9)
     figure.supylabel("reconstructed", fontsize=9)
     of = f" (the {MOST} of {len(variance)} that vary most)" if len(variance) > MOST else ""
-    figure.suptitle(f"V: each number{of}, and the share of its variance that is rebuilt", fontsize=10)
+    figure.suptitle(
+        f"V: each number{of}, and the share of its variance that is rebuilt", fontsize=10
+    )
     return figure

@@ -10,14 +10,22 @@ from WorldModels.figures.style import SMALL, TINY, caption, figure_of
 WIDEST = 64  # numbers in a row of the map
 
 
-def controller_weights(weights: np.ndarray, parts: Mapping[str, int], actions: Sequence[str], spread: np.ndarray | None = None) -> Figure:
-    """Which numbers of z and h drive which action: a row for each action, red for more, blue for less.
+def controller_weights(
+    weights: np.ndarray,
+    parts: Mapping[str, int],
+    actions: Sequence[str],
+    spread: np.ndarray | None = None,
+) -> Figure:
+    """Which numbers of z and h drive which action: a row for each action, red for more, blue for
+    less.
 
     Args:
         weights: (F, A), from features to actions.
-        parts: name of each part of the features, such as "z" and "h", to how many numbers it has; they add up to F.
+        parts: name of each part of the features, such as "z" and "h", to how many numbers it has;
+            they add up to F.
         actions: A names.
-        spread: (F,) standard deviation of each feature while driving; where given, the map shows weight times spread, which is how
+        spread: (F,) standard deviation of each feature while driving; where given, the map shows
+            weight times spread, which is how
             much the number moves the action.
 
     Raises:
@@ -25,14 +33,23 @@ def controller_weights(weights: np.ndarray, parts: Mapping[str, int], actions: S
     """
     weights = np.asarray(weights, np.float64)
     if weights.ndim != 2 or weights.shape != (sum(parts.values()), len(actions)):
-        raise ValueError(f"weights: expected ({sum(parts.values())} features, {len(actions)} actions), received {weights.shape}.")
+        raise ValueError(
+            f"weights: expected ({sum(parts.values())} features, {len(actions)} actions), received {weights.shape}."
+        )
     shown = weights * (1 if spread is None else np.asarray(spread)[:, None])
     rows = _rows(shown, parts)
     figure, panels = figure_of(1, len(rows), (10, 1.0 + len(rows) * (0.42 + 0.2 * len(actions))))
     most = float(np.abs(shown).max()) or 1.0
     for axes, (name, start, values) in zip(panels, rows, strict=True):
-        image = axes.imshow(values.T, aspect="auto", cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest",
-                            extent=(start - 0.5, start + len(values) - 0.5, len(actions) - 0.5, -0.5))  # fmt: skip
+        image = axes.imshow(
+            values.T,
+            aspect="auto",
+            cmap="RdBu_r",
+            vmin=-most,
+            vmax=most,
+            interpolation="nearest",
+            extent=(start - 0.5, start + len(values) - 0.5, len(actions) - 0.5, -0.5),
+        )
         axes.set_yticks(range(len(actions)), actions, fontsize=SMALL)
         axes.set_xlim(start - 0.5, start + max(len(row[2]) for row in rows) - 0.5)
         axes.tick_params(axis="x", labelsize=TINY)
@@ -41,7 +58,10 @@ def controller_weights(weights: np.ndarray, parts: Mapping[str, int], actions: S
     unit = "weight" if spread is None else "weight times the number's standard deviation"
     figure.colorbar(image, ax=list(panels), label=unit, shrink=0.7)
     figure.suptitle("C: what drives each action")
-    caption(figure, f"{unit}, before the tanh; of all that moves each action: {_shares(shown, parts, actions)}")
+    caption(
+        figure,
+        f"{unit}, before the tanh; of all that moves each action: {_shares(shown, parts, actions)}",
+    )
     return figure
 
 
@@ -49,7 +69,10 @@ def _rows(weights: np.ndarray, parts: Mapping[str, int]) -> list[tuple[str, int,
     """Pieces of at most WIDEST numbers: (part, number of the first in its part, weights (n, A))."""
     rows, start = [], 0
     for name, size in parts.items():
-        rows += [(name, i, weights[start + i : start + min(i + WIDEST, size)]) for i in range(0, size, WIDEST)]
+        rows += [
+            (name, i, weights[start + i : start + min(i + WIDEST, size)])
+            for i in range(0, size, WIDEST)
+        ]
         start += size
     return rows
 
@@ -59,5 +82,7 @@ def _shares(weights: np.ndarray, parts: Mapping[str, int], actions: Sequence[str
     ends = np.cumsum(list(parts.values()))[:-1]
     sums = np.stack([np.square(piece).sum(axis=0) for piece in np.split(weights, ends)])
     share = sums / np.maximum(sums.sum(axis=0), 1e-12)
-    return "; ".join(f"{action} {', '.join(f'{name} {s:.0%}' for name, s in zip(parts, share[:, a], strict=True))}"
-                     for a, action in enumerate(actions))  # fmt: skip
+    return "; ".join(
+        f"{action} {', '.join(f'{name} {s:.0%}' for name, s in zip(parts, share[:, a], strict=True))}"
+        for a, action in enumerate(actions)
+    )

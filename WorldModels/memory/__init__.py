@@ -1,1 +1,3 @@
-"""M, the memory: networks that predict the next latent, their densities, and batches of series to train them on."""
+"""M, the memory: networks that predict the next latent, their densities, and batches of series to
+train them on.
+"""

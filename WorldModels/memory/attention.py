@@ -1,8 +1,12 @@
-"""Attention to the last steps of an episode: a layer of a transformer that can go on where it left off. Knows no latents.
+"""Attention to the last steps of an episode: a layer of a transformer that can go on where it left
+off. Knows no latents.
 
-Each step sees itself and the window - 1 steps before it, of its own episode, in training as in use. What is carried from call
-to call are the keys and values of the last `window` steps, oldest first, and how many steps the episode has had: that many of
-them count. So a sequence in one call, in pieces, or step by step are the same, also far beyond the window's length; n layers
+Each step sees itself and the window - 1 steps before it, of its own episode, in training as in use.
+What is carried from call
+to call are the keys and values of the last `window` steps, oldest first, and how many steps the
+episode has had: that many of
+them count. So a sequence in one call, in pieces, or step by step are the same, also far beyond the
+window's length; n layers
 together reach n * (window - 1) steps back.
 """
 
@@ -13,11 +17,13 @@ HIDDEN = -1e9  # the score of what is not seen
 
 
 class AttentionLayer(keras.layers.Layer):
-    """A post-norm layer of a transformer's encoder (Vaswani et al. 2017; torch.nn.TransformerEncoderLayer), causal, with a window.
+    """A post-norm layer of a transformer's encoder (Vaswani et al. 2017;
+    torch.nn.TransformerEncoderLayer), causal, with a window.
 
         x = norm(x + dropout(attention(x)));  x = norm(x + dropout(dense(dropout(relu(dense(x))))))
 
-    The attention's weights are dropped out too. Sums, norms and the softmax are float32 whatever the rest is.
+    The attention's weights are dropped out too. Sums, norms and the softmax are float32 whatever
+    the rest is.
 
     Args:
         width: numbers in a token.
@@ -28,17 +34,34 @@ class AttentionLayer(keras.layers.Layer):
         seed: of the initial weights and of the dropout.
     """
 
-    def __init__(self, width: int, num_heads: int, feed_forward: int, dropout: float, window: int, seed: int, **kwargs):
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        feed_forward: int,
+        dropout: float,
+        window: int,
+        seed: int,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.num_heads, self.head_size, self.window = num_heads, width // num_heads, window
         self.attended = dense(width, 3 * width, seed, self.dtype_policy, "queries_keys_values")
         self.joined = dense(width, width, seed + 1, self.dtype_policy, "joined")
-        self.expanded = dense(width, feed_forward, seed + 2, self.dtype_policy, "expanded", activation="relu")
+        self.expanded = dense(
+            width, feed_forward, seed + 2, self.dtype_policy, "expanded", activation="relu"
+        )
         self.contracted = dense(feed_forward, width, seed + 3, self.dtype_policy, "contracted")
-        self.norms = [keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name=f"norm_{i}") for i in range(2)]
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name=f"norm_{i}")
+            for i in range(2)
+        ]
         for norm in self.norms:
             norm.build((None, None, width))
-        self.drops = [keras.layers.Dropout(dropout, seed=seed + 4 + i, dtype=self.dtype_policy) for i in range(4)]
+        self.drops = [
+            keras.layers.Dropout(dropout, seed=seed + 4 + i, dtype=self.dtype_policy)
+            for i in range(4)
+        ]
         self.built = True
 
     def call(self, x, past, steps):
@@ -46,24 +69,35 @@ class AttentionLayer(keras.layers.Layer):
 
         Args:
             x: (B, T, width), float32.
-            past: keys and values of the steps before, each (B, heads, window, width / heads); None: there were none.
+            past: keys and values of the steps before, each (B, heads, window, width / heads); None:
+                there were none.
             steps: (B, T), steps that the episode has had, this one included.
 
         Returns:
             x (B, T, width), and (keys, values) of the last `window` steps, None without a past.
         """
-        queries, keys, values = [self._heads(part) for part in ops.split(self.attended(x), 3, axis=-1)]
+        queries, keys, values = [
+            self._heads(part) for part in ops.split(self.attended(x), 3, axis=-1)
+        ]
         if past is not None:
-            keys, values = [ops.concatenate([ops.cast(old, new.dtype), new], axis=2) for old, new in zip(past, (keys, values), strict=True)]
+            keys, values = [
+                ops.concatenate([ops.cast(old, new.dtype), new], axis=2)
+                for old, new in zip(past, (keys, values), strict=True)
+            ]
             past = [part[:, :, -self.window :] for part in (keys, values)]
         seen = self._attend(queries, keys, values, steps, 0 if past is None else self.window)
-        seen = ops.reshape(ops.transpose(seen, (0, 2, 1, 3)), (-1, ops.shape(x)[1], self.num_heads * self.head_size))
+        seen = ops.reshape(
+            ops.transpose(seen, (0, 2, 1, 3)),
+            (-1, ops.shape(x)[1], self.num_heads * self.head_size),
+        )
         x = self.norms[0](x + ops.cast(self.drops[0](self.joined(seen)), "float32"))
         inner = self.contracted(self.drops[1](self.expanded(x)))
         return self.norms[1](x + ops.cast(self.drops[2](inner), "float32")), past
 
     def _heads(self, x):
-        return ops.transpose(ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.head_size)), (0, 2, 1, 3))
+        return ops.transpose(
+            ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.head_size)), (0, 2, 1, 3)
+        )
 
     def _attend(self, queries, keys, values, steps, before: int):
         """What the queries (B, heads, T, d) see of keys and values (B, heads, before + T, d)."""
@@ -72,33 +106,58 @@ class AttentionLayer(keras.layers.Layer):
             queries, keys, values, steps = self._cut(queries, keys, values, steps, before)
             length = before = self.window
         else:
-            queries, keys, values, steps = queries[:, :, None], keys[:, :, None], values[:, :, None], steps[:, None]
-        # age (queries, keys): how many steps before the query a key was; `before` keys come before the first query.
+            queries, keys, values, steps = (
+                queries[:, :, None],
+                keys[:, :, None],
+                values[:, :, None],
+                steps[:, None],
+            )
+        # age (queries, keys): how many steps before the query a key was; `before` keys come before
+        # the first query.
         age = ops.arange(length)[:, None] + before - ops.arange(before + length)[None]
         age = ops.cast(age, "float32")
         visible = (age >= 0) & (age < ops.minimum(steps, self.window)[:, None, ..., None])
-        scores = ops.cast(ops.matmul(queries, ops.swapaxes(keys, -1, -2)), "float32") * self.head_size**-0.5
+        scores = (
+            ops.cast(ops.matmul(queries, ops.swapaxes(keys, -1, -2)), "float32")
+            * self.head_size**-0.5
+        )
         weights = ops.softmax(ops.where(visible, scores, HIDDEN), axis=-1)
         seen = ops.matmul(self.drops[3](ops.cast(weights, values.dtype)), values)
-        return ops.reshape(seen, (-1, self.num_heads, ops.shape(seen)[2] * length, self.head_size))[:, :, :count]
+        return ops.reshape(seen, (-1, self.num_heads, ops.shape(seen)[2] * length, self.head_size))[
+            :, :, :count
+        ]
 
     def _cut(self, queries, keys, values, steps, before: int):
-        """In blocks of `window` steps, each with the keys and values of its own and of the block before: all that it can see."""
+        """In blocks of `window` steps, each with the keys and values of its own and of the block
+        before: all that it can see.
+        """
         size, count = self.window, (ops.shape(queries)[2] + self.window - 1) // self.window
         nothing = ops.zeros_like(queries[:, :, :1]) * ops.ones((1, 1, size, 1), queries.dtype)
         queries = ops.concatenate([queries, nothing], axis=2)[:, :, : count * size]
-        steps = ops.concatenate([steps, ops.ones_like(steps[:, :1]) * ops.ones((1, size))], axis=1)[:, : count * size]
+        steps = ops.concatenate([steps, ops.ones_like(steps[:, :1]) * ops.ones((1, size))], axis=1)[
+            :, : count * size
+        ]
         blocks = []
         for x in (keys, values):
-            x = ops.concatenate([*[nothing] * (before == 0), x, nothing], axis=2)[:, :, : (count + 1) * size]
+            x = ops.concatenate([*[nothing] * (before == 0), x, nothing], axis=2)[
+                :, :, : (count + 1) * size
+            ]
             x = ops.reshape(x, (-1, self.num_heads, count + 1, size, self.head_size))
             blocks.append(ops.concatenate([x[:, :, :-1], x[:, :, 1:]], axis=3))
         queries = ops.reshape(queries, (-1, self.num_heads, count, size, self.head_size))
         return queries, *blocks, ops.reshape(steps, (-1, count, size))
 
 
-def dense(inputs: int, outputs: int, seed: int, dtype, name: str, activation: str | None = None) -> keras.layers.Dense:
+def dense(
+    inputs: int, outputs: int, seed: int, dtype, name: str, activation: str | None = None
+) -> keras.layers.Dense:
     """A built dense layer, its first weights Glorot's uniform ones."""
-    layer = keras.layers.Dense(outputs, activation, kernel_initializer=keras.initializers.GlorotUniform(seed), dtype=dtype, name=name)
+    layer = keras.layers.Dense(
+        outputs,
+        activation,
+        kernel_initializer=keras.initializers.GlorotUniform(seed),
+        dtype=dtype,
+        name=name,
+    )
     layer.build((None, inputs))
     return layer

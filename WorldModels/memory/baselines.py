@@ -1,4 +1,5 @@
-"""What a memory must beat: two densities of the next latent that learn nothing but a variance for each dimension, and the density
+"""What a memory must beat: two densities of the next latent that learn nothing but a variance for
+each dimension, and the density
 that its own head can learn without anything to go by."""
 
 import warnings
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-# Of the fit of a head without inputs: Adam steps, fewer where there are few latents, latents in each, and the rate, which falls to 0 as
+# Of the fit of a head without inputs: Adam steps, fewer where there are few latents, latents in
+# each, and the rate, which falls to 0 as
 # a cosine.
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 FIT_LATENTS = 20_000  # drawn from the series, at most
@@ -21,7 +23,8 @@ class GaussianBaselines:
         static         N(mean of all z, their variance)
         copy_previous  N(z before, mean square of a step's change)
 
-    z = mean + exp(log_var / 2) * noise is random: its variance enters both, twice in the difference of two draws.
+    z = mean + exp(log_var / 2) * noise is random: its variance enters both, twice in the difference
+    of two draws.
 
     Args:
         series: objects with mean and log_var (T+1, Z).
@@ -29,13 +32,17 @@ class GaussianBaselines:
 
     def __init__(self, series: Sequence[Any]):
         means = np.concatenate([s.mean for s in series]).astype(np.float64)
-        noise = np.mean(np.exp(np.concatenate([s.log_var for s in series]).astype(np.float64)), axis=0)
+        noise = np.mean(
+            np.exp(np.concatenate([s.log_var for s in series]).astype(np.float64)), axis=0
+        )
         steps = np.concatenate([np.diff(s.mean, axis=0) for s in series]).astype(np.float64)
         self.mean, self.variance = means.mean(axis=0), means.var(axis=0) + noise
         self.step_variance = np.mean(steps**2, axis=0) + 2 * noise
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
-        """Mean negative log-density per dimension, in nats, of the steps that count in batches as MDNRNN.compute_loss takes them."""
+        """Mean negative log-density per dimension, in nats, of the steps that count in batches as
+        MDNRNN.compute_loss takes them.
+        """
         totals, weight = np.zeros(2), 0.0
         for batch in batches:
             counts = (batch["mask"] * (1 - batch["terminated"]))[..., None]
@@ -52,9 +59,11 @@ def _negative_log_density(difference: np.ndarray, variance: np.ndarray) -> np.nd
 
 
 class Unconditional(keras.Model):
-    """A memory's density of latents on a hidden that never changes: its head, fit without inputs. All else in it is left as it is.
+    """A memory's density of latents on a hidden that never changes: its head, fit without inputs.
+    All else in it is left as it is.
 
-    The hidden is (1, 0, ..., 0) and not all zeros: there all components of a mixture would be equal, and would stay so.
+    The hidden is (1, 0, ..., 0) and not all zeros: there all components of a mixture would be
+    equal, and would stay so.
 
     Args:
         memory: any kind, built; it is copied, in float32.
@@ -68,7 +77,9 @@ class Unconditional(keras.Model):
     def call(self, z):
         """Log-density (B,) of latents z (B, Z), in nats a dimension."""
         size = self.memory.hidden_size
-        return self.memory.log_density(ops.broadcast_to(ops.eye(1, size), (ops.shape(z)[0], size)), z)
+        return self.memory.log_density(
+            ops.broadcast_to(ops.eye(1, size), (ops.shape(z)[0], size)), z
+        )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return -ops.mean(y_pred)
@@ -81,14 +92,20 @@ class Unconditional(keras.Model):
             seed: of the draws; equal seeds give equal fits.
         """
         draw = np.random.default_rng(seed)
-        mean, log_var = (np.concatenate([getattr(s, name)[1:] for s in series]) for name in ("mean", "log_var"))
+        mean, log_var = (
+            np.concatenate([getattr(s, name)[1:] for s in series]) for name in ("mean", "log_var")
+        )
         chosen = draw.permutation(len(mean))[:FIT_LATENTS]
-        z = mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal((len(chosen), mean.shape[1]), np.float32)
+        z = mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal(
+            (len(chosen), mean.shape[1]), np.float32
+        )
         steps = max(FEWEST_STEPS, FIT_STEPS * len(z) // FIT_LATENTS)
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
         self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Gradients do not exist")  # of all that is not the head
+            warnings.filterwarnings(
+                "ignore", "Gradients do not exist"
+            )  # of all that is not the head
             self.fit(np.concatenate(batches), batch_size=FIT_BATCH, shuffle=False, verbose=0)
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
@@ -97,6 +114,8 @@ class Unconditional(keras.Model):
         for batch in batches:
             counts = (batch["mask"] * (1 - batch["terminated"])).astype(bool)
             z = batch["next_z"][counts]
-            total -= float(np.sum(self.predict(z, batch_size=FIT_BATCH, verbose=0), dtype=np.float64))
+            total -= float(
+                np.sum(self.predict(z, batch_size=FIT_BATCH, verbose=0), dtype=np.float64)
+            )
             weight += len(z)
         return {"unconditional_nll": total / max(weight, 1)}

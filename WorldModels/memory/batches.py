@@ -1,10 +1,12 @@
 """Series cut into batches for M, in the three ways it has been trained.
 
     episodes  whole ones from their first step, padded (hardmaru, carracing/rnn_train.py)
-    streams   all of them end to end, cut into parallel streams whose state is carried on (hardmaru, doomrnn/rnn_train.py)
+    streams   all of them end to end, cut into parallel streams whose state is carried on (hardmaru,
+    doomrnn/rnn_train.py)
     segments  pieces of given length from anywhere
 
-z is drawn anew each epoch from each frame's mean and variance, as in the paper (A.2). What a batch holds follows from
+z is drawn anew each epoch from each frame's mean and variance, as in the paper (A.2). What a batch
+holds follows from
 (seed, epoch, index) alone. Knows series by their arrays only, and no file.
 """
 
@@ -22,14 +24,17 @@ ORDER, NOISE, PLACES = range(3)
 class SeriesBatches(keras.utils.PyDataset):
     """Batches of dicts as MDNRNN.compute_loss takes them, all of one shape.
 
-    Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T), float32; for streams also restarts
-    (B, T), 1 at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then 1.
+    Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T),
+    float32; for streams also restarts
+    (B, T), 1 at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then
+    1.
 
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
         kind: "episodes", "streams" or "segments".
         batch_size: B; fewer where there are fewer episodes (or, for streams, steps).
-        length: T of streams and segments, and the most of an episode; shorter where all episodes are.
+        length: T of streams and segments, and the most of an episode; shorter where all episodes
+            are.
         seed: of every draw.
         least_steps: batches an epoch of segments, where fewer would cover the series once.
 
@@ -37,13 +42,23 @@ class SeriesBatches(keras.utils.PyDataset):
         ValueError: no such kind, or no series.
     """
 
-    def __init__(self, series: Sequence[Any], kind: str = "episodes", batch_size: int = 100, length: int = 999, seed: int = 0,
-                 least_steps: int = 0, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        series: Sequence[Any],
+        kind: str = "episodes",
+        batch_size: int = 100,
+        length: int = 999,
+        seed: int = 0,
+        least_steps: int = 0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if kind not in KINDS:
             raise ValueError(f"batching: expected one of {', '.join(KINDS)}, received {kind!r}.")
         if not series:
-            raise ValueError("series: expected at least one, received none; record and encode more episodes.")
+            raise ValueError(
+                "series: expected at least one, received none; record and encode more episodes."
+            )
         self.series, self.kind, self.seed = list(series), kind, seed
         self.lengths = np.array([len(s.actions) for s in self.series])
         total = int(self.lengths.sum())
@@ -52,7 +67,9 @@ class SeriesBatches(keras.utils.PyDataset):
             self.length = min(length, total // self.batch_size)
             self.steps = total // self.batch_size // self.length
         else:
-            self.batch_size = min(batch_size, len(self.series)) if kind == "episodes" else batch_size
+            self.batch_size = (
+                min(batch_size, len(self.series)) if kind == "episodes" else batch_size
+            )
             self.length = min(length, int(self.lengths.max()))
             self.steps = len(self.series) // self.batch_size
             if kind == "segments":
@@ -63,7 +80,9 @@ class SeriesBatches(keras.utils.PyDataset):
         """Shuffle for this epoch, counted from 0."""
         self.epoch = epoch
         self.order = self._rng(ORDER).permutation(len(self.series))
-        self.starts = np.concatenate([[0], np.cumsum(self.lengths[self.order])])  # of each episode in the epoch's one long row
+        self.starts = np.concatenate(
+            [[0], np.cumsum(self.lengths[self.order])]
+        )  # of each episode in the epoch's one long row
 
     def on_epoch_end(self):
         self.begin_epoch(self.epoch + 1)
@@ -75,12 +94,24 @@ class SeriesBatches(keras.utils.PyDataset):
         return getattr(self, f"_{self.kind}")(index)
 
     def _rng(self, purpose: int, *indices: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self.seed, self.epoch, purpose, *indices]))
+        return np.random.default_rng(
+            np.random.SeedSequence([self.seed, self.epoch, purpose, *indices])
+        )
 
     def _empty(self) -> dict[str, np.ndarray]:
         latent_size, action_size = self.series[0].mean.shape[1], self.series[0].actions.shape[1]
-        sizes = {"z": (latent_size,), "next_z": (latent_size,), "actions": (action_size,), "rewards": (), "terminated": (), "mask": ()}
-        return {name: np.zeros((self.batch_size, self.length, *size), np.float32) for name, size in sizes.items()}
+        sizes = {
+            "z": (latent_size,),
+            "next_z": (latent_size,),
+            "actions": (action_size,),
+            "rewards": (),
+            "terminated": (),
+            "mask": (),
+        }
+        return {
+            name: np.zeros((self.batch_size, self.length, *size), np.float32)
+            for name, size in sizes.items()
+        }
 
     def _episodes(self, index: int) -> dict[str, np.ndarray]:
         batch = self._empty()
@@ -92,7 +123,9 @@ class SeriesBatches(keras.utils.PyDataset):
 
     def _segments(self, index: int) -> dict[str, np.ndarray]:
         batch, rng = self._empty(), self._rng(PLACES, index)
-        places = np.maximum(self.lengths - self.length, 0) + 1  # where a segment may begin, episode by episode
+        places = (
+            np.maximum(self.lengths - self.length, 0) + 1
+        )  # where a segment may begin, episode by episode
         ends = np.cumsum(places)
         chosen = rng.integers(ends[-1], size=self.batch_size)
         for row, episode in enumerate(np.searchsorted(ends, chosen, side="right")):
@@ -112,12 +145,23 @@ class SeriesBatches(keras.utils.PyDataset):
                 first, steps = here - self.starts[place], min(end, self.starts[place + 1]) - here
                 batch["restarts"][row, column] = first == 0
                 # An episode's z are the same in every chunk that it reaches into.
-                self._write(batch, row, column, self.order[place], first, steps, self._rng(NOISE, self.order[place]), skip=first)
+                self._write(
+                    batch,
+                    row,
+                    column,
+                    self.order[place],
+                    first,
+                    steps,
+                    self._rng(NOISE, self.order[place]),
+                    skip=first,
+                )
                 here, column = here + steps, column + steps
         return batch
 
     def _write(self, batch, row, column, episode, first, steps, rng, skip=0):
-        """Put steps of an episode, from step `first` on, into a row from a column on; the noise of `skip` frames is passed over."""
+        """Put steps of an episode, from step `first` on, into a row from a column on; the noise of
+        `skip` frames is passed over.
+        """
         series, here = self.series[episode], slice(column, column + steps)
         frames = slice(first, first + steps + 1)
         noise = rng.standard_normal((skip + steps + 1, series.mean.shape[1]), np.float32)[skip:]

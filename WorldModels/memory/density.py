@@ -1,11 +1,17 @@
-"""Mixtures of Gaussians for the next latent: their density, and drawing from them. Knows no network.
+"""Mixtures of Gaussians for the next latent: their density, and drawing from them. Knows no
+network.
 
-independent  A mixture for each latent dimension. A network gives 3 * K * Z numbers for K components and Z dimensions, in three
-             blocks: the logits of the weights, the means, and the logarithms of the standard deviations
-             (hardmaru/WorldModelsExperiments, rnn.py: logmix, mean, logstd); each block holds K rows of Z numbers. One component
+independent  A mixture for each latent dimension. A network gives 3 * K * Z numbers for K components
+and Z dimensions, in three
+             blocks: the logits of the weights, the means, and the logarithms of the standard
+                 deviations
+             (hardmaru/WorldModelsExperiments, rnn.py: logmix, mean, logstd); each block holds K
+             rows of Z numbers. One component
              after another is added up, because sums over a short axis are slow on a CPU.
-joint        One mixture of K diagonal Gaussians over whole latents (ctallec/world-models, mdrnn.py): (2 * Z + 1) * K numbers, K
-             logits, then the means and the logarithms of the standard deviations, each K rows of Z numbers.
+joint        One mixture of K diagonal Gaussians over whole latents (ctallec/world-models,
+mdrnn.py): (2 * Z + 1) * K numbers, K
+             logits, then the means and the logarithms of the standard deviations, each K rows of Z
+             numbers.
 """
 
 import itertools
@@ -16,11 +22,15 @@ from dataclasses import dataclass
 from keras import ops
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
-LOWEST_TEMPERATURE = 1e-6  # below it the logits of components would overflow; the draw is the mode long before
+LOWEST_TEMPERATURE = (
+    1e-6  # below it the logits of components would overflow; the draw is the mode long before
+)
 
 
 def components(outputs, num_mixtures: int) -> tuple[list, list, list]:
-    """Logits of the weights, means and log standard deviations: three lists of K arrays (..., Z), of outputs (..., 3KZ)."""
+    """Logits of the weights, means and log standard deviations: three lists of K arrays (..., Z),
+    of outputs (..., 3KZ).
+    """
     parts = ops.split(outputs, 3 * num_mixtures, axis=-1)
     return parts[:num_mixtures], parts[num_mixtures : 2 * num_mixtures], parts[2 * num_mixtures :]
 
@@ -47,9 +57,11 @@ def log_density(outputs, z, num_mixtures: int):
 
 
 def draw(outputs, temperature, component, normal, num_mixtures: int):
-    """Draw from the mixtures by the inverse of their cumulative weights, from noise that was drawn outside.
+    """Draw from the mixtures by the inverse of their cumulative weights, from noise that was drawn
+    outside.
 
-    Temperature divides the logits and multiplies the variances (hardmaru/WorldModelsExperiments, rnn.py); towards 0 the draw
+    Temperature divides the logits and multiplies the variances (hardmaru/WorldModelsExperiments,
+    rnn.py); towards 0 the draw
     becomes the mean of each dimension's heaviest component.
 
     Args:
@@ -62,7 +74,8 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
     Returns:
         z (B, Z).
     """
-    # One array for all components here, not a list as above: a single dream is a matter of how many operations there are.
+    # One array for all components here, not a list as above: a single dream is a matter of how many
+    # operations there are.
     blocks = ops.reshape(outputs, (-1, 3, num_mixtures, normal.shape[-1]))
     logits, means, log_stds = blocks[:, 0], blocks[:, 1], blocks[:, 2]
     return _drawn(logits, means, log_stds, temperature, component, normal)
@@ -82,28 +95,46 @@ def joint_log_density(outputs, z, num_mixtures: int):
         (B,), in nats, all dimensions together.
     """
     logits, means, log_stds = _joint(outputs, num_mixtures, z.shape[-1])
-    normal = ops.sum(-log_stds - 0.5 * ops.square((z[:, None] - means) * ops.exp(-log_stds)), axis=-1)
-    return ops.logsumexp(logits + normal, axis=-1) - ops.logsumexp(logits, axis=-1) - LOG_SQRT_TWO_PI * z.shape[-1]
+    normal = ops.sum(
+        -log_stds - 0.5 * ops.square((z[:, None] - means) * ops.exp(-log_stds)), axis=-1
+    )
+    return (
+        ops.logsumexp(logits + normal, axis=-1)
+        - ops.logsumexp(logits, axis=-1)
+        - LOG_SQRT_TWO_PI * z.shape[-1]
+    )
 
 
 def joint_draw(outputs, temperature, component, normal, num_mixtures: int):
-    """Draw from a joint mixture: as `draw`, but the first of component (B, Z) chooses for all dimensions."""
+    """Draw from a joint mixture: as `draw`, but the first of component (B, Z) chooses for all
+    dimensions.
+    """
     logits, means, log_stds = _joint(outputs, num_mixtures, normal.shape[-1])
     return _drawn(logits[..., None], means, log_stds, temperature, component[:, :1], normal)
 
 
 def _joint(outputs, num_mixtures: int, latent_size: int):
     """Logits (B, K), means and log standard deviations (B, K, Z)."""
-    means = ops.reshape(outputs[:, num_mixtures : num_mixtures * (1 + latent_size)], (-1, num_mixtures, latent_size))
-    log_stds = ops.reshape(outputs[:, num_mixtures * (1 + latent_size) :], (-1, num_mixtures, latent_size))
+    means = ops.reshape(
+        outputs[:, num_mixtures : num_mixtures * (1 + latent_size)], (-1, num_mixtures, latent_size)
+    )
+    log_stds = ops.reshape(
+        outputs[:, num_mixtures * (1 + latent_size) :], (-1, num_mixtures, latent_size)
+    )
     return outputs[:, :num_mixtures], means, log_stds
 
 
 def _drawn(logits, means, log_stds, temperature, component, normal):
-    """Draws (B, Z) of logits (B, K, Z or 1), means and log standard deviations (B, K, Z), component (B, Z or 1) and normal (B, Z)."""
-    weights = ops.exp((logits - ops.max(logits, axis=1, keepdims=True)) / ops.maximum(temperature, LOWEST_TEMPERATURE)[:, None, None])
+    """Draws (B, Z) of logits (B, K, Z or 1), means and log standard deviations (B, K, Z), component
+    (B, Z or 1) and normal (B, Z).
+    """
+    weights = ops.exp(
+        (logits - ops.max(logits, axis=1, keepdims=True))
+        / ops.maximum(temperature, LOWEST_TEMPERATURE)[:, None, None]
+    )
     sums = list(itertools.accumulate(ops.split(weights, weights.shape[1], axis=1)))
-    # Component k is chosen where the draw has reached the sum of the weights before it, and not the one up to it.
+    # Component k is chosen where the draw has reached the sum of the weights before it, and not the
+    # one up to it.
     before = ops.concatenate([0 * sums[0], *sums[:-1]], axis=1)
     reached = ops.cast(component[:, None] * sums[-1] >= before, means.dtype)
     chosen = reached - ops.concatenate([reached[:, 1:], 0 * reached[:, :1]], axis=1)
@@ -119,7 +150,9 @@ def _maximum(arrays: list):
 
 
 def _log_sum_exp(arrays: list):
-    """log(sum of exp) over a list, stable: the highest term, whose own gradient cancels, is taken out."""
+    """log(sum of exp) over a list, stable: the highest term, whose own gradient cancels, is taken
+    out.
+    """
     highest = ops.stop_gradient(_maximum(arrays))
     terms = [ops.exp(array - highest) for array in arrays]
     return highest + ops.log(sum(terms[1:], terms[0]))
@@ -141,7 +174,12 @@ class Mixture:
 
 
 MIXTURES = {
-    "independent": Mixture(lambda z, k: 3 * k * z, lambda *given: ops.mean(log_density(*given), axis=-1), draw),
-    "joint": Mixture(lambda z, k: (2 * z + 1) * k, lambda outputs, z, k: joint_log_density(outputs, z, k) / z.shape[-1],
-                     joint_draw),
-}  # fmt: skip
+    "independent": Mixture(
+        lambda z, k: 3 * k * z, lambda *given: ops.mean(log_density(*given), axis=-1), draw
+    ),
+    "joint": Mixture(
+        lambda z, k: (2 * z + 1) * k,
+        lambda outputs, z, k: joint_log_density(outputs, z, k) / z.shape[-1],
+        joint_draw,
+    ),
+}

@@ -1,4 +1,6 @@
-"""The kinds of memory by name, and how one is built from settings. A new kind is a file and a line here."""
+"""The kinds of memory by name, and how one is built from settings. A new kind is a file and a line
+here.
+"""
 
 import importlib
 import inspect
@@ -7,8 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
-KINDS = {"mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN", "transformer": "WorldModels.memory.transformer:TransformerMemory",
-         "trade": "WorldModels.memory.trade:TraDE"}  # fmt: skip
+KINDS = {
+    "mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN",
+    "transformer": "WorldModels.memory.transformer:TransformerMemory",
+    "trade": "WorldModels.memory.trade:TraDE",
+}
 
 
 def memory_class(kind: str) -> type:
@@ -23,7 +28,9 @@ def memory_class(kind: str) -> type:
     return getattr(importlib.import_module(module), name)
 
 
-def build_memory(settings: Any, latent_size: int, action_size: int, seed: int, dtype: str = "float32") -> keras.Model:
+def build_memory(
+    settings: Any, latent_size: int, action_size: int, seed: int, dtype: str = "float32"
+) -> keras.Model:
     """An untrained memory: what its constructor takes, of the settings of the same names.
 
     Args:
@@ -36,8 +43,20 @@ def build_memory(settings: Any, latent_size: int, action_size: int, seed: int, d
         ValueError: no such kind, or a setting that it refuses.
     """
     kind = memory_class(settings.kind)
-    options = {name: getattr(settings, name) for name in inspect.signature(kind).parameters if hasattr(settings, name)}
-    return kind(**{**options, "latent_size": latent_size, "action_size": action_size, "seed": seed, "dtype": dtype})
+    options = {
+        name: getattr(settings, name)
+        for name in inspect.signature(kind).parameters
+        if hasattr(settings, name)
+    }
+    return kind(
+        **{
+            **options,
+            "latent_size": latent_size,
+            "action_size": action_size,
+            "seed": seed,
+            "dtype": dtype,
+        }
+    )
 
 
 def register() -> None:

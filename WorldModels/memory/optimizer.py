@@ -1,4 +1,6 @@
-"""Adam with the learning rates and the clipping that memories have been trained with. Knows no network."""
+"""Adam with the learning rates and the clipping that memories have been trained with. Knows no
+network.
+"""
 
 from typing import Any
 
@@ -8,45 +10,75 @@ from keras import ops
 SCHEDULES = ("constant", "cosine", "exponential")
 
 
-def adam(steps: int, learning_rate: float = 1e-3, schedule: str = "constant", final_learning_rate: float = 1e-5, decay: float = 1.0,
-         clip_value: float = 1.0, clip_norm: float = 0.0, warmup_steps: int = 0,
-         beta_2: float = 0.999) -> keras.optimizers.Adam:  # fmt: skip
+def adam(
+    steps: int,
+    learning_rate: float = 1e-3,
+    schedule: str = "constant",
+    final_learning_rate: float = 1e-5,
+    decay: float = 1.0,
+    clip_value: float = 1.0,
+    clip_norm: float = 0.0,
+    warmup_steps: int = 0,
+    beta_2: float = 0.999,
+) -> keras.optimizers.Adam:
     """Adam whose rate changes from step to step.
 
         constant     rate
         cosine       from rate down to final over `steps`
-        exponential  (rate - final) * decay^step + final   (hardmaru, rnn.py: decay 1 for CarRacing, 0.99999 for Doom)
+        exponential  (rate - final) * decay^step + final   (hardmaru, rnn.py: decay 1 for CarRacing,
+        0.99999 for Doom)
 
     Args:
         steps: the budget, where the cosine ends.
         learning_rate, final_learning_rate, decay: of the schedule.
         clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
-        clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0: not.
-        warmup_steps: over so many first steps the schedule's rate is multiplied by a factor that rises evenly to 1.
+        clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0:
+            not.
+        warmup_steps: over so many first steps the schedule's rate is multiplied by a factor that
+            rises evenly to 1.
         beta_2: of the mean square of the gradients (0.98 for transformers: Vaswani et al. 2017).
 
     Raises:
         ValueError: no such schedule, or both ways of clipping.
     """
     if schedule not in SCHEDULES:
-        raise ValueError(f"schedule: expected one of {', '.join(SCHEDULES)}, received {schedule!r}.")
+        raise ValueError(
+            f"schedule: expected one of {', '.join(SCHEDULES)}, received {schedule!r}."
+        )
     if clip_value > 0 and clip_norm > 0:
-        raise ValueError(f"--memory.clip-value, --memory.clip-norm: expected one of them above 0, received {clip_value} and {clip_norm}.")
+        raise ValueError(
+            f"--memory.clip-value, --memory.clip-norm: expected one of them above 0, received {clip_value} and {clip_norm}."
+        )
     rate = learning_rate
     if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(learning_rate, max(steps, 1), alpha=final_learning_rate / learning_rate)
+        rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate, max(steps, 1), alpha=final_learning_rate / learning_rate
+        )
     if schedule == "exponential" and decay < 1:
         rate = ExponentialTowards(learning_rate, final_learning_rate, decay)
     if warmup_steps:
         rate = WarmedUp(rate, warmup_steps)
-    return keras.optimizers.Adam(rate, beta_2=beta_2, clipvalue=clip_value or None, global_clipnorm=clip_norm or None)
+    return keras.optimizers.Adam(
+        rate, beta_2=beta_2, clipvalue=clip_value or None, global_clipnorm=clip_norm or None
+    )
 
 
 def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Adam:
-    """The Adam of experiment.settings.MemorySettings for so many steps; it warms up for `warmup_steps`, or longer if they say so."""
+    """The Adam of experiment.settings.MemorySettings for so many steps; it warms up for
+    `warmup_steps`, or longer if they say so.
+    """
     s = settings
-    return adam(steps, s.learning_rate, s.schedule, s.final_learning_rate, s.decay, s.clip_value, s.clip_norm,
-                max(warmup_steps, s.warmup_steps), s.beta_2)  # fmt: skip
+    return adam(
+        steps,
+        s.learning_rate,
+        s.schedule,
+        s.final_learning_rate,
+        s.decay,
+        s.clip_value,
+        s.clip_norm,
+        max(warmup_steps, s.warmup_steps),
+        s.beta_2,
+    )
 
 
 @keras.saving.register_keras_serializable("WorldModels")
@@ -74,7 +106,9 @@ class ExponentialTowards(keras.optimizers.schedules.LearningRateSchedule):
         self.initial, self.final, self.decay = initial, final, decay
 
     def __call__(self, step):
-        return (self.initial - self.final) * ops.power(self.decay, ops.cast(step, "float32")) + self.final
+        return (self.initial - self.final) * ops.power(
+            self.decay, ops.cast(step, "float32")
+        ) + self.final
 
     def get_config(self):
         return {"initial": self.initial, "final": self.final, "decay": self.decay}

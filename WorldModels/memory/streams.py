@@ -1,4 +1,6 @@
-"""Training on parallel streams: M's state at the end of one batch is its state at the start of the next."""
+"""Training on parallel streams: M's state at the end of one batch is its state at the start of the
+next.
+"""
 
 import keras
 import numpy as np
@@ -6,9 +8,11 @@ from keras import ops
 
 
 class StreamTraining(keras.Model):
-    """A memory with the state of each stream beside it; fit() it on SeriesBatches of kind "streams" (hardmaru, doomrnn/rnn_train.py).
+    """A memory with the state of each stream beside it; fit() it on SeriesBatches of kind "streams"
+    (hardmaru, doomrnn/rnn_train.py).
 
-    The state lives in variables of this model, not of the memory: a checkpoint of this model resumes in the middle of an epoch,
+    The state lives in variables of this model, not of the memory: a checkpoint of this model
+    resumes in the middle of an epoch,
     and the memory stays as it is saved. Gradients do not reach back into an earlier batch.
 
     Args:
@@ -19,9 +23,16 @@ class StreamTraining(keras.Model):
     def __init__(self, memory: keras.Model, num_streams: int, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.memory = memory
-        state = {name: np.asarray(ops.convert_to_numpy(x)) for name, x in memory.initial_state(num_streams).items()}
-        self.carried = {name: self.add_weight(shape=x.shape, initializer="zeros", trainable=False, dtype="float32", name=name)
-                        for name, x in state.items()}  # fmt: skip
+        state = {
+            name: np.asarray(ops.convert_to_numpy(x))
+            for name, x in memory.initial_state(num_streams).items()
+        }
+        self.carried = {
+            name: self.add_weight(
+                shape=x.shape, initializer="zeros", trainable=False, dtype="float32", name=name
+            )
+            for name, x in state.items()
+        }
         self.built = True
 
     @property
@@ -30,9 +41,16 @@ class StreamTraining(keras.Model):
         return [*super().metrics, *self.memory.term_metrics.values()]
 
     def call(self, batch, training=False):
-        """Hidden (B, T, units) of a batch; keeps the state after it. batch["carry"] (B,): 0 where the state begins as zeros."""
-        state = {name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1))) for name, x in self.carried.items()}
-        hidden, state = self.memory.sequence(batch["z"], batch["actions"], batch["rewards"], state, batch["restarts"])
+        """Hidden (B, T, units) of a batch; keeps the state after it. batch["carry"] (B,): 0 where
+        the state begins as zeros.
+        """
+        state = {
+            name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1)))
+            for name, x in self.carried.items()
+        }
+        hidden, state = self.memory.sequence(
+            batch["z"], batch["actions"], batch["rewards"], state, batch["restarts"]
+        )
         for name, x in state.items():
             self.carried[name].assign(ops.stop_gradient(x))
         return hidden

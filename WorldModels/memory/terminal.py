@@ -1,4 +1,5 @@
-"""How well M foresees the end of an episode: its logits on recorded episodes, and three numbers about them.
+"""How well M foresees the end of an episode: its logits on recorded episodes, and three numbers
+about them.
 
 Knows a memory's interface and the batches that it is trained on, and no file.
 """
@@ -10,22 +11,28 @@ import numpy as np
 from keras import ops
 
 
-def terminated_logits(memory: Any, batches: Iterable[dict[str, np.ndarray]]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def terminated_logits(
+    memory: Any, batches: Iterable[dict[str, np.ndarray]]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """M's logit of the end, and whether it came, at every step of some episodes.
 
     Args:
         memory: with a terminated head.
-        batches: dicts as SeriesBatches of kind "episodes" makes them: a row an episode from its first step on.
+        batches: dicts as SeriesBatches of kind "episodes" makes them: a row an episode from its
+            first step on.
 
     Returns:
-        Two lists with an array (T,) an episode: logits float32, and targets, 1 at a step that ended it and else 0.
+        Two lists with an array (T,) an episode: logits float32, and targets, 1 at a step that ended
+        it and else 0.
 
     Raises:
         ValueError: M has no terminated head.
     """
     if memory.terminated is None:
-        raise ValueError("memory: expected one that predicts the end of an episode, received one without that head; "
-                         "train it with --memory.terminated-head.")  # fmt: skip
+        raise ValueError(
+            "memory: expected one that predicts the end of an episode, received one without that head; "
+            "train it with --memory.terminated-head."
+        )
     logits, targets = [], []
     for batch in batches:
         state = memory.initial_state(len(batch["mask"]))
@@ -37,7 +44,9 @@ def terminated_logits(memory: Any, batches: Iterable[dict[str, np.ndarray]]) -> 
     return logits, targets
 
 
-def terminal_scores(logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], threshold: float = 0.0) -> dict[str, float | None]:
+def terminal_scores(
+    logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], threshold: float = 0.0
+) -> dict[str, float | None]:
     """Recall, false alarms and the area under the curve of a prediction of the end.
 
     Args:
@@ -46,9 +55,11 @@ def terminal_scores(logits: Sequence[np.ndarray], targets: Sequence[np.ndarray],
         threshold: the end is predicted above it.
 
     Returns:
-        terminal_recall: share of the ends that are predicted at their very step, None where no episode ended;
+        terminal_recall: share of the ends that are predicted at their very step, None where no
+            episode ended;
         false_alarms: steps an episode at which an end is predicted that does not come;
-        terminal_auc: the probability that a step that ended an episode has a higher logit than one that did not, a tie counting
+        terminal_auc: the probability that a step that ended an episode has a higher logit than one
+            that did not, a tie counting
         half (Mann and Whitney 1947); None where there are not both.
     """
     scores, ends = np.concatenate(list(logits)), np.concatenate(list(targets)) > 0.5
@@ -56,7 +67,12 @@ def terminal_scores(logits: Sequence[np.ndarray], targets: Sequence[np.ndarray],
     auc = None
     if num_ends and num_others:
         others = np.sort(scores[~ends])
-        below, at_most = (np.searchsorted(others, scores[ends], side=side) for side in ("left", "right"))
+        below, at_most = (
+            np.searchsorted(others, scores[ends], side=side) for side in ("left", "right")
+        )
         auc = float((below + at_most).mean() / 2 / num_others)
-    return {"terminal_recall": float(alarms[ends].mean()) if num_ends else None,
-            "false_alarms": float(alarms[~ends].sum() / len(targets)), "terminal_auc": auc}  # fmt: skip
+    return {
+        "terminal_recall": float(alarms[ends].mean()) if num_ends else None,
+        "false_alarms": float(alarms[~ends].sum() / len(targets)),
+        "terminal_auc": auc,
+    }

@@ -1,4 +1,6 @@
-"""Four arrow keys as a driver. Knows the published meaning of two games' actions, no environment and no window."""
+"""Four arrow keys as a driver. Knows the published meaning of two games' actions, no environment
+and no window.
+"""
 
 import numpy as np
 
@@ -9,8 +11,10 @@ BRAKE = 0.8  # how hard a key brakes (gymnasium's CarRacing, and hardmaru/WorldM
 class Hands:
     """Whoever holds the arrow keys; a Policy that looks at nothing, for the person does.
 
-    CarRacing: left and right steer fully, up is full gas, down brakes; no key lets the car roll. Any other game: left and
-    right are -1 and 1 of the first number of the action, down and up of the second, where there is one. (Take Cover has one.)
+    CarRacing: left and right steer fully, up is full gas, down brakes; no key lets the car roll.
+    Any other game: left and
+    right are -1 and 1 of the first number of the action, down and up of the second, where there is
+    one. (Take Cover has one.)
 
     Args:
         game: id of the environment.
@@ -20,14 +24,19 @@ class Hands:
     name = "you"
 
     def __init__(self, game: str, action_size: int):
-        self.pedals, self.action_size = game.startswith("CarRacing") and action_size == 3, action_size
+        self.pedals, self.action_size = (
+            game.startswith("CarRacing") and action_size == 3,
+            action_size,
+        )
         self.held: set[str] = set()
 
     def reset(self, seed: int) -> None:
         """Nothing to forget: a key that is down stays down."""
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
-        """The action (A,), float32 in -1..1, of the keys that are held; left and right together are none."""
+        """The action (A,), float32 in -1..1, of the keys that are held; left and right together are
+        none.
+        """
         steer = ("right" in self.held) - ("left" in self.held)
         up, down = "up" in self.held, "down" in self.held
         if self.pedals:

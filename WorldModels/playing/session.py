@@ -37,15 +37,25 @@ class Session:
 
     Attributes:
         steps, return_: of the present episode.
-        paused, ended: whether the clock stands still; `ended` is a line that says how, empty while it goes on.
+        paused, ended: whether the clock stands still; `ended` is a line that says how, empty while
+            it goes on.
         trained: whether the controller drives.
         message: a line for the person, for a while.
         over: whether the person has quit.
     """
 
-    def __init__(self, world: gymnasium.Env, hands: Hands, look: Callable[[Any, dict], Pictures], *, driver: Any = None,
-                 no_driver: str = "", temperature: float | None = None, first_seed: int = 0,
-                 save: Callable[[list[Pictures]], Path] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        world: gymnasium.Env,
+        hands: Hands,
+        look: Callable[[Any, dict], Pictures],
+        *,
+        driver: Any = None,
+        no_driver: str = "",
+        temperature: float | None = None,
+        first_seed: int = 0,
+        save: Callable[[list[Pictures]], Path] | None = None,
+    ):
         self.world, self.hands, self.driver, self.no_driver = world, hands, driver, no_driver
         self.temperature, self.save_clip, self._look = temperature, save, look
         self.first_seed = self.seed = first_seed
@@ -130,8 +140,13 @@ class Session:
         try:
             file = self.save_clip(list(self.clip))
         except OSError as error:
-            return self.say(f"not saved: {error.filename or 'file'}: {error.strerror or error}", 2 * MESSAGE_SECONDS)
-        self.say(f"saved {len(self.clip) * CLIP_EVERY / FPS:.1f} seconds: {file}", 2 * MESSAGE_SECONDS)
+            return self.say(
+                f"not saved: {error.filename or 'file'}: {error.strerror or error}",
+                2 * MESSAGE_SECONDS,
+            )
+        self.say(
+            f"saved {len(self.clip) * CLIP_EVERY / FPS:.1f} seconds: {file}", 2 * MESSAGE_SECONDS
+        )
 
     def quit(self) -> None:
         """Make an end of it."""
@@ -139,10 +154,18 @@ class Session:
 
     def _step(self) -> None:
         driver = self.driver if self.trained else self.hands
-        self.observation, reward, terminated, truncated, info = self.world.step(driver.act(self.observation))
+        self.observation, reward, terminated, truncated, info = self.world.step(
+            driver.act(self.observation)
+        )
         self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
         if terminated or truncated:
-            why = "lap finished" if info.get("lap_finished") else "out of time" if truncated and not terminated else "the end"
+            why = (
+                "lap finished"
+                if info.get("lap_finished")
+                else "out of time"
+                if truncated and not terminated
+                else "the end"
+            )
             self.ended = f"{why} after {self.steps} steps: r once more, n another"
         self._show(info)
 
@@ -167,5 +190,14 @@ def _small(picture: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).reduce(factor)) if factor > 1 else picture
 
 
-KEYS = {"m": Session.hand_over, "space": Session.pause, ".": Session.step_once, "[": Session.cooler, "]": Session.warmer,
-        "r": Session.restart, "n": Session.another, "g": Session.save, "escape": Session.quit}  # fmt: skip
+KEYS = {
+    "m": Session.hand_over,
+    "space": Session.pause,
+    ".": Session.step_once,
+    "[": Session.cooler,
+    "]": Session.warmer,
+    "r": Session.restart,
+    "n": Session.another,
+    "g": Session.save,
+    "escape": Session.quit,
+}

@@ -1,4 +1,6 @@
-"""A window for a session: keys in, pictures and figures out. Knows pygame and the session, no world."""
+"""A window for a session: keys in, pictures and figures out. Knows pygame and the session, no
+world.
+"""
 
 import os
 
@@ -9,8 +11,14 @@ import pygame  # noqa: E402
 
 from WorldModels.playing.session import FPS, Session  # noqa: E402
 
-NAMES = {pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_SPACE: "space",
-         pygame.K_ESCAPE: "escape"}  # fmt: skip
+NAMES = {
+    pygame.K_LEFT: "left",
+    pygame.K_RIGHT: "right",
+    pygame.K_UP: "up",
+    pygame.K_DOWN: "down",
+    pygame.K_SPACE: "space",
+    pygame.K_ESCAPE: "escape",
+}
 BACKGROUND, TEXT, DIM, BRIGHT = (24, 26, 30), (235, 235, 235), (150, 155, 165), (255, 196, 80)
 SMALL, MIDDLE, LARGE = 20, 22, 40  # sizes of letters
 MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around all, above a picture, below all pictures
@@ -36,7 +44,10 @@ class Window:
         self.fonts = {size: pygame.font.Font(None, size) for size in (SMALL, MIDDLE, LARGE)}
         width, height = _extent(pictures)
         scale = max(1, min(WIDTH // width, HEIGHT // height))
-        size = (max(NARROWEST, scale * width + (len(pictures) + 1) * MARGIN), scale * height + 2 * MARGIN + LABEL + PANEL)
+        size = (
+            max(NARROWEST, scale * width + (len(pictures) + 1) * MARGIN),
+            scale * height + 2 * MARGIN + LABEL + PANEL,
+        )
         self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
         pygame.display.set_caption(f"WorldModels: {world}")
         self.clock = pygame.time.Clock()
@@ -70,14 +81,23 @@ class Window:
         pygame.display.quit()
 
     def _draw_pictures(self, pictures: dict[str, np.ndarray]) -> None:
-        room = self.surface.get_width() - (len(pictures) + 1) * MARGIN, self.surface.get_height() - PANEL - LABEL - 2 * MARGIN
+        room = (
+            self.surface.get_width() - (len(pictures) + 1) * MARGIN,
+            self.surface.get_height() - PANEL - LABEL - 2 * MARGIN,
+        )
         width, height = _extent(pictures)
         scale = min(room[0] / width, room[1] / height)
-        scale = max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)  # a window too small for it gets a smaller picture
+        scale = (
+            max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)
+        )  # a window too small for it gets a smaller picture
         x = (self.surface.get_width() - int(scale * width) - (len(pictures) - 1) * MARGIN) // 2
         for name, picture in pictures.items():
-            small = pygame.image.frombuffer(np.ascontiguousarray(picture), picture.shape[1::-1], "RGB")
-            large = pygame.transform.scale(small, (int(scale * small.get_width()), int(scale * small.get_height())))
+            small = pygame.image.frombuffer(
+                np.ascontiguousarray(picture), picture.shape[1::-1], "RGB"
+            )
+            large = pygame.transform.scale(
+                small, (int(scale * small.get_width()), int(scale * small.get_height()))
+            )
             if len(pictures) > 1:
                 self._write(name, MIDDLE, DIM, (x, MARGIN))
             self.surface.blit(large, (x, MARGIN + LABEL))
@@ -91,13 +111,25 @@ class Window:
         self._write(state, LARGE, BRIGHT, (width - MARGIN - self.fonts[LARGE].size(state)[0], top))
         who = session.driver.name if session.trained else session.hands.name
         facts = [self.world, f"episode {session.episode}", f"driving: {who}"]
-        keys = ["arrows drive", "m hand over", "space pause", ". one step", "r once more", "n another", "g GIF", "Esc quit"]
+        keys = [
+            "arrows drive",
+            "m hand over",
+            "space pause",
+            ". one step",
+            "r once more",
+            "n another",
+            "g GIF",
+            "Esc quit",
+        ]
         if session.temperature is not None:
             facts.append(f"temperature {session.temperature:.2f}")
             keys.insert(4, "[ ] temperature")
         lines = [(line, MIDDLE, TEXT) for line in self._wrapped(facts, MIDDLE, " " * 5)]
         lines += [(line, SMALL, DIM) for line in self._wrapped(keys, SMALL, " " * 5)]
-        lines += [(line, SMALL, BRIGHT) for line in self._wrapped((session.message or session.ended).split(), SMALL, " ")]
+        lines += [
+            (line, SMALL, BRIGHT)
+            for line in self._wrapped((session.message or session.ended).split(), SMALL, " ")
+        ]
         top += LARGE
         for line, size, colour in lines:
             self._write(line, size, colour, (MARGIN, top))
@@ -123,13 +155,21 @@ class Window:
 
 def _extent(pictures: dict[str, np.ndarray]) -> tuple[int, int]:
     """Width and height of pictures side by side, in their own pixels."""
-    return sum(picture.shape[1] for picture in pictures.values()), max(picture.shape[0] for picture in pictures.values())
+    return sum(picture.shape[1] for picture in pictures.values()), max(
+        picture.shape[0] for picture in pictures.values()
+    )
 
 
 def key_name(event) -> str:
-    """A key as sessions call it: by what it types where that is a sign, so that any keyboard's brackets will do."""
+    """A key as sessions call it: by what it types where that is a sign, so that any keyboard's
+    brackets will do.
+    """
     typed = getattr(event, "unicode", "")
-    return NAMES.get(event.key) or (typed if typed and not typed.isspace() and typed.isprintable() else pygame.key.name(event.key))
+    return NAMES.get(event.key) or (
+        typed
+        if typed and not typed.isspace() and typed.isprintable()
+        else pygame.key.name(event.key)
+    )
 
 
 def need_screen() -> None:
@@ -143,6 +183,10 @@ def need_screen() -> None:
         driver = pygame.display.get_driver()
     except pygame.error as error:
         driver = str(error)
-    if not pygame.display.get_init() or (driver in ("dummy", "offscreen") and not os.environ.get("SDL_VIDEODRIVER")):
-        raise ValueError(f"display: expected a screen to open a window on, received none ({driver}); play where there is one "
-                         "(at the machine, or through ssh -X), or set SDL_VIDEODRIVER=dummy to run unseen.")  # fmt: skip
+    if not pygame.display.get_init() or (
+        driver in ("dummy", "offscreen") and not os.environ.get("SDL_VIDEODRIVER")
+    ):
+        raise ValueError(
+            f"display: expected a screen to open a window on, received none ({driver}); play where there is one "
+            "(at the machine, or through ssh -X), or set SDL_VIDEODRIVER=dummy to run unseen."
+        )

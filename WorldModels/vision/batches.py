@@ -13,13 +13,16 @@ class Sampler(Protocol):
     num_batches: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """An epoch's batches (B, H, W, 3), from number `start` on; closing the iterator ends it early."""
+        """An epoch's batches (B, H, W, 3), from number `start` on; closing the iterator ends it
+        early.
+        """
 
 
 class FrameBatches(keras.utils.PyDataset):
     """A sampler's batches as Keras asks for them: by number, in order.
 
-    Give it to fit() with shuffle=False (Keras would shuffle the numbers with Python's global generator). Epochs count on
+    Give it to fit() with shuffle=False (Keras would shuffle the numbers with Python's global
+    generator). Epochs count on
     by themselves; `begin_epoch` names one.
 
     Args:
@@ -48,7 +51,9 @@ class FrameBatches(keras.utils.PyDataset):
             ValueError: it is not the next one, nor a start.
         """
         if self._batches is not None and index not in (0, self._next):
-            raise ValueError(f"batch: expected number {self._next}, received {index}; call fit() with shuffle=False.")
+            raise ValueError(
+                f"batch: expected number {self._next}, received {index}; call fit() with shuffle=False."
+            )
         if self._batches is None or index != self._next:
             self._stop()
             self._batches, self._next = self.sampler.batches(self.epoch, index), index

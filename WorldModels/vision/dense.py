@@ -1,4 +1,6 @@
-"""V for worlds without pictures: a variational autoencoder over vectors. Knows numbers and latents, not what they stand for."""
+"""V for worlds without pictures: a variational autoencoder over vectors. Knows numbers and latents,
+not what they stand for.
+"""
 
 import keras
 from keras import ops
@@ -8,16 +10,23 @@ from WorldModels.vision.networks import Seeds
 
 @keras.saving.register_keras_serializable("WorldModels")
 class DenseVAE(keras.Model):
-    """A variational autoencoder of dense layers (goodluckoguzie/WorldModels, 02_train_vae.py and VAE/).
+    """A variational autoencoder of dense layers (goodluckoguzie/WorldModels, 02_train_vae.py and
+    VAE/).
 
-    D -> 200 -> 200 -> 200, each with relu, to mean and log_var; back Z -> 200 -> 200 -> D, of which the last is linear: the
-    numbers are taken and given in the environment's own units. Two heads differ from the original's in form: it learns the log of
-    the standard deviation, here as everywhere else log_var, twice that; and its loss had no KL term, so that nothing kept its
+    D -> 200 -> 200 -> 200, each with relu, to mean and log_var; back Z -> 200 -> 200 -> D, of which
+    the last is linear: the
+    numbers are taken and given in the environment's own units. Two heads differ from the original's
+    in form: it learns the log of
+    the standard deviation, here as everywhere else log_var, twice that; and its loss had no KL
+    term, so that nothing kept its
     latents near the prior that dreams begin from.
 
-    loss = mean over observations of the squared error summed over their numbers + kl_weight * max(KL, kl_tolerance * Z).
-    A squared error of 1 costs as much as 1 / kl_weight nats: numbers whose variance lies below kl_weight / 2 are not worth
-    telling, so the weight has to be small beside the variances of the world's numbers. Train it by fit() on batches (B, D) float32.
+    loss = mean over observations of the squared error summed over their numbers + kl_weight *
+    max(KL, kl_tolerance * Z).
+    A squared error of 1 costs as much as 1 / kl_weight nats: numbers whose variance lies below
+    kl_weight / 2 are not worth
+    telling, so the weight has to be small beside the variances of the world's numbers. Train it by
+    fit() on batches (B, D) float32.
 
     Args:
         observation_shape: (D,).
@@ -25,25 +34,44 @@ class DenseVAE(keras.Model):
         hidden_sizes: units of the encoder's hidden layers.
         decoder_hidden_sizes: units of the decoder's.
         kl_weight: of the KL term.
-        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of an observation's dimensions.
+        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of an
+            observation's dimensions.
         seed: of the initial weights and of the noise in training.
 
     Raises:
         ValueError: observations that are no vector, or a layer without units.
     """
 
-    def __init__(self, observation_shape, latent_size=31, hidden_sizes=(200, 200, 200), decoder_hidden_sizes=(200, 200),
-                 kl_weight=1.0, kl_tolerance=0.0, seed=0, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        observation_shape,
+        latent_size=31,
+        hidden_sizes=(200, 200, 200),
+        decoder_hidden_sizes=(200, 200),
+        kl_weight=1.0,
+        kl_tolerance=0.0,
+        seed=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         _check(tuple(observation_shape), hidden_sizes, decoder_hidden_sizes)
         self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
-        self.hidden_sizes, self.decoder_hidden_sizes = tuple(hidden_sizes), tuple(decoder_hidden_sizes)
-        self.kl_weight, self.kl_tolerance, self.seed = float(kl_weight), float(kl_tolerance), int(seed)
+        self.hidden_sizes, self.decoder_hidden_sizes = (
+            tuple(hidden_sizes),
+            tuple(decoder_hidden_sizes),
+        )
+        self.kl_weight, self.kl_tolerance, self.seed = (
+            float(kl_weight),
+            float(kl_tolerance),
+            int(seed),
+        )
         seeds, (size,) = Seeds(seed, 0), self.observation_shape
         self.encoder_layers = self._hidden("encoder", size, self.hidden_sizes, seeds)
         self.mean = self._head("mean", self.hidden_sizes[-1], self.latent_size, seeds)
         self.log_var = self._head("log_var", self.hidden_sizes[-1], self.latent_size, seeds)
-        self.decoder_layers = self._hidden("decoder", self.latent_size, self.decoder_hidden_sizes, seeds)
+        self.decoder_layers = self._hidden(
+            "decoder", self.latent_size, self.decoder_hidden_sizes, seeds
+        )
         self.output_layer = self._head("reconstruction", self.decoder_hidden_sizes[-1], size, seeds)
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
@@ -53,19 +81,30 @@ class DenseVAE(keras.Model):
     def _hidden(self, name, size, units, seeds):
         layers = []
         for i, width in enumerate(units):
-            layers.append(keras.layers.Dense(width, activation="relu", kernel_initializer=seeds.glorot(), dtype=self.dtype_policy,
-                                             name=f"{name}_{i}"))  # fmt: skip
+            layers.append(
+                keras.layers.Dense(
+                    width,
+                    activation="relu",
+                    kernel_initializer=seeds.glorot(),
+                    dtype=self.dtype_policy,
+                    name=f"{name}_{i}",
+                )
+            )
             layers[-1].build((None, size))
             size = width
         return layers
 
     def _head(self, name, size, units, seeds):
-        head = keras.layers.Dense(units, kernel_initializer=seeds.glorot(), dtype="float32", name=name)
+        head = keras.layers.Dense(
+            units, kernel_initializer=seeds.glorot(), dtype="float32", name=name
+        )
         head.build((None, size))
         return head
 
     def encode(self, observations):
-        """Mean and log-variance of z, each (B, Z) float32, of observations (B, D) in the environment's own units."""
+        """Mean and log-variance of z, each (B, Z) float32, of observations (B, D) in the
+        environment's own units.
+        """
         x = ops.cast(observations, self.compute_dtype)
         for layer in self.encoder_layers:
             x = layer(x)
@@ -81,27 +120,49 @@ class DenseVAE(keras.Model):
     def call(self, observations, training=False):
         """Encode, draw z, decode: a dict of reconstruction (B, D), mean and log_var (B, Z)."""
         mean, log_var = self.encode(observations)
-        z = mean + ops.exp(log_var / 2) * keras.random.normal(ops.shape(mean), dtype="float32", seed=self.noise)
+        z = mean + ops.exp(log_var / 2) * keras.random.normal(
+            ops.shape(mean), dtype="float32", seed=self.noise
+        )
         return {"reconstruction": self.decode(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of observations x and what `call` made of them; also updates the metrics reconstruction and kl."""
+        """The loss of a batch of observations x and what `call` made of them; also updates the
+        metrics reconstruction and kl.
+        """
         mean, log_var = y_pred["mean"], y_pred["log_var"]
-        squared_error = ops.sum(ops.square(ops.cast(x, "float32") - y_pred["reconstruction"]), axis=1)
+        squared_error = ops.sum(
+            ops.square(ops.cast(x, "float32") - y_pred["reconstruction"]), axis=1
+        )
         kl = -0.5 * ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1)
         self.reconstruction_metric.update_state(squared_error)
         self.kl_metric.update_state(kl)
-        return ops.mean(squared_error) + self.kl_weight * ops.mean(ops.maximum(kl, self.kl_tolerance * self.latent_size))
+        return ops.mean(squared_error) + self.kl_weight * ops.mean(
+            ops.maximum(kl, self.kl_tolerance * self.latent_size)
+        )
 
     def get_config(self):
-        return {**super().get_config(), "observation_shape": self.observation_shape, "latent_size": self.latent_size,
-                "hidden_sizes": self.hidden_sizes, "decoder_hidden_sizes": self.decoder_hidden_sizes,
-                "kl_weight": self.kl_weight, "kl_tolerance": self.kl_tolerance, "seed": self.seed}  # fmt: skip
+        return {
+            **super().get_config(),
+            "observation_shape": self.observation_shape,
+            "latent_size": self.latent_size,
+            "hidden_sizes": self.hidden_sizes,
+            "decoder_hidden_sizes": self.decoder_hidden_sizes,
+            "kl_weight": self.kl_weight,
+            "kl_tolerance": self.kl_tolerance,
+            "seed": self.seed,
+        }
 
 
 def _check(observation_shape, hidden_sizes, decoder_hidden_sizes):
     if len(observation_shape) != 1:
-        raise ValueError(f"observation_shape: expected (D,), a vector, received {observation_shape}; take --vision.kind vae for pictures.")
-    for name, sizes in (("hidden_sizes", hidden_sizes), ("decoder_hidden_sizes", decoder_hidden_sizes)):
+        raise ValueError(
+            f"observation_shape: expected (D,), a vector, received {observation_shape}; take --vision.kind vae for pictures."
+        )
+    for name, sizes in (
+        ("hidden_sizes", hidden_sizes),
+        ("decoder_hidden_sizes", decoder_hidden_sizes),
+    ):
         if len(sizes) == 0 or min(sizes) < 1:
-            raise ValueError(f"{name}: expected at least one width, each above 0, received {tuple(sizes)}.")
+            raise ValueError(
+                f"{name}: expected at least one width, each above 0, received {tuple(sizes)}."
+            )

@@ -1,7 +1,10 @@
-"""The three networks of the VAE-GAN: encoder, generator, discriminator. Knows nothing of losses and of training.
+"""The three networks of the VAE-GAN: encoder, generator, discriminator. Knows nothing of losses and
+of training.
 
-After WorldModels/gan.py of Rtlyc/world-models, whose layers are those of Larsen et al. 2016 (Autoencoding beyond pixels using a
-learned similarity metric). Widths are multiples of `depth`, sizes are of 64x64 frames; batches are normalised after every layer
+After WorldModels/gan.py of Rtlyc/world-models, whose layers are those of Larsen et al. 2016
+(Autoencoding beyond pixels using a
+learned similarity metric). Widths are multiples of `depth`, sizes are of 64x64 frames; batches are
+normalised after every layer
 but the first of the discriminator and the last of each network.
 """
 
@@ -26,13 +29,24 @@ class Layers:
         self.seeds, self.dtype = Seeds(seed, purpose), dtype
 
     def convolution(self, width, kernel_size, stride=1, transposed=False, **options):
-        """A convolution that keeps the size of the picture, divides it by its stride or, transposed, multiplies it."""
+        """A convolution that keeps the size of the picture, divides it by its stride or,
+        transposed, multiplies it.
+        """
         kind = layers.Conv2DTranspose if transposed else layers.Conv2D
-        return kind(width, kernel_size, stride, "same", kernel_initializer=self.seeds.glorot(), **{"dtype": self.dtype, **options})
+        return kind(
+            width,
+            kernel_size,
+            stride,
+            "same",
+            kernel_initializer=self.seeds.glorot(),
+            **{"dtype": self.dtype, **options},
+        )
 
     def dense(self, units, **options):
         """A dense layer."""
-        return layers.Dense(units, kernel_initializer=self.seeds.glorot(), **{"dtype": self.dtype, **options})
+        return layers.Dense(
+            units, kernel_initializer=self.seeds.glorot(), **{"dtype": self.dtype, **options}
+        )
 
     def normal(self, x):
         """x normalised over its batch, and LeakyReLU."""
@@ -46,21 +60,26 @@ class Layers:
 def encoder(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> keras.Model:
     """Frames (B, H, W, 3) in 0..1 to mean and log_var (B, Z), each in -1..1.
 
-    Convolutions of stride 2: 32x32, 16x16, 8x8, of 2, 4, 8 times depth; a dense layer as wide as z; two heads with tanh.
+    Convolutions of stride 2: 32x32, 16x16, 8x8, of 2, 4, 8 times depth; a dense layer as wide as z;
+    two heads with tanh.
     """
     make = Layers(seed, 0, dtype)
     x = frames = keras.Input(observation_shape)
     for multiple in (2, 4, 8):
         x = make.normal(make.convolution(multiple * depth, kernel_size, 2)(x))
     x = make.normal(make.dense(latent_size)(layers.Flatten(dtype=dtype)(x)))
-    heads = [make.dense(latent_size, activation="tanh", dtype="float32", name=name)(x) for name in ("mean", "log_var")]
+    heads = [
+        make.dense(latent_size, activation="tanh", dtype="float32", name=name)(x)
+        for name in ("mean", "log_var")
+    ]
     return keras.Model(frames, heads, name="encoder")
 
 
 def generator(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> keras.Model:
     """Latents (B, Z) to frames (B, H, W, 3) in 0..1.
 
-    A dense layer to 8x8; transposed convolutions of stride 2: 16x16, 32x32, 64x64, of 8, 4, 1 times depth; a convolution to 3.
+    A dense layer to 8x8; transposed convolutions of stride 2: 16x16, 32x32, 64x64, of 8, 4, 1 times
+    depth; a convolution to 3.
     """
     make, (height, width, colours) = Layers(seed, 1, dtype), observation_shape
     small = height >> HALVINGS, width >> HALVINGS, 8 * depth
@@ -74,9 +93,11 @@ def generator(observation_shape, latent_size, kernel_size, depth, seed, dtype) -
 
 
 def discriminator(observation_shape, kernel_size, depth, seed, dtype) -> keras.Model:
-    """Frames (B, H, W, 3) in 0..1 to a logit (B,), above 0 for real, and inner features (B, 8, 8, 8 * depth).
+    """Frames (B, H, W, 3) in 0..1 to a logit (B,), above 0 for real, and inner features (B, 8, 8, 8
+    * depth).
 
-    Convolutions of stride 2: 32x32, 16x16, 8x8, of 1, 4, 8 times depth, and one more of stride 1, whose output, before it is
+    Convolutions of stride 2: 32x32, 16x16, 8x8, of 1, 4, 8 times depth, and one more of stride 1,
+    whose output, before it is
     normalised, is the inner features; a dense layer of 8 times depth, and the logit.
     """
     make = Layers(seed, 2, dtype)
@@ -88,4 +109,8 @@ def discriminator(observation_shape, kernel_size, depth, seed, dtype) -> keras.M
     x = layers.Flatten(dtype=dtype)(make.normal(features))
     x = make.normal(make.dense(8 * depth)(x))
     logit = layers.Reshape((), dtype="float32")(make.dense(1, dtype="float32")(x))
-    return keras.Model(frames, [logit, layers.Activation("linear", dtype="float32")(features)], name="discriminator")
+    return keras.Model(
+        frames,
+        [logit, layers.Activation("linear", dtype="float32")(features)],
+        name="discriminator",
+    )

@@ -1,4 +1,6 @@
-"""The kinds of vision by name, and how one is built from settings. A new kind is a file and a line here."""
+"""The kinds of vision by name, and how one is built from settings. A new kind is a file and a line
+here.
+"""
 
 import importlib
 import inspect
@@ -8,8 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
-KINDS = {"vae": "WorldModels.vision.vae:VAE", "dense": "WorldModels.vision.dense:DenseVAE",
-         "vae_gan": "WorldModels.vision.vae_gan:VAEGAN"}  # fmt: skip
+KINDS = {
+    "vae": "WorldModels.vision.vae:VAE",
+    "dense": "WorldModels.vision.dense:DenseVAE",
+    "vae_gan": "WorldModels.vision.vae_gan:VAEGAN",
+}
 
 
 def vision_class(kind: str) -> type:
@@ -50,10 +55,13 @@ def register() -> None:
 
 
 def published_form(model: keras.Model) -> keras.Model:
-    """A float32 copy of V, its decoder, where there are several forms of it, made of plain transposed convolutions: what is saved
+    """A float32 copy of V, its decoder, where there are several forms of it, made of plain
+    transposed convolutions: what is saved
     and exported."""
     config = {**model.get_config(), "dtype": "float32"}
-    copy = type(model).from_config({**config, "decoder_form": "transpose"} if "decoder_form" in config else config)
+    copy = type(model).from_config(
+        {**config, "decoder_form": "transpose"} if "decoder_form" in config else config
+    )
     for variable, source in zip(copy.variables, model.variables, strict=True):
         variable.assign(np.asarray(ops.convert_to_numpy(source)))
     return copy

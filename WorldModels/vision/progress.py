@@ -1,4 +1,6 @@
-"""The losses of a training every few steps, as a table that a kill neither breaks nor doubles. Knows no kind of V."""
+"""The losses of a training every few steps, as a table that a kill neither breaks nor doubles.
+Knows no kind of V.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ EVERY = 10  # steps, as WorldModels/gan.py of Rtlyc/world-models logs
 class LossRows(keras.callbacks.Callback):
     """Writes a row every EVERY steps: step, and the mean of each metric over these steps.
 
-    Give it to fit() after what restores an epoch that was broken off. Rows from beyond the step that a run goes on from are
+    Give it to fit() after what restores an epoch that was broken off. Rows from beyond the step
+    that a run goes on from are
     dropped, so that a broken run leaves the table of an unbroken one.
 
     Args:
@@ -54,4 +57,8 @@ class LossRows(keras.callbacks.Callback):
 
     def _sums(self) -> dict[str, tuple[float, float]]:
         """Of each running mean, what was added up in this epoch and how many were."""
-        return {m.name: (float(m.total), float(m.count)) for m in self.model.metrics if isinstance(m, keras.metrics.Mean)}
+        return {
+            m.name: (float(m.total), float(m.count))
+            for m in self.model.metrics
+            if isinstance(m, keras.metrics.Mean)
+        }

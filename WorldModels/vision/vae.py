@@ -1,4 +1,6 @@
-"""V as a variational autoencoder. Knows pictures and latents, not where they come from or what they are for."""
+"""V as a variational autoencoder. Knows pictures and latents, not where they come from or what they
+are for.
+"""
 
 import keras
 from keras import ops
@@ -8,55 +10,96 @@ from WorldModels.vision.networks import DECODER_FORMS, Decoder, Encoder, archite
 
 @keras.saving.register_keras_serializable("WorldModels")
 class VAE(keras.Model):
-    """The variational autoencoder of World Models, as published (paper A.1; hardmaru/WorldModelsExperiments, vae.py).
+    """The variational autoencoder of World Models, as published (paper A.1;
+    hardmaru/WorldModelsExperiments, vae.py).
 
-    loss = mean over frames of the squared error summed over pixels and colours + kl_weight * max(KL, kl_tolerance * Z), in which
-    a pixel weighs 1 + rare_weight * its squared distance from `background`, so that small things that come and go are not
-    smoothed away. 4,348,547 parameters at 64x64 and Z = 32. Train it by fit() on batches of frames (B, H, W, 3), uint8.
+    loss = mean over frames of the squared error summed over pixels and colours + kl_weight *
+    max(KL, kl_tolerance * Z), in which
+    a pixel weighs 1 + rare_weight * its squared distance from `background`, so that small things
+    that come and go are not
+    smoothed away. 4,348,547 parameters at 64x64 and Z = 32. Train it by fit() on batches of frames
+    (B, H, W, 3), uint8.
 
     Args:
         observation_shape: (64, 64, 3) or (96, 96, 3).
         latent_size: Z.
-        encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 (the decoder's last has 3 channels). At 96x96
-            the encoder has one more layer, as wide as its last, and the decoder one more, twice as wide as its first.
-        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's dimensions.
-        rare_weight: 0 as published: all pixels weigh 1. Above 0 V has a further weight that no gradient moves, background
+        encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 (the decoder's last
+            has 3 channels). At 96x96
+            the encoder has one more layer, as wide as its last, and the decoder one more, twice as
+            wide as its first.
+        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's
+            dimensions.
+        rare_weight: 0 as published: all pixels weigh 1. Above 0 V has a further weight that no
+            gradient moves, background
             (H, W, 3) in 0..1: assign the median frame to it before training.
         kl_weight: of the KL term; 1 as published.
-        decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the same weights.
+        decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the
+            same weights.
         seed: of the initial weights and of the noise in training.
 
     Raises:
         ValueError: a size, a number of filters or a form that there is no network for.
     """
 
-    def __init__(self, observation_shape=(64, 64, 3), latent_size=32, encoder_filters=(32, 64, 128, 256),
-                 decoder_filters=(128, 64, 32), kl_tolerance=0.5, rare_weight=0.0, kl_weight=1.0,
-                 decoder_form="transpose", seed=0, **kwargs):  # fmt: skip
+    def __init__(
+        self,
+        observation_shape=(64, 64, 3),
+        latent_size=32,
+        encoder_filters=(32, 64, 128, 256),
+        decoder_filters=(128, 64, 32),
+        kl_tolerance=0.5,
+        rare_weight=0.0,
+        kl_weight=1.0,
+        decoder_form="transpose",
+        seed=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         plan = _checked(tuple(observation_shape), encoder_filters, decoder_filters, decoder_form)
         self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
         self.encoder_filters, self.decoder_filters = tuple(encoder_filters), tuple(decoder_filters)
-        self.kl_tolerance, self.decoder_form, self.seed = float(kl_tolerance), decoder_form, int(seed)
+        self.kl_tolerance, self.decoder_form, self.seed = (
+            float(kl_tolerance),
+            decoder_form,
+            int(seed),
+        )
         self.rare_weight, self.kl_weight = float(rare_weight), float(kl_weight)
         dtype, deeper = self.dtype_policy, len(plan.encoder_kernels) - len(encoder_filters)
         down = self.encoder_filters + self.encoder_filters[-1:] * deeper
         up = (2 * self.decoder_filters[0],) * deeper + self.decoder_filters
-        self.encoder = Encoder(down, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder")
+        self.encoder = Encoder(
+            down, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder"
+        )
         self.encoder.build((None, *self.observation_shape))
-        self.decoder = Decoder(self.encoder.flat_size, up, plan.decoder_kernels, plan.decoder_activation, decoder_form, seed,
-                               dtype=dtype, name="decoder")  # fmt: skip
+        self.decoder = Decoder(
+            self.encoder.flat_size,
+            up,
+            plan.decoder_kernels,
+            plan.decoder_activation,
+            decoder_form,
+            seed,
+            dtype=dtype,
+            name="decoder",
+        )
         self.decoder.build((None, self.latent_size))
         if self.rare_weight > 0:
-            self.background = self.add_weight(shape=self.observation_shape, initializer="zeros", trainable=False, dtype="float32",
-                                              autocast=False, name="background")  # fmt: skip
+            self.background = self.add_weight(
+                shape=self.observation_shape,
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+                autocast=False,
+                name="background",
+            )
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
         self.kl_metric = keras.metrics.Mean("kl")
         self.built = True
 
     def encode(self, observations):
-        """Mean and log-variance of z, each (B, Z) float32, of frames (B, H, W, 3), uint8 or float in 0..1."""
+        """Mean and log-variance of z, each (B, Z) float32, of frames (B, H, W, 3), uint8 or float
+        in 0..1.
+        """
         return self.encoder(observations)
 
     def decode(self, z):
@@ -71,7 +114,8 @@ class VAE(keras.Model):
         return {"reconstruction": self.decoder(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of frames x and what `call` made of them; also updates the metrics reconstruction and kl.
+        """The loss of a batch of frames x and what `call` made of them; also updates the metrics
+        reconstruction and kl.
 
         The metric reconstruction is the squared error without weights, whatever rare_weight is.
         """
@@ -80,14 +124,26 @@ class VAE(keras.Model):
         self.reconstruction_metric.update_state(squared_error)
         self.kl_metric.update_state(kl)
         if self.rare_weight > 0:
-            squared_error += self.rare_weight * rare_error(x, y_pred["reconstruction"], self.background)
-        return ops.mean(squared_error) + self.kl_weight * ops.mean(ops.maximum(kl, self.kl_tolerance * self.latent_size))
+            squared_error += self.rare_weight * rare_error(
+                x, y_pred["reconstruction"], self.background
+            )
+        return ops.mean(squared_error) + self.kl_weight * ops.mean(
+            ops.maximum(kl, self.kl_tolerance * self.latent_size)
+        )
 
     def get_config(self):
-        return {**super().get_config(), "observation_shape": self.observation_shape, "latent_size": self.latent_size,
-                "encoder_filters": self.encoder_filters, "decoder_filters": self.decoder_filters,
-                "kl_tolerance": self.kl_tolerance, "rare_weight": self.rare_weight, "kl_weight": self.kl_weight,
-                "decoder_form": self.decoder_form, "seed": self.seed}  # fmt: skip
+        return {
+            **super().get_config(),
+            "observation_shape": self.observation_shape,
+            "latent_size": self.latent_size,
+            "encoder_filters": self.encoder_filters,
+            "decoder_filters": self.decoder_filters,
+            "kl_tolerance": self.kl_tolerance,
+            "rare_weight": self.rare_weight,
+            "kl_weight": self.kl_weight,
+            "decoder_form": self.decoder_form,
+            "seed": self.seed,
+        }
 
 
 def frame_losses(observations, reconstruction, mean, log_var):
@@ -98,7 +154,8 @@ def frame_losses(observations, reconstruction, mean, log_var):
         mean, log_var: (B, Z) of the posterior.
 
     Returns:
-        The squared error summed over pixels and colours (B,), and the KL divergence from the standard normal in nats (B,):
+        The squared error summed over pixels and colours (B,), and the KL divergence from the
+        standard normal in nats (B,):
         -1/2 sum(1 + log_var - mean^2 - exp(log_var)) (Kingma and Welling 2013, appendix B).
     """
     squared_error = ops.sum(ops.square(observations - reconstruction), axis=(1, 2, 3))
@@ -107,26 +164,43 @@ def frame_losses(observations, reconstruction, mean, log_var):
 
 
 def rare_error(observations, reconstruction, background):
-    """The squared error of each pixel times its squared distance from the background, summed over the pixels of a frame.
+    """The squared error of each pixel times its squared distance from the background, summed over
+    the pixels of a frame.
 
     Args:
         observations, reconstruction: (B, H, W, 3) float32 in 0..1.
         background: (H, W, 3) float32 in 0..1.
 
     Returns:
-        (B,): sum over pixels of mean over colours (x - background)^2 times sum over colours (x - reconstruction)^2.
+        (B,): sum over pixels of mean over colours (x - background)^2 times sum over colours (x -
+        reconstruction)^2.
     """
     distance = ops.mean(ops.square(observations - background), axis=-1)
-    return ops.sum(distance * ops.sum(ops.square(observations - reconstruction), axis=-1), axis=(1, 2))
+    return ops.sum(
+        distance * ops.sum(ops.square(observations - reconstruction), axis=-1), axis=(1, 2)
+    )
 
 
 def _checked(observation_shape, encoder_filters, decoder_filters, decoder_form):
-    if len(observation_shape) != 3 or observation_shape[0] != observation_shape[1] or observation_shape[2] != 3:
-        raise ValueError(f"observation_shape: expected (64, 64, 3) or (96, 96, 3), received {observation_shape}.")
+    if (
+        len(observation_shape) != 3
+        or observation_shape[0] != observation_shape[1]
+        or observation_shape[2] != 3
+    ):
+        raise ValueError(
+            f"observation_shape: expected (64, 64, 3) or (96, 96, 3), received {observation_shape}."
+        )
     plan = architecture(observation_shape[0])
-    for name, given, expected in (("encoder_filters", encoder_filters, 4), ("decoder_filters", decoder_filters, 3)):
+    for name, given, expected in (
+        ("encoder_filters", encoder_filters, 4),
+        ("decoder_filters", decoder_filters, 3),
+    ):
         if len(given) != expected or min(given) < 1:
-            raise ValueError(f"{name}: expected {expected} widths above 0, received {tuple(given)}.")
+            raise ValueError(
+                f"{name}: expected {expected} widths above 0, received {tuple(given)}."
+            )
     if decoder_form not in DECODER_FORMS:
-        raise ValueError(f"decoder_form: expected one of {', '.join(DECODER_FORMS)}, received {decoder_form!r}.")
+        raise ValueError(
+            f"decoder_form: expected one of {', '.join(DECODER_FORMS)}, received {decoder_form!r}."
+        )
     return plan

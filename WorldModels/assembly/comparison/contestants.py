@@ -1,8 +1,10 @@
 """Kinds as they are typed, each as the flags that make it and the folder that it lives in.
 
-    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      a kind, or kind:option[:option]; an option is a value of a setting of its noun
+    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      a kind, or kind:option[:option]; an option is a
+    value of a setting of its noun
 
-The kind `trade:paper` of the run results/carracing lives in results/carracing-trade-paper. Knows settings alone.
+The kind `trade:paper` of the run results/carracing lives in results/carracing-trade-paper. Knows
+settings alone.
 """
 
 from dataclasses import dataclass, fields
@@ -18,8 +20,10 @@ class Noun:
     Attributes:
         settings: its class, and `flag` the name before the dot.
         field: whose values are the kinds.
-        options: fields whose values may follow a kind after a colon, and the kinds that have such a setting.
-        takes: stages that each kind takes from the run, where it can: they are made with settings that it shares with the run.
+        options: fields whose values may follow a kind after a colon, and the kinds that have such a
+            setting.
+        takes: stages that each kind takes from the run, where it can: they are made with settings
+            that it shares with the run.
         usual: what is compared where none are named.
     """
 
@@ -41,12 +45,31 @@ class Noun:
 
 
 NOUNS = {
-    "memory": Noun(MemorySettings, "memory", "kind", {"mixture": ("mdn_rnn", "transformer", "trade"), "trade": ("trade",)},
-                   ("episodes", "vision", "series"), "mdn_rnn,mdn_rnn:joint,transformer,trade:seed,trade:paper"),
-    "vision": Noun(VisionSettings, "vision", "kind", {"generator_loss": ("vae_gan",)}, ("episodes",), "vae,vae_gan"),
-    "optimizer": Noun(ControllerSettings, "controller", "optimizer", {}, ("episodes", "vision", "series", "memory"),
-                      "cma,openes,pepg,ses,ga"),
-}  # fmt: skip
+    "memory": Noun(
+        MemorySettings,
+        "memory",
+        "kind",
+        {"mixture": ("mdn_rnn", "transformer", "trade"), "trade": ("trade",)},
+        ("episodes", "vision", "series"),
+        "mdn_rnn,mdn_rnn:joint,transformer,trade:seed,trade:paper",
+    ),
+    "vision": Noun(
+        VisionSettings,
+        "vision",
+        "kind",
+        {"generator_loss": ("vae_gan",)},
+        ("episodes",),
+        "vae,vae_gan",
+    ),
+    "optimizer": Noun(
+        ControllerSettings,
+        "controller",
+        "optimizer",
+        {},
+        ("episodes", "vision", "series", "memory"),
+        "cma,openes,pepg,ses,ga",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +86,8 @@ class Kind:
 
 
 def parsed(text: str, noun: str) -> list[Kind]:
-    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; the noun's usual ones where the text is empty.
+    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; the noun's usual ones
+    where the text is empty.
 
     Args:
         text: as typed.
@@ -87,6 +111,8 @@ def _kind(name: str, noun: Noun) -> Kind:
         field = next((field for field in own if option in noun.values(field)), None)
         if field is None:
             there = ", ".join(value for field in own for value in noun.values(field)) or "none"
-            raise ValueError(f"--kinds: expected after {kind}: some of these options: {there}; received {option!r}.")
+            raise ValueError(
+                f"--kinds: expected after {kind}: some of these options: {there}; received {option!r}."
+            )
         flags += [f"--{noun.flag}.{field}".replace("_", "-"), option]
     return Kind(name, tuple(flags))

@@ -1,6 +1,8 @@
-"""How fast the rows are: training of M, and driving; measured in processes of their own (see measure.py), in turns.
+"""How fast the rows are: training of M, and driving; measured in processes of their own (see
+measure.py), in turns.
 
-Machines do other things too: numbers of one sitting can be compared with each other, those of two can not.
+Machines do other things too: numbers of one sitting can be compared with each other, those of two
+can not.
 """
 
 from dataclasses import asdict
@@ -17,22 +19,41 @@ SECONDS = 1.0  # of a row in a turn
 
 
 def measure_training(rows: list[Row], quick: bool) -> list[float] | None:
-    """Tokens/s of training each row's M by fit(), on segments of the settings' number and length; None where it could not be measured."""
-    tasks = [{"settings": plain(row.experiment.memory), "series": str(row.path / "series")} for row in rows]
+    """Tokens/s of training each row's M by fit(), on segments of the settings' number and length;
+    None where it could not be measured.
+    """
+    tasks = [
+        {"settings": plain(row.experiment.memory), "series": str(row.path / "series")}
+        for row in rows
+    ]
     return _medians("training", tasks, quick)
 
 
 def measure_driving(rows: list[Row], quick: bool) -> list[float] | None:
-    """Steps/s of each row's driver on one core: environment, V, M and C; None where it could not be measured."""
+    """Steps/s of each row's driver on one core: environment, V, M and C; None where it could not be
+    measured.
+    """
     from WorldModels.assembly.worlds import real_world
     from WorldModels.control.controller import Controller
 
     tasks = []
     for row in rows:
-        file = next(path for name in ("best.npz", "mean.npz") if (path := row.path / "controller" / name).exists())
+        file = next(
+            path
+            for name in ("best.npz", "mean.npz")
+            if (path := row.path / "controller" / name).exists()
+        )
         shape = Controller.load(file)[0]
-        maker = real_world(row.path, row.experiment.env, features=shape.features, latent=shape.latent)
-        tasks.append({"maker": asdict(maker), "driver": str(file), "steps": 40 if quick else row.experiment.env.max_steps})
+        maker = real_world(
+            row.path, row.experiment.env, features=shape.features, latent=shape.latent
+        )
+        tasks.append(
+            {
+                "maker": asdict(maker),
+                "driver": str(file),
+                "steps": 40 if quick else row.experiment.env.max_steps,
+            }
+        )
     return _medians("driving", tasks, quick, one_thread=True)
 
 
@@ -45,12 +66,21 @@ def _medians(measure: str, tasks: list[dict], quick: bool, **how) -> list[float]
 
 
 def training(tasks: list[dict], seconds: float, rounds: int) -> dict:
-    """Tokens/s of fit(), a row a turn: rates (rounds, tasks); each task names MemorySettings and a folder of series."""
+    """Tokens/s of fit(), a row a turn: rates (rounds, tasks); each task names MemorySettings and a
+    folder of series.
+    """
     from WorldModels.assembly.speed.networks import fit_rates
 
     prepared = [_prepared(**task) for task in tasks]
-    return {"rates": [[fit_rates(model, lambda step, batch=batch: batch, batch["mask"].size, seconds, 1)[0] for model, batch in prepared]
-                      for _ in range(rounds)]}  # fmt: skip
+    return {
+        "rates": [
+            [
+                fit_rates(model, lambda step, batch=batch: batch, batch["mask"].size, seconds, 1)[0]
+                for model, batch in prepared
+            ]
+            for _ in range(rounds)
+        ]
+    }
 
 
 def _prepared(settings: dict, series: str):
@@ -73,9 +103,11 @@ def _prepared(settings: dict, series: str):
 
 
 def driving(tasks: list[dict], seconds: float, rounds: int) -> dict:
-    """Steps/s of episodes, a row a turn: rates (rounds, tasks); each task names the fields of a WorldMaker, a driver and steps.
+    """Steps/s of episodes, a row a turn: rates (rounds, tasks); each task names the fields of a
+    WorldMaker, a driver and steps.
 
-    A car is kept on the road, whatever its driver says, since what a picture costs depends on what is in it.
+    A car is kept on the road, whatever its driver says, since what a picture costs depends on what
+    is in it.
     """
     from WorldModels.assembly.speed.measure import blocks
     from WorldModels.assembly.speed.worlds import TRACK, OnTheRoad

@@ -1,4 +1,6 @@
-"""The table of a comparison as markdown. Knows the plain numbers that compare has gathered, and nothing of where they come from."""
+"""The table of a comparison as markdown. Knows the plain numbers that compare has gathered, and
+nothing of where they come from.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,56 +20,93 @@ def markdown(facts: Mapping) -> str:
     lines = [[row["kind"], *[show(row) for show in columns.values()]] for row in rows]
     lines += _baselines(rows) if noun == "memory" else []
     table = _table(["", *columns], lines)
-    failed = [f"- **{row['kind']}** failed: {row['failed']}" for row in facts["rows"] if "failed" in row]
-    title = f"# Kinds of {noun}: {facts['experiment']}, {facts['scale']} scale, seed {facts['seed']}"
-    return "\n\n".join(part for part in (title, table, "\n".join(failed), " ".join([*notes, _test_note(rows)])) if part) + "\n"
+    failed = [
+        f"- **{row['kind']}** failed: {row['failed']}" for row in facts["rows"] if "failed" in row
+    ]
+    title = (
+        f"# Kinds of {noun}: {facts['experiment']}, {facts['scale']} scale, seed {facts['seed']}"
+    )
+    return (
+        "\n\n".join(
+            part
+            for part in (title, table, "\n".join(failed), " ".join([*notes, _test_note(rows)]))
+            if part
+        )
+        + "\n"
+    )
 
 
 def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
-    columns = {"parameters": lambda r: f"{r['parameters']:,}", "held-out nats a dimension": lambda r: _number(r["nll"].get("held_out"), 3),
-               "its head without inputs": lambda r: _number(r["nll"].get("unconditional"), 3)}  # fmt: skip
+    columns = {
+        "parameters": lambda r: f"{r['parameters']:,}",
+        "held-out nats a dimension": lambda r: _number(r["nll"].get("held_out"), 3),
+        "its head without inputs": lambda r: _number(r["nll"].get("unconditional"), 3),
+    }
     for horizon in _horizons(rows):
         columns[f"error after {horizon}"] = lambda r, horizon=horizon: _error(r, MODE, horizon)
-    columns |= {"training tokens/s": lambda r: _number(r.get("speed", {}).get("training")),
-                "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving"))} | _driver(rows)  # fmt: skip
-    notes = ["Held-out loss: of whole episodes that M was not trained on; beside it what the same head reaches without inputs.",
-             "Error after n: mean squared difference of decoded pixels (0..1) after n steps of M's own dreaming at temperature 0, from "
-             "true history on and with the true actions.",
-             "Speeds: all kinds in turns, training with all cores, a rollout (environment, V, M and C) on one."]  # fmt: skip
+    columns |= {
+        "training tokens/s": lambda r: _number(r.get("speed", {}).get("training")),
+        "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
+    } | _driver(rows)
+    notes = [
+        "Held-out loss: of whole episodes that M was not trained on; beside it what the same head reaches without inputs.",
+        "Error after n: mean squared difference of decoded pixels (0..1) after n steps of M's own dreaming at temperature 0, from "
+        "true history on and with the true actions.",
+        "Speeds: all kinds in turns, training with all cores, a rollout (environment, V, M and C) on one.",
+    ]
     return columns, notes
 
 
 def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
-    columns = {"parameters": lambda r: f"{r['parameters']:,}", "squared error a frame": lambda r: _number(r["squared_error"], 1),
-               "SSIM": lambda r: _number(r["ssim"], 3)}  # fmt: skip
-    columns |= {"rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving"))} | _driver(rows)
-    columns |= {"spread of samples": lambda r: _number(r["history"].get("val_sample_spread"), 2),
-                "fakes taken for real": lambda r: _number(r["history"].get("fake_probability"), 2)}  # fmt: skip
+    columns = {
+        "parameters": lambda r: f"{r['parameters']:,}",
+        "squared error a frame": lambda r: _number(r["squared_error"], 1),
+        "SSIM": lambda r: _number(r["ssim"], 3),
+    }
+    columns |= {"rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving"))} | _driver(
+        rows
+    )
+    columns |= {
+        "spread of samples": lambda r: _number(r["history"].get("val_sample_spread"), 2),
+        "fakes taken for real": lambda r: _number(r["history"].get("fake_probability"), 2),
+    }
     count = rows[0]["frames"] if rows else 0
-    notes = [f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} held-out frames, encoded to the mean "
-             "and decoded. Spread: mean difference of two decoded random latents, as a share of that of two held-out frames. Fakes taken "
-             "for real: the discriminator's mean probability in the last epoch.",
-             "Rollout: environment, V, M and C on one core, all kinds in turns."]  # fmt: skip
+    notes = [
+        f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} held-out frames, encoded to the mean "
+        "and decoded. Spread: mean difference of two decoded random latents, as a share of that of two held-out frames. Fakes taken "
+        "for real: the discriminator's mean probability in the last epoch.",
+        "Rollout: environment, V, M and C on one core, all kinds in turns.",
+    ]
     return columns, notes
 
 
 def _optimizer(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
-    columns = _driver(rows) | {"best mean of generation": lambda r: _number(r["driver"]["best_generation"]),
-                               "highest validation": lambda r: _number(max(r["driver"]["curve"]["validation"], default=None)),
-                               "minutes": lambda r: _number(r["driver"]["minutes"], 1)}  # fmt: skip
+    columns = _driver(rows) | {
+        "best mean of generation": lambda r: _number(r["driver"]["best_generation"]),
+        "highest validation": lambda r: _number(
+            max(r["driver"]["curve"]["validation"], default=None)
+        ),
+        "minutes": lambda r: _number(r["driver"]["minutes"], 1),
+    }
     return columns, ["All on the same V and M."]
 
 
 def _driver(rows: Sequence[Mapping]) -> dict:
-    return {"driver's return": lambda r: _number(r["driver"]["mean"]),
-            "95 % interval": lambda r: "{:,.0f} to {:,.0f}".format(*r["driver"]["interval"]),
-            "its training steps": lambda r: _number(r["driver"]["frames"]),
-            "generations": lambda r: _number(r["driver"]["generations"])}  # fmt: skip
+    return {
+        "driver's return": lambda r: _number(r["driver"]["mean"]),
+        "95 % interval": lambda r: "{:,.0f} to {:,.0f}".format(*r["driver"]["interval"]),
+        "its training steps": lambda r: _number(r["driver"]["frames"]),
+        "generations": lambda r: _number(r["driver"]["generations"]),
+    }
 
 
 def _test_note(rows: Sequence[Mapping]) -> str:
     tracks = sorted({row["driver"]["n"] for row in rows})
-    return f"Return: mean over {' or '.join(map(str, tracks))} test tracks of the driver that scored best in validation." if tracks else ""
+    return (
+        f"Return: mean over {' or '.join(map(str, tracks))} test tracks of the driver that scored best in validation."
+        if tracks
+        else ""
+    )
 
 
 def _horizons(rows: Sequence[Mapping]) -> list[int]:
@@ -83,13 +122,32 @@ def _error(row: Mapping, guess: str, horizon: int) -> str:
 
 
 def _baselines(rows: Sequence[Mapping]) -> list[list[str]]:
-    """What every M must beat, as lines of the table; of the first row, since all saw the same series."""
+    """What every M must beat, as lines of the table; of the first row, since all saw the same
+    series.
+    """
     first = next((row for row in rows if row["nll"] or row["horizon"]), None)
     if first is None:
         return []
-    errors, empty = [_error(first, CONSTANT, horizon) for horizon in _horizons(rows)], [MISSING] * len(_horizons(rows))
-    return [["*latent before, last frame kept*", MISSING, _number(first["nll"].get("copy_previous"), 3), MISSING, *errors],
-            ["*latents that never move*", MISSING, _number(first["nll"].get("static"), 3), MISSING, *empty]]  # fmt: skip
+    errors, empty = (
+        [_error(first, CONSTANT, horizon) for horizon in _horizons(rows)],
+        [MISSING] * len(_horizons(rows)),
+    )
+    return [
+        [
+            "*latent before, last frame kept*",
+            MISSING,
+            _number(first["nll"].get("copy_previous"), 3),
+            MISSING,
+            *errors,
+        ],
+        [
+            "*latents that never move*",
+            MISSING,
+            _number(first["nll"].get("static"), 3),
+            MISSING,
+            *empty,
+        ],
+    ]
 
 
 def _number(value: float | None, digits: int = 0) -> str:
@@ -100,5 +158,8 @@ def _table(header: list[str], lines: list[list[str]]) -> str:
     lines = [line + [""] * (len(header) - len(line)) for line in lines]
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in [header, rule, *lines]]
+    padded = [
+        [line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]
+        for line in [header, rule, *lines]
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)

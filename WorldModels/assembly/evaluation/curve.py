@@ -1,6 +1,8 @@
-"""The learning curve of a driver evolved in a dream: does what it gains there carry over to the game?
+"""The learning curve of a driver evolved in a dream: does what it gains there carry over to the
+game?
 
-The means that were kept on the way play real games on seeds of their own; the curve chooses nothing. Knows the files of an
+The means that were kept on the way play real games on seeds of their own; the curve chooses
+nothing. Knows the files of an
 evolution (control/generations.py) by name.
 """
 
@@ -16,9 +18,15 @@ MOST = 10  # generations that play, spread evenly
 
 
 def world_of(run: Run) -> str:
-    """Where the run's driver was evolved: "real", "dream", or "mixed": in the dream and then on in the real world."""
+    """Where the run's driver was evolved: "real", "dream", or "mixed": in the dream and then on in
+    the real world.
+    """
     facts = stage_facts(run.path, "controller")
-    return facts["settings"].get("controller", {}).get("world", "real") if facts else run.experiment.controller.world
+    return (
+        facts["settings"].get("controller", {}).get("world", "real")
+        if facts
+        else run.experiment.controller.world
+    )
 
 
 def evolved_in(run: Run) -> Path:
@@ -27,15 +35,21 @@ def evolved_in(run: Run) -> Path:
 
 
 def kept_means(folder: Path) -> dict[str, Path]:
-    """Generation -> file, of at most MOST of the kept means of an evolution, the first and the last included."""
+    """Generation -> file, of at most MOST of the kept means of an evolution, the first and the last
+    included.
+    """
     from WorldModels.control.controller import Controller
 
-    kept = {int(path.stem): path for path in folder.glob("generations/*.npz") if path.stem.isdigit()}
+    kept = {
+        int(path.stem): path for path in folder.glob("generations/*.npz") if path.stem.isdigit()
+    }
     if (folder / "mean.npz").exists():
         _, _, facts = Controller.load(folder / "mean.npz")
         kept.setdefault(int(facts.get("generation", 0)), folder / "mean.npz")
     generations = sorted(kept)
-    places = np.unique(np.linspace(0, len(generations) - 1, min(MOST, len(generations))).round().astype(int))
+    places = np.unique(
+        np.linspace(0, len(generations) - 1, min(MOST, len(generations))).round().astype(int)
+    )
     return {str(generations[i]): kept[generations[i]] for i in places}
 
 
@@ -47,16 +61,27 @@ def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
         returns: generation -> returns of its real games.
 
     Returns:
-        Of each: generation, real (see figures.scores.summary), dream and dream_sd, None where it was not validated.
+        Of each: generation, real (see figures.scores.summary), dream and dream_sd, None where it
+        was not validated.
     """
     from WorldModels.figures.scores import summary
 
-    scored = {int(row["generation"]): row for row in read_rows(folder / "generations.csv") if row.get("validation")}
+    scored = {
+        int(row["generation"]): row
+        for row in read_rows(folder / "generations.csv")
+        if row.get("validation")
+    }
     points = []
     for generation, real in returns.items():
         row = scored.get(int(generation), {})
-        points.append({"generation": int(generation), "real": summary(real), "dream": _number(row.get("validation")),
-                       "dream_sd": _number(row.get("validation_sd"))})  # fmt: skip
+        points.append(
+            {
+                "generation": int(generation),
+                "real": summary(real),
+                "dream": _number(row.get("validation")),
+                "dream_sd": _number(row.get("validation_sd")),
+            }
+        )
     return points
 
 

@@ -1,7 +1,10 @@
-"""What plays the games and the dreams of a test, in worker processes: each gives a row of a CSV, kept as it comes.
+"""What plays the games and the dreams of a test, in worker processes: each gives a row of a CSV,
+kept as it comes.
 
-A row follows from its driver, its seed and the files of the run alone, so an interrupted test goes on where it stopped, whatever
-the number of workers. Knows worlds and drivers by their files; what the rows are good for it does not know.
+A row follows from its driver, its seed and the files of the run alone, so an interrupted test goes
+on where it stopped, whatever
+the number of workers. Knows worlds and drivers by their files; what the rows are good for it does
+not know.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,12 +17,26 @@ from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings import EnvSettings
 
 DRIVER = "controller"
-ANOTHER, FROZEN = "another game's frames", "a frozen frame"  # the driver with its eyes bound: see envs/blindfold.py
+ANOTHER, FROZEN = (
+    "another game's frames",
+    "a frozen frame",
+)  # the driver with its eyes bound: see envs/blindfold.py
 BOUND = (ANOTHER, FROZEN)
 RENDERER = "exact"  # CarRacing's official picture bit for bit (tests/test_carracing.py), drawn faster; scores never come from `fast`
-# First seed of each kind of episode. Training draws from 10 million on, validation from 2, people drive from 8 million on.
-SEEDS = {"tracks": 5_000_000, "curve": 3_000_000, "gates": 4_000_000, "dreams": 5_000_000, "gate_dreams": 4_000_000}
-COLUMNS = {"curve": ("generation", "game"), "dreams": ("driver", "dream"), "gate_dreams": ("driver", "dream")}  # else driver, track
+# First seed of each kind of episode. Training draws from 10 million on, validation from 2, people
+# drive from 8 million on.
+SEEDS = {
+    "tracks": 5_000_000,
+    "curve": 3_000_000,
+    "gates": 4_000_000,
+    "dreams": 5_000_000,
+    "gate_dreams": 4_000_000,
+}
+COLUMNS = {
+    "curve": ("generation", "game"),
+    "dreams": ("driver", "dream"),
+    "gate_dreams": ("driver", "dream"),
+}  # else driver, track
 DREAMT = ("dreams", "gate_dreams")
 LANES = 50  # dreams side by side
 HANG_SECONDS = 600  # the longest dreams side by side, on a machine that does other things too
@@ -32,7 +49,8 @@ class Task:
 
     Attributes:
         kind: a key of SEEDS.
-        driver: a key of Examiner.controllers, one of BOUND, or a policy that does not look (control/policies.py).
+        driver: a key of Examiner.controllers, one of BOUND, or a policy that does not look
+            (control/policies.py).
         numbers: of the episodes, from 0.
     """
 
@@ -65,17 +83,27 @@ class Examiner:
         def examine(task: Task) -> list[dict]:
             if task.kind in DREAMT:
                 return self._dream(task)
-            seen = task.driver if task.driver in BOUND else DRIVER if task.driver in self.controllers else ""
+            seen = (
+                task.driver
+                if task.driver in BOUND
+                else DRIVER
+                if task.driver in self.controllers
+                else ""
+            )
             if here["seen"] != seen:  # one world at a time: a game's engine and a session are large
                 if here["world"] is not None:
                     here["world"].close()
                 here["seen"], here["world"] = seen, self.world(seen)
-            return [self._play(task.kind, task.driver, number, here["world"]) for number in task.numbers]
+            return [
+                self._play(task.kind, task.driver, number, here["world"]) for number in task.numbers
+            ]
 
         return examine
 
     def world(self, seen: str = DRIVER, lap_complete: str = "1.0"):
-        """The official world: of features, as the driver sees it or one of BOUND; with nothing `seen` the bare one."""
+        """The official world: of features, as the driver sees it or one of BOUND; with nothing
+        `seen` the bare one.
+        """
         from WorldModels.assembly.worlds import driven
         from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
         from WorldModels.episodes.episode import Episode
@@ -93,7 +121,9 @@ class Examiner:
         """The world without V and M."""
         from WorldModels.assembly.worlds import real_world
 
-        return real_world(self.folder, replace(self.env, renderer=renderer, lap_complete=lap_complete))()
+        return real_world(
+            self.folder, replace(self.env, renderer=renderer, lap_complete=lap_complete)
+        )()
 
     def policy(self, driver: str, action_size: int):
         """The driver as a policy."""
@@ -101,10 +131,16 @@ class Examiner:
         from WorldModels.control.policies import POLICIES
 
         file = self.controllers.get(DRIVER if driver in BOUND else driver)
-        return ControllerPolicy(*Controller.load(file)[:2]) if file else POLICIES[driver](action_size)
+        return (
+            ControllerPolicy(*Controller.load(file)[:2]) if file else POLICIES[driver](action_size)
+        )
 
-    def dreams(self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None):
-        """Dream with a driver, side by side; returns (N,) and steps (N,). For `watch` see control/lockstep.py."""
+    def dreams(
+        self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None
+    ):
+        """Dream with a driver, side by side; returns (N,) and steps (N,). For `watch` see
+        control/lockstep.py.
+        """
         from WorldModels.control.lockstep import lockstep
 
         env = self.dream(len(numbers))
@@ -114,19 +150,29 @@ class Examiner:
     def _dream(self, task: Task) -> list[dict]:
         first_seed = SEEDS[task.kind]
         returns, steps = self.dreams(task.driver, task.numbers, first_seed)
-        return [_named(task.kind, task.driver, n, first_seed + n) | {"return": float(r), "steps": int(s)}
-                for n, r, s in zip(task.numbers, returns, steps, strict=True)]  # fmt: skip
+        return [
+            _named(task.kind, task.driver, n, first_seed + n)
+            | {"return": float(r), "steps": int(s)}
+            for n, r, s in zip(task.numbers, returns, steps, strict=True)
+        ]
 
     def _play(self, kind: str, driver: str, number: int, world) -> dict:
         from WorldModels.control.rollout import rollout
 
         seed = SEEDS[kind] + number
-        result = rollout(world, self.policy(driver, world.action_space.shape[0]), seed, self.env.max_steps)
+        result = rollout(
+            world, self.policy(driver, world.action_space.shape[0]), seed, self.env.max_steps
+        )
         row = _named(kind, driver, number, seed)
         if not has_laps(self.env):
             return row | {"return": result.return_, "steps": result.length}
-        return row | {"return_095": result.return_095, "return_100": result.return_, "lap_095": int(result.lap_095),
-                      "lap_100": int(result.lap), "steps": result.length}  # fmt: skip
+        return row | {
+            "return_095": result.return_095,
+            "return_100": result.return_,
+            "lap_095": int(result.lap_095),
+            "lap_100": int(result.lap),
+            "steps": result.length,
+        }
 
 
 def has_laps(env: EnvSettings) -> bool:
@@ -139,7 +185,9 @@ def _named(kind: str, driver: str, number: int, seed: int) -> dict:
     return {who: driver, which: number, "seed": seed}
 
 
-def examined(run: Run, examiner: Examiner, wanted: Iterable[tuple[str, str, int]], folder: Path | None = None) -> dict[tuple, dict]:
+def examined(
+    run: Run, examiner: Examiner, wanted: Iterable[tuple[str, str, int]], folder: Path | None = None
+) -> dict[tuple, dict]:
     """The rows of all episodes that are wanted; those that are not there yet are played.
 
     Args:
@@ -158,11 +206,22 @@ def examined(run: Run, examiner: Examiner, wanted: Iterable[tuple[str, str, int]
     wanted, rows = list(wanted), {}
     for kind in {kind for kind, _, _ in wanted} if folder else ():
         who, which = COLUMNS.get(kind, ("driver", "track"))
-        rows |= {(kind, row[who], int(row[which])): row for row in read_rows(folder / f"{kind}.csv")}
+        rows |= {
+            (kind, row[who], int(row[which])): row for row in read_rows(folder / f"{kind}.csv")
+        }
     missing = _tasks([key for key in wanted if key not in rows])
     if missing:
-        left, workers = sum(len(task.numbers) for task in missing), min(run.experiment.workers or cores(), len(missing))
-        bar = tqdm(total=len(wanted), initial=len(wanted) - left, unit="episode", desc=run.verb, smoothing=0.05)
+        left, workers = (
+            sum(len(task.numbers) for task in missing),
+            min(run.experiment.workers or cores(), len(missing)),
+        )
+        bar = tqdm(
+            total=len(wanted),
+            initial=len(wanted) - left,
+            unit="episode",
+            desc=run.verb,
+            smoothing=0.05,
+        )
         with Executor(examiner, workers, say=run.say, hang_seconds=HANG_SECONDS) as executor, bar:
             for task, found in executor.map_unordered((task, task) for task in missing):
                 for number, row in zip(task.numbers, found, strict=True):
@@ -174,9 +233,15 @@ def examined(run: Run, examiner: Examiner, wanted: Iterable[tuple[str, str, int]
 
 
 def _tasks(missing: list[tuple[str, str, int]]) -> list[Task]:
-    """A task for every game, and one for every LANES dreams of a driver; in the order in which they are wanted."""
+    """A task for every game, and one for every LANES dreams of a driver; in the order in which they
+    are wanted.
+    """
     groups: dict = {}
     for kind, driver, number in missing:
         groups.setdefault((kind, driver), []).append(number)
-    return [Task(kind, driver, tuple(numbers[i : i + size])) for (kind, driver), numbers in groups.items()
-            for size in [LANES if kind in DREAMT else 1] for i in range(0, len(numbers), size)]  # fmt: skip
+    return [
+        Task(kind, driver, tuple(numbers[i : i + size]))
+        for (kind, driver), numbers in groups.items()
+        for size in [LANES if kind in DREAMT else 1]
+        for i in range(0, len(numbers), size)
+    ]

@@ -1,7 +1,9 @@
-"""Is the dream true? M held against episodes that it was not trained on: whether it foresees their ends, and how long its own
+"""Is the dream true? M held against episodes that it was not trained on: whether it foresees their
+ends, and how long its own
 dreaming follows what came.
 
-Knows which file lies where; M is a network for the first question, and an imagination for the second.
+Knows which file lies where; M is a network for the first question, and an imagination for the
+second.
 """
 
 from collections.abc import Sequence
@@ -33,7 +35,8 @@ def foresight(run: Run) -> dict | None:
     """How well M foresees the end of held-out episodes, at every step of their true history.
 
     Returns:
-        What memory.terminal.terminal_scores gives, and the number of episodes; None where M has no terminated head or nothing
+        What memory.terminal.terminal_scores gives, and the number of episodes; None where M has no
+        terminated head or nothing
         was held out.
     """
     series = held_out_series(run) if run.experiment.memory.terminated_head else []
@@ -53,13 +56,17 @@ def foresight(run: Run) -> dict | None:
 
 
 def horizon_errors(run: Run) -> dict | None:
-    """How far M's dreaming on from the true history, with the true actions, is from what came, step by step.
+    """How far M's dreaming on from the true history, with the true actions, is from what came, step
+    by step.
 
-    The truth is the mean of V's posterior, and the frame that V decodes from it. The dream is drawn at temperature 1, and at 0,
-    where each dimension is the mean of its heaviest component. Beside it stands the last frame that was seen, kept for ever.
+    The truth is the mean of V's posterior, and the frame that V decodes from it. The dream is drawn
+    at temperature 1, and at 0,
+    where each dimension is the mean of its heaviest component. Beside it stands the last frame that
+    was seen, kept for ever.
 
     Returns:
-        horizons; windows, their number; latent and frame: for "mode", "sampled" and "last frame kept" the mean squared difference
+        horizons; windows, their number; latent and frame: for "mode", "sampled" and "last frame
+        kept" the mean squared difference
         at each horizon, of z and of pixels in 0..1. None where no held-out episode is long enough.
     """
     from WorldModels.assembly.opening import open_decode, open_imagination
@@ -73,35 +80,59 @@ def horizon_errors(run: Run) -> dict | None:
     truth = windows["mean"][:, [WARM + h for h in horizons]]
     seen = np.repeat(windows["mean"][:, WARM : WARM + 1], len(horizons), axis=1)
     imagination = open_imagination(run.path)
-    dreams = {name: dreamt_on(imagination, windows, longest, temperature, run.rng("noise"))[:, [h - 1 for h in horizons]]
-              for name, temperature in ((MODE, 0.0), (SAMPLED, 1.0))} | {CONSTANT: seen}  # fmt: skip
+    dreams = {
+        name: dreamt_on(imagination, windows, longest, temperature, run.rng("noise"))[
+            :, [h - 1 for h in horizons]
+        ]
+        for name, temperature in ((MODE, 0.0), (SAMPLED, 1.0))
+    } | {CONSTANT: seen}
     decode = open_decode(run.path)
     frames = {name: _decoded(decode, z) for name, z in dreams.items()}
     shown = _decoded(decode, truth)
-    return {"horizons": horizons, "windows": len(truth), "latent": {name: _error(z, truth) for name, z in dreams.items()},
-            "frame": {name: _error(frame, shown) for name, frame in frames.items()}}  # fmt: skip
+    return {
+        "horizons": horizons,
+        "windows": len(truth),
+        "latent": {name: _error(z, truth) for name, z in dreams.items()},
+        "frame": {name: _error(frame, shown) for name, frame in frames.items()},
+    }
 
 
-def _windows(series: Sequence[Any], longest: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """Pieces of episodes, WARM + longest steps each, from places drawn evenly: mean, z (drawn), actions and rewards before each step."""
+def _windows(
+    series: Sequence[Any], longest: int, draw: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Pieces of episodes, WARM + longest steps each, from places drawn evenly: mean, z (drawn),
+    actions and rewards before each step.
+    """
     length, parts = WARM + longest, {"mean": [], "z": [], "actions": [], "rewards": []}
     places = [(s, t) for s in series for t in range(len(s) - length + 1)]
     for i in draw.choice(len(places), min(WINDOWS, len(places)), replace=False):
         s, t = places[i]
         here = slice(t, t + length + 1)
         parts["mean"].append(s.mean[here])
-        parts["z"].append(s.mean[here] + np.exp(s.log_var[here] / 2) * draw.standard_normal(s.mean[here].shape, np.float32))
+        parts["z"].append(
+            s.mean[here]
+            + np.exp(s.log_var[here] / 2) * draw.standard_normal(s.mean[here].shape, np.float32)
+        )
         parts["actions"].append(s.actions[t : t + length])
-        parts["rewards"].append(np.concatenate([[s.rewards[t - 1] if t else 0.0], s.rewards[t : t + length - 1]]))
+        parts["rewards"].append(
+            np.concatenate([[s.rewards[t - 1] if t else 0.0], s.rewards[t : t + length - 1]])
+        )
     return {name: np.stack(part).astype(np.float32) for name, part in parts.items()}
 
 
-def dreamt_on(imagination: Any, windows: dict[str, np.ndarray], longest: int, temperature: float, draw: np.random.Generator) -> np.ndarray:
+def dreamt_on(
+    imagination: Any,
+    windows: dict[str, np.ndarray],
+    longest: int,
+    temperature: float,
+    draw: np.random.Generator,
+) -> np.ndarray:
     """What M dreams after WARM steps of true history, with the true actions.
 
     Args:
         imagination: see interfaces.Imagination.
-        windows: z (N, WARM + longest + 1, Z), actions (N, WARM + longest, A), rewards (N, WARM + longest): the one before each step.
+        windows: z (N, WARM + longest + 1, Z), actions (N, WARM + longest, A), rewards (N, WARM +
+            longest): the one before each step.
         longest: steps to dream.
         temperature: from 0, which gives the mode.
         draw: of the noise.
@@ -110,13 +141,19 @@ def dreamt_on(imagination: Any, windows: dict[str, np.ndarray], longest: int, te
         z (N, longest, Z).
     """
     count, size = len(windows["z"]), windows["z"].shape[-1]
-    state = {name: np.zeros((count, *shape), np.float32) for name, shape in imagination.state_spec.items()}
+    state = {
+        name: np.zeros((count, *shape), np.float32)
+        for name, shape in imagination.state_spec.items()
+    }
     temperatures, dreamt = np.full(count, temperature, np.float32), []
     for t in range(WARM + longest):
         if t <= WARM:
             state |= {LATENT: windows["z"][:, t], REWARD: windows["rewards"][:, t]}
-        noise = {"component": draw.random((count, size), np.float32), "normal": draw.standard_normal((count, size), np.float32),
-                 "terminated": np.ones(count, np.float32)}  # fmt: skip
+        noise = {
+            "component": draw.random((count, size), np.float32),
+            "normal": draw.standard_normal((count, size), np.float32),
+            "terminated": np.ones(count, np.float32),
+        }
         z, _, _, _, _, state = imagination(windows["actions"][:, t], temperatures, noise, state)
         state = dict(state)
         dreamt.append(z)
@@ -130,4 +167,7 @@ def _decoded(decode: Any, z: np.ndarray) -> np.ndarray:
 
 def _error(guess: np.ndarray, truth: np.ndarray) -> list[float]:
     """The mean squared difference at each horizon, of arrays (N, K, ...)."""
-    return [float(np.mean((guess[:, k] - truth[:, k]) ** 2, dtype=np.float64)) for k in range(guess.shape[1])]
+    return [
+        float(np.mean((guess[:, k] - truth[:, k]) ** 2, dtype=np.float64))
+        for k in range(guess.shape[1])
+    ]

@@ -1,11 +1,13 @@
-"""Which run a notebook shows: the one that the environment names, or a tiny one that is made where there is nothing yet.
+"""Which run a notebook shows: the one that the environment names, or a tiny one that is made where
+there is nothing yet.
 
     from WorldModels.assembly.showing.notebook import opened, so_far
     run = opened()
     with so_far():
         show.figure(reconstruction_grid(frames, gather.rebuilt(run, frames)))
 
-Pictures are put into the page by show.py; what can be touched there is in touch.py. Knows folders and verbs, no picture.
+Pictures are put into the page by show.py; what can be touched there is in touch.py. Knows folders
+and verbs, no picture.
 """
 
 import contextlib
@@ -23,8 +25,18 @@ from WorldModels.experiment.presets import EXPERIMENTS, launch_script
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
-# Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to wait.
-TOUR = ("--record.episodes", "16", "--record.max_frames", "120", "--vision.epochs", "7", "--memory.steps", "50")
+# Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to
+# wait.
+TOUR = (
+    "--record.episodes",
+    "16",
+    "--record.max_frames",
+    "120",
+    "--vision.epochs",
+    "7",
+    "--memory.steps",
+    "50",
+)
 MISTAKES = (OSError, ValueError, ImportError)
 
 
@@ -38,14 +50,17 @@ class Mistake(Exception):
 def opened(kind: str = "") -> Run:
     """The run that a notebook shows, opened to be read; it says which one, and how far it has come.
 
-    It is the folder RESULTS of the environment. Where that is not set it is results/EXPERIMENT, or if there is none the one at smoke
+    It is the folder RESULTS of the environment. Where that is not set it is results/EXPERIMENT, or
+    if there is none the one at smoke
     scale beside it, which is made where there is none either.
 
     Args:
-        kind: of vision, where it is not the experiment's own; the folder is then results/EXPERIMENT-KIND.
+        kind: of vision, where it is not the experiment's own; the folder is then
+            results/EXPERIMENT-KIND.
 
     Raises:
-        Mistake: RESULTS is no run, of another experiment than EXPERIMENT, or of another kind of vision; or a verb failed.
+        Mistake: RESULTS is no run, of another experiment than EXPERIMENT, or of another kind of
+        vision; or a verb failed.
     """
     _begin()
     try:
@@ -58,7 +73,8 @@ def opened(kind: str = "") -> Run:
 
 
 def tour() -> list[str]:
-    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder: RESULTS, or results/EXPERIMENT-tour.
+    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder:
+    RESULTS, or results/EXPERIMENT-tour.
 
     Raises:
         Mistake: the folder has another run in it.
@@ -74,8 +90,12 @@ def tour() -> list[str]:
     folder = os.environ.get("RESULTS") or f"results/{name}-tour"
     flags = [name, "--scale", "smoke", *TOUR]
     try:
-        if Path(folder, "config.json").exists() and typed(stored_experiment(folder)) != typed(parse("record", flags)):
-            raise ValueError(f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; name a new one.")
+        if Path(folder, "config.json").exists() and typed(stored_experiment(folder)) != typed(
+            parse("record", flags)
+        ):
+            raise ValueError(
+                f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; name a new one."
+            )
     except MISTAKES as error:
         raise Mistake(one_line(error)) from None
     return [*flags, "--results", folder]
@@ -94,7 +114,9 @@ def experiment() -> str:
 
 
 def said(run: Run) -> str:
-    """One line on a run: its scale, and how far it has come; where something is missing, the command that makes it."""
+    """One line on a run: its scale, and how far it has come; where something is missing, the
+    command that makes it.
+    """
     ours = run.experiment
     return f"{run.folder}: {ours.name} at {ours.scale} scale, iteration {run.iteration}. There: {gather.progress(run)}"
 
@@ -107,14 +129,21 @@ def other(run: Run, kind: str) -> Run:
     """
     name = run.experiment.name
     for folder in (f"results/{name}", f"results/{name}-smoke"):
-        if Path(folder, "config.json").exists() and (found := gather.opened(folder)).experiment.vision.kind == kind:
+        if (
+            Path(folder, "config.json").exists()
+            and (found := gather.opened(folder)).experiment.vision.kind == kind
+        ):
             return found
-    raise FileNotFoundError(f"results/{name} has no V of the kind {kind}; make one: {launch_script(name)}")
+    raise FileNotFoundError(
+        f"results/{name} has no V of the kind {kind}; make one: {launch_script(name)}"
+    )
 
 
 @contextlib.contextmanager
 def so_far() -> Iterator[None]:
-    """Around what a half-finished run may lack: then one line says what is missing, and the notebook goes on."""
+    """Around what a half-finished run may lack: then one line says what is missing, and the
+    notebook goes on.
+    """
     try:
         yield
     except NameError as error:
@@ -122,11 +151,15 @@ def so_far() -> Iterator[None]:
     except MISTAKES as error:
         print(f"left out: {one_line(error)}")
     except LookupError as error:
-        print(f"left out: a file of the run is not as it should be ({type(error).__name__}: {error}).")
+        print(
+            f"left out: a file of the run is not as it should be ({type(error).__name__}: {error})."
+        )
 
 
 def _begin() -> None:
-    """Go from notebooks/, where a notebook begins, to the folder above, where results/ lies; keep libraries from chatting."""
+    """Go from notebooks/, where a notebook begins, to the folder above, where results/ lies; keep
+    libraries from chatting.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
@@ -150,7 +183,9 @@ def _folder(kind: str) -> str:
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
         flags = [*(["--vision.kind", kind] if kind else []), "--results", folder]
-        raise FileNotFoundError(f"{folder} has no results yet; make them first: {launch_script(name, *flags)}")
+        raise FileNotFoundError(
+            f"{folder} has no results yet; make them first: {launch_script(name, *flags)}"
+        )
     usual = f"results/{name}-{kind}" if kind else f"results/{name}"
     if folder or Path(usual, "config.json").exists():
         return folder or usual
@@ -160,17 +195,27 @@ def _folder(kind: str) -> str:
 
 
 def _make(name: str, folder: str, kind: str) -> None:
-    """A run at smoke scale; of another kind of vision no more than V, on the episodes of the experiment's own where there are some."""
+    """A run at smoke scale; of another kind of vision no more than V, on the episodes of the
+    experiment's own where there are some.
+    """
     print(f"{folder} is made, at smoke scale: this takes a minute or two, once ...", flush=True)
     flags, began = [name, "--scale", "smoke", "--results", folder], time.monotonic()
     if kind:
         flags += ["--vision.kind", kind]
-        flags += ["--reuse", f"results/{name}-smoke"] if Path(f"results/{name}-smoke/0/episodes").exists() else []
+        flags += (
+            ["--reuse", f"results/{name}-smoke"]
+            if Path(f"results/{name}-smoke/0/episodes").exists()
+            else []
+        )
     for verb in list(gather.MADE_BY)[:2] if kind else gather.MADE_BY:
-        done = subprocess.run([sys.executable, "-m", f"WorldModels.{verb}", *flags], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", f"WorldModels.{verb}", *flags], capture_output=True, text=True
+        )
         if done.returncode:
             raise ValueError(f"{verb}: {(done.stderr.strip() or 'it failed').splitlines()[-1]}")
-    print(f"Made in {time.monotonic() - began:.0f} s. It is tiny: it shows how everything works, not how well.")
+    print(
+        f"Made in {time.monotonic() - began:.0f} s. It is tiny: it shows how everything works, not how well."
+    )
 
 
 def _check(run: Run, kind: str) -> None:
@@ -178,4 +223,6 @@ def _check(run: Run, kind: str) -> None:
     if name and name != of:
         raise ValueError(f"EXPERIMENT: expected {of}, that of {run.folder}, received {name}.")
     if kind and seen != kind:
-        raise ValueError(f"{run.folder}: expected a run whose V is of the kind {kind}, received {seen}; RESULTS names another.")
+        raise ValueError(
+            f"{run.folder}: expected a run whose V is of the kind {kind}, received {seen}; RESULTS names another."
+        )

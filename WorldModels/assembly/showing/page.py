@@ -3,7 +3,8 @@
     show.figure(reconstruction_grid(frames, gather.rebuilt(run, frames)))
     show.film(side_by_side({"real": frames, "reconstructed": rebuilt}), show.fps(run))
 
-A film is an animated PNG: every page that shows a notebook's pictures shows it, and a browser plays it. Knows files and pictures, no
+A film is an animated PNG: every page that shows a notebook's pictures shows it, and a browser plays
+it. Knows files and pictures, no
 network.
 """
 
@@ -32,7 +33,9 @@ def figure(drawn: Any) -> None:
     display(png(drawn))
 
 
-def film(frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES) -> None:
+def film(
+    frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES
+) -> None:
     """Put frames into the page as a film in real time; arguments as of `animated`."""
     display(animated(frames, fps, every, most))
 
@@ -54,7 +57,9 @@ def png(drawn: Any) -> bytes:
     return written.getvalue()
 
 
-def animated(frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES) -> bytes:
+def animated(
+    frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most: int = FILM_BYTES
+) -> bytes:
     """A film in real time as an animated PNG, with as many of its frames as `most` bytes allow.
 
     Args:
@@ -75,24 +80,40 @@ def animated(frames: Iterable[np.ndarray], fps: float = 50, every: int = 4, most
         raise ValueError("film: expected at least one frame, received none.")
     colours, step = palette(frames, COLOURS), 1
     while True:
-        shown = [Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames[::step]]
+        shown = [
+            Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE)
+            for frame in frames[::step]
+        ]
         written = io.BytesIO()
-        shown[0].save(written, format="PNG", save_all=True, append_images=shown[1:], duration=round(1000 * every * step / fps), loop=0)
+        shown[0].save(
+            written,
+            format="PNG",
+            save_all=True,
+            append_images=shown[1:],
+            duration=round(1000 * every * step / fps),
+            loop=0,
+        )
         if written.tell() <= most or len(shown) <= FEWEST:
             return written.getvalue()
         step += 1
 
 
 def display(picture: bytes, widget: dict | None = None) -> None:
-    """Put a PNG into the page, and where there is one the widget that takes its place while the page can be touched."""
+    """Put a PNG into the page, and where there is one the widget that takes its place while the
+    page can be touched.
+    """
     from IPython.display import display as into_the_page
 
-    bundle = {"text/plain": f"picture, {len(picture) / 1000:.0f} kB", "image/png": base64.b64encode(picture).decode()}
+    bundle = {
+        "text/plain": f"picture, {len(picture) / 1000:.0f} kB",
+        "image/png": base64.b64encode(picture).decode(),
+    }
     into_the_page({**(widget or {}), **bundle}, raw=True)
 
 
 def episode(run: Run, max_steps: int = 0) -> Any:
-    """An Episode: a test game of the driver, or where there is no driver yet a recorded one; see `recorded`.
+    """An Episode: a test game of the driver, or where there is no driver yet a recorded one; see
+    `recorded`.
 
     Args:
         run: the open run.
@@ -115,9 +136,15 @@ def recorded(run: Run) -> Any:
     from WorldModels.episodes.episode import Episode, list_episodes
     from WorldModels.episodes.frames import held_out
 
-    training, validation = held_out(list_episodes(run.need("episodes", "record")), run.experiment.vision.validation_share)
-    found = max(map(Episode.load, (validation or training)[:DOZEN]), key=lambda each: each.rewards.sum())
-    print(f"recorded: {len(found)} steps of the policy {found.policy}, return {found.rewards.sum():.0f}")
+    training, validation = held_out(
+        list_episodes(run.need("episodes", "record")), run.experiment.vision.validation_share
+    )
+    found = max(
+        map(Episode.load, (validation or training)[:DOZEN]), key=lambda each: each.rewards.sum()
+    )
+    print(
+        f"recorded: {len(found)} steps of the policy {found.policy}, return {found.rewards.sum():.0f}"
+    )
     return found
 
 
@@ -145,21 +172,32 @@ def kept_generations(run: Run) -> list[int]:
     Raises:
         FileNotFoundError: there are none.
     """
-    return sorted(int(path.stem) for path in run.need("controller/generations", "train_controller").glob("*.npz"))
+    return sorted(
+        int(path.stem)
+        for path in run.need("controller/generations", "train_controller").glob("*.npz")
+    )
 
 
 def summaries(report: dict) -> dict[str, dict]:
-    """The scores of a test, a line for the driver under each rule of the game and one for each policy that does not look.
+    """The scores of a test, a line for the driver under each rule of the game and one for each
+    policy that does not look.
 
     Args:
         report: what evaluation.json holds.
     """
-    driver = {"driver" if rule == "return" else f"driver, {rule}": scores for rule, scores in report["scores"].items()}
-    return driver | {name: next(iter(scores.values())) for name, scores in report["baselines"].items()}
+    driver = {
+        "driver" if rule == "return" else f"driver, {rule}": scores
+        for rule, scores in report["scores"].items()
+    }
+    return driver | {
+        name: next(iter(scores.values())) for name, scores in report["baselines"].items()
+    }
 
 
 def returns(report: dict) -> dict[str, list[float]]:
-    """The returns of a test: the driver's, and those of the random policy; arguments as of `summaries`."""
+    """The returns of a test: the driver's, and those of the random policy; arguments as of
+    `summaries`.
+    """
     found, random = summaries(report), next(iter(report["baselines"]))
     return {name: found[name]["tracks"] for name in (next(iter(found)), random)}
 
@@ -173,7 +211,9 @@ def dreamt(run: Run) -> dict:
     """
     report = gather.tested(run)
     if not report.get("curve"):
-        raise ValueError(f"the driver of {run.folder} has not learned in a dream (--controller.world dream).")
+        raise ValueError(
+            f"the driver of {run.folder} has not learned in a dream (--controller.world dream)."
+        )
     return report
 
 
@@ -183,8 +223,17 @@ def settings(run: Run) -> None:
 
     from WorldModels.assembly.showing.report.provenance import beside_published
 
-    print(f"{run.experiment.name} at {run.experiment.scale} scale, seed {run.experiment.seed}. What differs from the published numbers:")
+    print(
+        f"{run.experiment.name} at {run.experiment.scale} scale, seed {run.experiment.seed}. What differs from the published numbers:"
+    )
     for noun, rows in itertools.groupby(beside_published(run), key=lambda row: row[0]):
         changed = [f"{name} {mine} ({theirs})" for _, name, mine, theirs in rows if mine != theirs]
         if changed:
-            print(textwrap.fill(", ".join(changed), 110, initial_indent=f"{noun:11} ", subsequent_indent=" " * 12))
+            print(
+                textwrap.fill(
+                    ", ".join(changed),
+                    110,
+                    initial_indent=f"{noun:11} ",
+                    subsequent_indent=" " * 12,
+                )
+            )

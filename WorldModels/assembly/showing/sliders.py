@@ -1,7 +1,10 @@
-"""What one can touch in a notebook: a number of z, a moment of an episode, the temperature of a dream.
+"""What one can touch in a notebook: a number of z, a moment of an episode, the temperature of a
+dream.
 
-Where the notebook is open in an editor that runs it and ipywidgets is there, each has its sliders; everywhere else the picture of the
-first state stands in the page. Knows pictures and sliders; what is drawn comes from gather.py and figures/.
+Where the notebook is open in an editor that runs it and ipywidgets is there, each has its sliders;
+everywhere else the picture of the
+first state stands in the page. Knows pictures and sliders; what is drawn comes from gather.py and
+figures/.
 """
 
 import functools
@@ -17,21 +20,34 @@ from WorldModels.assembly.showing import page as show
 from WorldModels.assembly.showing import run as gather
 from WorldModels.experiment.run import Run
 
-EDITORS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")  # what JupyterLab, VS Code and Colab set for a notebook that they run
-VALUES = tuple(np.arange(-30, 31, 5) / 10)  # of a swept dimension, in standard deviations of the prior
+EDITORS = (
+    "JPY_SESSION_NAME",
+    "VSCODE_PID",
+    "COLAB_RELEASE_TAG",
+)  # what JupyterLab, VS Code and Colab set for a notebook that they run
+VALUES = tuple(
+    np.arange(-30, 31, 5) / 10
+)  # of a swept dimension, in standard deviations of the prior
 TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)  # the paper's, section 4, table 2
 
 
 def live() -> bool:
     """Whether sliders can be moved here."""
-    return any(name in os.environ for name in EDITORS) and importlib.util.find_spec("ipywidgets") is not None
+    return (
+        any(name in os.environ for name in EDITORS)
+        and importlib.util.find_spec("ipywidgets") is not None
+    )
 
 
-def touch(draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]) -> None:
-    """Put what `draw` makes of the first choices into the page, with a slider for each where it can be touched.
+def touch(
+    draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
+) -> None:
+    """Put what `draw` makes of the first choices into the page, with a slider for each where it can
+    be touched.
 
     Args:
-        draw: gives, for one value of each choice by its name, a figure, a picture (H, W, 3) uint8 or the bytes of a PNG.
+        draw: gives, for one value of each choice by its name, a figure, a picture (H, W, 3) uint8
+            or the bytes of a PNG.
         choices: name -> its values; spaces in a name become underscores for `draw`.
         first: name -> the value that is shown first.
     """
@@ -41,14 +57,28 @@ def touch(draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapp
     show.display(box.children[-1].value, box._repr_mimebundle_())
 
 
-def sliders(draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]) -> Any:
+def sliders(
+    draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
+) -> Any:
     """An ipywidgets.VBox of sliders over the picture that they change; arguments as of `touch`."""
     import ipywidgets
 
-    image = ipywidgets.Image(value=show.png(_drawn(draw, first)), format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    image = ipywidgets.Image(
+        value=show.png(_drawn(draw, first)),
+        format="png",
+        layout={"max_width": "100%", "object_fit": "contain"},
+    )
     width = {"width": "560px", "max_width": "100%"}
-    rows = [ipywidgets.SelectionSlider(options=list(values), value=first[name], description=name, layout=width,
-                                       style={"description_width": "120px"}) for name, values in choices.items()]  # fmt: skip
+    rows = [
+        ipywidgets.SelectionSlider(
+            options=list(values),
+            value=first[name],
+            description=name,
+            layout=width,
+            style={"description_width": "120px"},
+        )
+        for name, values in choices.items()
+    ]
 
     def moved(change: dict) -> None:
         image.value = show.png(_drawn(draw, {row.description: row.value for row in rows}))
@@ -77,9 +107,19 @@ def sweep(run: Run, frame: np.ndarray, dimension: int = 0, value: float = 2.0) -
         z = np.stack([mean, mean])
         z[1, dimension] = value
         rebuilt, changed = gather.decoded(run, z)
-        return _beside({"frame": frame, f"V, z[{dimension}] = {mean[dimension]:.1f}": rebuilt, f"V, z[{dimension}] = {value:.1f}": changed})
+        return _beside(
+            {
+                "frame": frame,
+                f"V, z[{dimension}] = {mean[dimension]:.1f}": rebuilt,
+                f"V, z[{dimension}] = {value:.1f}": changed,
+            }
+        )
 
-    touch(draw, {"dimension": range(len(mean)), "value": VALUES}, {"dimension": int(dimension), "value": value})
+    touch(
+        draw,
+        {"dimension": range(len(mean)), "value": VALUES},
+        {"dimension": int(dimension), "value": value},
+    )
 
 
 def scrub(clips: Mapping[str, np.ndarray], step: int = 0) -> None:
@@ -90,11 +130,20 @@ def scrub(clips: Mapping[str, np.ndarray], step: int = 0) -> None:
         step: shown first.
     """
     length = min(map(len, clips.values()))
-    touch(lambda step: _beside({name: frames[step] for name, frames in clips.items()}), {"step": range(length)},
-          {"step": min(step, length - 1)})  # fmt: skip
+    touch(
+        lambda step: _beside({name: frames[step] for name, frames in clips.items()}),
+        {"step": range(length)},
+        {"step": min(step, length - 1)},
+    )
 
 
-def warm(run: Run, fps: float, temperatures: Sequence[float] = TEMPERATURES, first: float = 1.0, max_steps: int = 150) -> None:
+def warm(
+    run: Run,
+    fps: float,
+    temperatures: Sequence[float] = TEMPERATURES,
+    first: float = 1.0,
+    max_steps: int = 150,
+) -> None:
     """Change the temperature of a dream: the same start and the same noise each time.
 
     Args:

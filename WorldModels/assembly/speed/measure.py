@@ -1,7 +1,10 @@
-"""What `benchmark`, `estimate` and `compare` have measured in child processes: `python -m WorldModels.assembly.speed.measure NAME JSON`.
+"""What `benchmark`, `estimate` and `compare` have measured in child processes: `python -m
+WorldModels.assembly.speed.measure NAME JSON`.
 
-Each measure warms up, then times blocks of at least `seconds`; its result is the last line printed, as JSON. Knows neither
-limits nor goals. The measures themselves are here, in measure_worlds.py, measure_networks.py and comparison/speeds.py.
+Each measure warms up, then times blocks of at least `seconds`; its result is the last line printed,
+as JSON. Knows neither
+limits nor goals. The measures themselves are here, in measure_worlds.py, measure_networks.py and
+comparison/speeds.py.
 """
 
 import importlib
@@ -32,9 +35,17 @@ MEASURES = {
     "driving": "comparison.speeds",
 }  # measure: the module that has it
 # Whatever library computes, it reads one of these when it is imported.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "TF_NUM_INTRAOP_THREADS",
-           "TF_NUM_INTEROP_THREADS")  # fmt: skip
-ONE_THREAD = dict.fromkeys(THREADS, "1") | {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+ONE_THREAD = dict.fromkeys(THREADS, "1") | {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+}
 
 
 def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
@@ -49,7 +60,13 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
         RuntimeError: it failed; the message is the last line that it said.
     """
     environment = os.environ | (ONE_THREAD if one_thread else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "WorldModels.assembly.speed.measure", name, json.dumps(arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "WorldModels.assembly.speed.measure",
+        name,
+        json.dumps(arguments),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
@@ -58,7 +75,9 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
 
 
 def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]:
-    """Items a second of each of `repeats` blocks of at least `seconds`, after a warm-up; `work()` gives its number of items."""
+    """Items a second of each of `repeats` blocks of at least `seconds`, after a warm-up; `work()`
+    gives its number of items.
+    """
     started = time.perf_counter()
     while work() and time.perf_counter() - started < seconds / 3:
         pass
@@ -72,17 +91,26 @@ def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]
 
 
 def matrix_product(size: int, seconds: float, repeats: int, library: str = "numpy") -> dict:
-    """GFLOP/s of a size x size float32 matrix product, by numpy or by Keras' backend; threads as the environment says."""
+    """GFLOP/s of a size x size float32 matrix product, by numpy or by Keras' backend; threads as
+    the environment says.
+    """
     a, b = np.random.default_rng(0).random((2, size, size), np.float32)
     if library == "numpy":
         name, product = f"numpy {np.__version__}", lambda: np.matmul(a, b)
     else:
         import keras
 
-        name, one, other = keras.backend.backend(), keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)
+        name, one, other = (
+            keras.backend.backend(),
+            keras.ops.convert_to_tensor(a),
+            keras.ops.convert_to_tensor(b),
+        )
         product = lambda: float(keras.ops.matmul(one, other)[0, 0])  # noqa: E731   reading a number waits for the result
-    return {"library": name, "rates": blocks(lambda: product() is not None and 1, seconds, repeats),
-            "work": 2 * size**3 / 1e9}  # fmt: skip
+    return {
+        "library": name,
+        "rates": blocks(lambda: product() is not None and 1, seconds, repeats),
+        "work": 2 * size**3 / 1e9,
+    }
 
 
 def main() -> None:

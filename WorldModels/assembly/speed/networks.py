@@ -1,4 +1,6 @@
-"""How fast V and M of the paper's size are trained, and frames encoded, here; see measure.py. Knows no environment."""
+"""How fast V and M of the paper's size are trained, and frames encoded, here; see measure.py. Knows
+no environment.
+"""
 
 import itertools
 import time
@@ -30,9 +32,13 @@ def prepare(folder: str) -> dict:
     from WorldModels.export import endpoints, onnx
 
     perception = Perception(vision, memory)
-    onnx.export_onnx(perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception))
+    onnx.export_onnx(
+        perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception)
+    )
     imagination = Imagination(memory)
-    onnx.export_onnx(imagination, Path(folder) / "imagination.onnx", endpoints.of_imagination(imagination))
+    onnx.export_onnx(
+        imagination, Path(folder) / "imagination.onnx", endpoints.of_imagination(imagination)
+    )
     return {"engine": "ONNX Runtime"}
 
 
@@ -45,22 +51,43 @@ def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
     model.compile(keras.optimizers.Adam(settings.learning_rate))
     draw = np.random.default_rng(0)
     frames = draw.integers(0, 256, (10 * size, *FRAME_SHAPE), np.uint8)
-    rates = fit_rates(model, lambda step: frames[draw.permutation(len(frames))[:size]], size, seconds, repeats)
-    return {"rates": rates, "note": f"{model.dtype_policy.name}, {model.decoder_form}, batch {size}"}
+    rates = fit_rates(
+        model, lambda step: frames[draw.permutation(len(frames))[:size]], size, seconds, repeats
+    )
+    return {
+        "rates": rates,
+        "note": f"{model.dtype_policy.name}, {model.decoder_form}, batch {size}",
+    }
 
 
 def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Tokens/s of M's training by fit(), on whole episodes as published: 100 x 999, z drawn anew for each."""
+    """Tokens/s of M's training by fit(), on whole episodes as published: 100 x 999, z drawn anew
+    for each.
+    """
     from WorldModels.episodes.series import Series
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.optimizer import adam
 
-    settings, model = Experiment().memory, _memory("mixed_bfloat16" if cpu_has_bfloat16() else "float32")
+    settings, model = (
+        Experiment().memory,
+        _memory("mixed_bfloat16" if cpu_has_bfloat16() else "float32"),
+    )
     size, length = (2, 9) if quick else (settings.batch_size, settings.sequence_length)
     model.compile(adam(settings.steps, settings.learning_rate, clip_value=settings.clip_value))
     draw = np.random.default_rng(0)
-    latents = [draw.standard_normal((length + 1, model.latent_size), np.float32) for _ in range(size)]
-    series = [Series(mean, np.zeros_like(mean), np.zeros((length, 3), np.float32), np.zeros(length, np.float32), False) for mean in latents]
+    latents = [
+        draw.standard_normal((length + 1, model.latent_size), np.float32) for _ in range(size)
+    ]
+    series = [
+        Series(
+            mean,
+            np.zeros_like(mean),
+            np.zeros((length, 3), np.float32),
+            np.zeros(length, np.float32),
+            False,
+        )
+        for mean in latents
+    ]
     batches = SeriesBatches(series, "episodes", size, length)
     rates = fit_rates(model, lambda step: batches[0], size * length, seconds, repeats)
     return {"rates": rates, "note": f"{model.dtype_policy.name}, {size} x {length}"}
@@ -72,7 +99,9 @@ def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> 
     from WorldModels.encode import BATCH, GROUP, opened_vision
 
     look = opened_vision(Path(folder) / "vision.keras")
-    frames = np.random.default_rng(0).integers(0, 256, (BATCH if quick else GROUP, *FRAME_SHAPE), np.uint8)
+    frames = np.random.default_rng(0).integers(
+        0, 256, (BATCH if quick else GROUP, *FRAME_SHAPE), np.uint8
+    )
     return {"rates": blocks(lambda: len(look(frames)[0]), seconds, repeats), "note": "float32"}
 
 
@@ -84,8 +113,18 @@ def population(seconds: float, repeats: int, quick: bool = False) -> dict:
     from WorldModels.control.controller import Controller
     from WorldModels.memory.imagine import PopulationDream
 
-    memory, controller, (drivers, rollouts) = _memory("float32", reward_head=True), Controller(), (2, 2) if quick else (64, 16)
-    dream = PopulationDream(memory, lambda p, f: controller.act(p, f, ops), ("z", "h"), termination="never", max_steps=50)
+    memory, controller, (drivers, rollouts) = (
+        _memory("float32", reward_head=True),
+        Controller(),
+        (2, 2) if quick else (64, 16),
+    )
+    dream = PopulationDream(
+        memory,
+        lambda p, f: controller.act(p, f, ops),
+        ("z", "h"),
+        termination="never",
+        max_steps=50,
+    )
     draw = np.random.default_rng(0)
     parameters = draw.normal(0, 0.1, (drivers, controller.num_parameters))
     first = draw.standard_normal((rollouts, memory.latent_size), np.float32)
@@ -93,7 +132,10 @@ def population(seconds: float, repeats: int, quick: bool = False) -> dict:
     def generation() -> int:
         return int(dream.returns(parameters, first, draw)[1].sum())
 
-    return {"rates": blocks(generation, seconds, repeats), "note": f"float32, {drivers} drivers x {rollouts} rollouts"}
+    return {
+        "rates": blocks(generation, seconds, repeats),
+        "note": f"float32, {drivers} drivers x {rollouts} rollouts",
+    }
 
 
 def fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[float]:
@@ -105,15 +147,26 @@ def fit_rates(model, batch, items: int, seconds: float, repeats: int) -> list[fl
     def tick(step, logs):
         float(logs["loss"])  # waits for the step
         times.append(time.perf_counter())
-        model.stop_training = len(times) > WARM_UP + repeats and times[-1] - times[WARM_UP] > seconds * repeats
+        model.stop_training = (
+            len(times) > WARM_UP + repeats and times[-1] - times[WARM_UP] > seconds * repeats
+        )
 
     def feed() -> Iterator:
         for step in itertools.count():
             yield (batch(step),)
 
-    model.fit(feed(), steps_per_epoch=10**9, epochs=1, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=tick)])
+    model.fit(
+        feed(),
+        steps_per_epoch=10**9,
+        epochs=1,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=tick)],
+    )
     edges = np.linspace(WARM_UP, len(times) - 1, repeats + 1).round().astype(int)
-    return [items * (end - start) / (times[end] - times[start]) for start, end in itertools.pairwise(edges.tolist())]
+    return [
+        items * (end - start) / (times[end] - times[start])
+        for start, end in itertools.pairwise(edges.tolist())
+    ]
 
 
 def _vision():

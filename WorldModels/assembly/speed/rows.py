@@ -11,8 +11,10 @@ class Row:
     Attributes:
         name: of what was measured.
         values: one a repeat, in `unit`; `value` is their median.
-        work: MFLOP an item, where there is a known number; `share` of the `limit` (a key of Benchmark.limits) that it is.
-        compared: the figure that a goal is about, and `of`, what it is; with goals `must` and `aim`.
+        work: MFLOP an item, where there is a known number; `share` of the `limit` (a key of
+            Benchmark.limits) that it is.
+        compared: the figure that a goal is about, and `of`, what it is; with goals `must` and
+            `aim`.
         lower: less is better.
     """
 
@@ -44,12 +46,18 @@ def table(rows: list[Row]) -> str:
         share = f"{row.share:.0%}" if row.share is not None else ""
         compared = f"{_short(row.compared)} {row.of}" if row.compared is not None else ""
         goals = [f"{sign} {goal:g}" if goal is not None else "" for goal in (row.must, row.aim)]
-        lines.append((row.name, _short(row.value), row.unit, work, share, compared, *goals, row.note))
+        lines.append(
+            (row.name, _short(row.value), row.unit, work, share, compared, *goals, row.note)
+        )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     right = {1, 3, 4}
-    return "\n".join("  ".join(cell.rjust(width) if column in right else cell.ljust(width)
-                               for column, (cell, width) in enumerate(zip(line, widths, strict=True))).rstrip()
-                     for line in lines)  # fmt: skip
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
 
 
 def _short(value: float) -> str:

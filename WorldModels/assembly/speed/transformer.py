@@ -1,4 +1,6 @@
-"""What keeping the keys and values of the last steps saves a transformer here; see measure.py. Knows no environment."""
+"""What keeping the keys and values of the last steps saves a transformer here; see measure.py.
+Knows no environment.
+"""
 
 import numpy as np
 
@@ -13,9 +15,11 @@ STEPS = 16  # of a compiled loop
 
 
 def transformer(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Lane-steps/s, by name and lanes, of stepping with what is kept, and of working the whole window out anew for each step.
+    """Lane-steps/s, by name and lanes, of stepping with what is kept, and of working the whole
+    window out anew for each step.
 
-    Both run in one compiled loop and give the same h after a window's first steps; they take turns, so that what else the machine
+    Both run in one compiled loop and give the same h after a window's first steps; they take turns,
+    so that what else the machine
     does touches both.
     """
     from WorldModels.assembly.speed.measure import blocks
@@ -27,7 +31,9 @@ def transformer(seconds: float, repeats: int, quick: bool = False) -> dict:
         for lanes in LANES[:1] if quick else LANES:
             loops = [_loop(memory, kept, lanes) for kept in (True, False)]
             turns = [[blocks(loop, seconds, 1)[0] for loop in loops] for _ in range(repeats)]
-            rates[f"{name}, {lanes} lanes" if lanes > 1 else f"{name}, one lane"] = np.transpose(turns).tolist()
+            rates[f"{name}, {lanes} lanes" if lanes > 1 else f"{name}, one lane"] = np.transpose(
+                turns
+            ).tolist()
     return {"rates": rates, "sizes": TRANSFORMERS}
 
 
@@ -41,7 +47,10 @@ def _loop(memory, kept: bool, lanes: int):
 
     def anew(z, action, state):
         tokens = {"z": z, "actions": action}
-        state = {name: ops.concatenate([state[name][:, 1:], x[:, None]], axis=1) for name, x in tokens.items()}
+        state = {
+            name: ops.concatenate([state[name][:, 1:], x[:, None]], axis=1)
+            for name, x in tokens.items()
+        }
         hidden = memory({**state, "rewards": state["z"][..., 0]})
         return {**state, "h": hidden[:, -1]}
 
@@ -49,15 +58,23 @@ def _loop(memory, kept: bool, lanes: int):
         def call(self, inputs):
             z, action, state = inputs["z"], inputs["action"], inputs["state"]
             go_on = step if kept else anew
-            return ops.while_loop(lambda t, _: t < STEPS, lambda t, x: (t + 1, go_on(z, action, x)), (0, state))[1]
+            return ops.while_loop(
+                lambda t, _: t < STEPS, lambda t, x: (t + 1, go_on(z, action, x)), (0, state)
+            )[1]
 
     sizes = {"z": memory.latent_size, "action": memory.action_size}
     if kept:
         shapes = {name: x.shape[1:] for name, x in memory.initial_state(1).items()}
     else:
-        shapes = {"z": (WINDOW, memory.latent_size), "actions": (WINDOW, memory.action_size), "h": (memory.hidden_size,)}
+        shapes = {
+            "z": (WINDOW, memory.latent_size),
+            "actions": (WINDOW, memory.action_size),
+            "h": (memory.hidden_size,),
+        }
     inputs = {name: np.zeros((lanes, size), np.float32) for name, size in sizes.items()}
-    inputs["state"] = {name: np.zeros((lanes, *shape), np.float32) for name, shape in shapes.items()}
+    inputs["state"] = {
+        name: np.zeros((lanes, *shape), np.float32) for name, shape in shapes.items()
+    }
     model = Loop()
     model.memory, model.built = memory, True
 

@@ -17,7 +17,8 @@ RENDERERS = ("official", "exact", "fast", "physics")
 
 
 class RoadFollower:
-    """Actions that keep CarRacing's car on the road at a moderate speed: what a picture costs depends on what is in it.
+    """Actions that keep CarRacing's car on the road at a moderate speed: what a picture costs
+    depends on what is in it.
 
     Args:
         env: CarRacing in any wrappers; asked where the car and the road are.
@@ -36,10 +37,14 @@ class RoadFollower:
         """(3,) float32 in -1..1. Plain arithmetic: a few microseconds, so that it hardly counts."""
         hull, road = self.world.car.hull, self.road
         x, y = hull.position
-        while math.dist((x, y), road[(self.tile + 1) % len(road)]) < math.dist((x, y), road[self.tile]):
+        while math.dist((x, y), road[(self.tile + 1) % len(road)]) < math.dist(
+            (x, y), road[self.tile]
+        ):
             self.tile = (self.tile + 1) % len(road)
         goal_x, goal_y = road[(self.tile + self.ahead) % len(road)]
-        error = (math.atan2(goal_y - y, goal_x - x) - math.pi / 2 - hull.angle + math.pi) % (2 * math.pi) - math.pi
+        error = (math.atan2(goal_y - y, goal_x - x) - math.pi / 2 - hull.angle + math.pi) % (
+            2 * math.pi
+        ) - math.pi
         gas = 1.0 if hull.linearVelocity.length < self.speed else -1.0
         return np.array((min(max(-2 * error, -1.0), 1.0), gas, -1.0), np.float32)
 
@@ -54,8 +59,12 @@ class _NoPicture:
         return np.zeros((64, 64, 3), np.uint8)
 
 
-def environment(seconds: float, repeats: int, steps: int, renderers: tuple[str, ...] = RENDERERS) -> dict:
-    """Steps/s of CarRacing by renderer, resets included; in turns, on the same tracks, by the same actions of a driver on the road."""
+def environment(
+    seconds: float, repeats: int, steps: int, renderers: tuple[str, ...] = RENDERERS
+) -> dict:
+    """Steps/s of CarRacing by renderer, resets included; in turns, on the same tracks, by the same
+    actions of a driver on the road.
+    """
     worlds = {name: _world(name) for name in {"physics", *renderers}}
     rates: dict[str, list[float]] = {name: [] for name in renderers}
     for turn in range(repeats):
@@ -104,7 +113,11 @@ def perception(seconds: float, repeats: int, folder: str) -> dict:
 
     step = open_perception(folder)
     frames = np.random.default_rng(0).integers(0, 256, (100, 1, *step.observation_shape), np.uint8)
-    inputs = np.zeros(1, np.float32), np.zeros((1, step.action_size), np.float32), np.zeros((1, step.sizes["z"]), np.float32)
+    inputs = (
+        np.zeros(1, np.float32),
+        np.zeros((1, step.action_size), np.float32),
+        np.zeros((1, step.sizes["z"]), np.float32),
+    )
 
     def episode() -> int:
         state = step.initial(1)
@@ -121,7 +134,9 @@ def dream(seconds: float, repeats: int, folder: str) -> dict:
     from WorldModels.assembly.worlds import DreamMaker
 
     env = DreamMaker(folder, {"features": "zh", "termination": "never", "max_steps": 100})()
-    actions = np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)
+    actions = (
+        np.random.default_rng(0).uniform(-1, 1, (100, *env.action_space.shape)).astype(np.float32)
+    )
 
     def episode() -> int:
         env.reset(seed=0)
@@ -133,7 +148,8 @@ def dream(seconds: float, repeats: int, folder: str) -> dict:
 
 
 class OnTheRoad:
-    """A linear controller that is asked, and a road follower that is obeyed: a trained driver's work, without training.
+    """A linear controller that is asked, and a road follower that is obeyed: a trained driver's
+    work, without training.
 
     Args:
         controller: a control.controller.ControllerPolicy.
@@ -156,7 +172,9 @@ class OnTheRoad:
 
 @dataclass(frozen=True)
 class Driver:
-    """Makes, in a worker process, a function from (seed, steps) to (steps driven, MB of memory that are the process's own)."""
+    """Makes, in a worker process, a function from (seed, steps) to (steps driven, MB of memory that
+    are the process's own).
+    """
 
     folder: str
 
@@ -167,7 +185,9 @@ class Driver:
 
         world = WorldMaker(self.folder, features="zh")()
         controller = Controller("zh")
-        policy = OnTheRoad(ControllerPolicy(controller, np.full(controller.num_parameters, 0.01)), world)
+        policy = OnTheRoad(
+            ControllerPolicy(controller, np.full(controller.num_parameters, 0.01)), world
+        )
 
         def drive(task: tuple[int, int]) -> tuple[int, float]:
             seed, steps = task
@@ -201,7 +221,9 @@ def rollouts(seconds: float, repeats: int, folder: str, steps: int, workers: int
 
 
 def worker(repeats: int, folder: str, steps: int) -> dict:
-    """Seconds from the start of a worker process to its first answer, and its own memory after an episode."""
+    """Seconds from the start of a worker process to its first answer, and its own memory after an
+    episode.
+    """
     from WorldModels.control.executors import Executor
 
     ready, memory = [], []

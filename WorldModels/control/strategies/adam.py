@@ -9,10 +9,13 @@ class Adam:
     Args:
         size: numbers in the gradient.
         learning_rate: length of a step where the gradient is steady.
-        beta_1, beta_2: how long the gradient and its square are remembered (hardmaru es.py: 0.99 and 0.999).
+        beta_1, beta_2: how long the gradient and its square are remembered (hardmaru es.py: 0.99
+        and 0.999).
     """
 
-    def __init__(self, size: int, learning_rate: float, beta_1: float = 0.99, beta_2: float = 0.999):
+    def __init__(
+        self, size: int, learning_rate: float, beta_1: float = 0.99, beta_2: float = 0.999
+    ):
         self.learning_rate, self.beta_1, self.beta_2 = learning_rate, beta_1, beta_2
         self.first, self.second, self.count = np.zeros(size), np.zeros(size), 0
 

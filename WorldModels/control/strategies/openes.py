@@ -1,4 +1,6 @@
-"""OpenAI's evolution strategy: one sigma for all parameters, and a gradient from ranks. Knows no world and no controller."""
+"""OpenAI's evolution strategy: one sigma for all parameters, and a gradient from ranks. Knows no
+world and no controller.
+"""
 
 import numpy as np
 
@@ -8,11 +10,13 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class OpenES(Strategy):
-    """Climbs the gradient of the expected fitness of its Gaussian cloud (Salimans et al. 2017), estimated from mirrored pairs.
+    """Climbs the gradient of the expected fitness of its Gaussian cloud (Salimans et al. 2017),
+    estimated from mirrored pairs.
 
         gradient = sum of fitness * noise / (P sigma),   fitness standardised
 
-    Constants as hardmaru train.py starts it. There the best candidate of the last generation is what is validated; here the mean.
+    Constants as hardmaru train.py starts it. There the best candidate of the last generation is
+    what is validated; here the mean.
     Of an odd population the last one is the mean itself, which counts for nothing in the sum.
     """
 
@@ -20,7 +24,9 @@ class OpenES(Strategy):
     weight_decay = 0.005
     sigma_decay, sigma_limit = 0.999, 0.02
 
-    def _begin(self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator) -> None:
+    def _begin(
+        self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator
+    ) -> None:
         self.mean, self.sigma, self.generation = mean, sigma, 0
         self._population_size, self._generator = population_size, generator
         self._adam = Adam(len(mean), self.learning_rate)

@@ -1,4 +1,6 @@
-"""Parameter-exploring policy gradients: a sigma for each parameter, adapted from mirrored pairs. Knows no world and no controller."""
+"""Parameter-exploring policy gradients: a sigma for each parameter, adapted from mirrored pairs.
+Knows no world and no controller.
+"""
 
 import numpy as np
 
@@ -8,13 +10,17 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class PEPG(Strategy):
-    """Climbs the gradients of the expected fitness in the mean and in the sigmas (Sehnke et al. 2010), from mirrored pairs.
+    """Climbs the gradients of the expected fitness in the mean and in the sigmas (Sehnke et al.
+    2010), from mirrored pairs.
 
         mean:  sum over pairs of (f+ - f-) noise                              through Adam
-        sigma: sum over pairs of ((f+ + f-)/2 - baseline) (noise^2 - sigma^2) / sigma / P * 0.2, at most 20 % of sigma
+        sigma: sum over pairs of ((f+ + f-)/2 - baseline) (noise^2 - sigma^2) / sigma / P * 0.2, at
+            most 20 % of sigma
 
-    The baseline is the population's mean fitness. Constants as hardmaru train.py starts it. There the best candidate of the last
-    generation is what is validated; here the mean. Of an odd population the last one is the mean itself, which belongs to no pair.
+    The baseline is the population's mean fitness. Constants as hardmaru train.py starts it. There
+    the best candidate of the last
+    generation is what is validated; here the mean. Of an odd population the last one is the mean
+    itself, which belongs to no pair.
     """
 
     learning_rate = 0.01
@@ -23,7 +29,9 @@ class PEPG(Strategy):
     sigma_alpha, sigma_max_change = 0.2, 0.2
     sigma_decay, sigma_limit = 0.999, 0.02
 
-    def _begin(self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator) -> None:
+    def _begin(
+        self, mean: np.ndarray, population_size: int, sigma: float, generator: np.random.Generator
+    ) -> None:
         self.mean, self.sigmas, self.generation = mean, np.full(len(mean), sigma), 0
         self._population_size, self._generator = population_size, generator
         self._adam = Adam(len(mean), self.learning_rate)
@@ -47,7 +55,11 @@ class PEPG(Strategy):
             self.mean = asked[np.argsort(-scores, kind="stable")[:count]].mean(axis=0)
         else:
             self.mean = self.mean + self._adam.step((plus - minus) @ noise)
-        change = ((plus + minus) / 2 - scores.mean()) @ ((noise**2 - self.sigmas**2) / self.sigmas) / (2 * pairs)
+        change = (
+            ((plus + minus) / 2 - scores.mean())
+            @ ((noise**2 - self.sigmas**2) / self.sigmas)
+            / (2 * pairs)
+        )
         limit = self.sigma_max_change * self.sigmas
         adapted = self.sigmas + np.clip(self.sigma_alpha * change, -limit, limit)
         self.sigmas = np.maximum(adapted * self.sigma_decay, np.minimum(adapted, self.sigma_limit))
@@ -58,9 +70,11 @@ class PEPG(Strategy):
 
 
 class SES(PEPG):
-    """A simple evolution strategy: PEPG's sigmas, and a mean that moves to the best tenth (hardmaru train.py, ses).
+    """A simple evolution strategy: PEPG's sigmas, and a mean that moves to the best tenth (hardmaru
+    train.py, ses).
 
-    At least one candidate is elite; there a tenth of fewer than ten is none, which silently makes it PEPG.
+    At least one candidate is elite; there a tenth of fewer than ten is none, which silently makes
+    it PEPG.
     """
 
     elite_ratio = 0.1

@@ -1,8 +1,12 @@
-"""The official 96x96 picture of CarRacing-v3, bit for bit, without its waste; knows nothing of physics or rewards.
+"""The official 96x96 picture of CarRacing-v3, bit for bit, without its waste; knows nothing of
+physics or rewards.
 
-Every vertex is computed by the official formulas in the same order of float64 operations, and every polygon that can
-leave a trace is drawn by the official calls. Left out: polygons wholly outside the picture, the font file opened at
-every step, new surfaces, and the mirroring of the big picture (mirrored between the two halves of the smooth scaling,
+Every vertex is computed by the official formulas in the same order of float64 operations, and every
+polygon that can
+leave a trace is drawn by the official calls. Left out: polygons wholly outside the picture, the
+font file opened at
+every step, new surfaces, and the mirroring of the big picture (mirrored between the two halves of
+the smooth scaling,
 which shrinks rows first and columns second).
 """
 
@@ -12,7 +16,14 @@ from gymnasium.envs.box2d import car_racing
 from gymnasium.envs.box2d.car_racing import PLAYFIELD, STATE_H, STATE_W, WINDOW_H, WINDOW_W
 from pygame import gfxdraw
 
-from WorldModels.envs.carracing.scene import Scene, flat_pixels, new_surface, packed_pixels, unpacked, zoom_at
+from WorldModels.envs.carracing.scene import (
+    Scene,
+    flat_pixels,
+    new_surface,
+    packed_pixels,
+    unpacked,
+    zoom_at,
+)
 
 BAR = WINDOW_H // 8  # rows of the status bar, black from row 700 on
 TALLEST = 3.9  # an indicator of up to 4 units stays inside the bar
@@ -38,12 +49,22 @@ class ExactRenderer:
 
     def draw(self, env):
         """The frame of this moment, uint8 (96, 96, 3)."""
-        if max(0.02 * env.car.hull.linearVelocity.length, *(0.01 * wheel.omega for wheel in env.car.wheels)) > TALLEST:
-            return car_racing.CarRacing._render(env, "state_pixels")  # a needle sticks out of the status bar
+        if (
+            max(
+                0.02 * env.car.hull.linearVelocity.length,
+                *(0.01 * wheel.omega for wheel in env.car.wheels),
+            )
+            > TALLEST
+        ):
+            return car_racing.CarRacing._render(
+                env, "state_pixels"
+            )  # a needle sticks out of the status bar
         self._draw_world(env)
         self._draw_bar(env)
         shrink = pygame.transform.smoothscale
-        top = shrink(self.canvas.subsurface((0, BAR, WINDOW_W, WINDOW_H - BAR)), (STATE_W, WINDOW_H - BAR))
+        top = shrink(
+            self.canvas.subsurface((0, BAR, WINDOW_W, WINDOW_H - BAR)), (STATE_W, WINDOW_H - BAR)
+        )
         self.narrow.blit(pygame.transform.flip(top, False, True), (0, 0))
         bar = self.window.subsurface((0, WINDOW_H - BAR, WINDOW_W, BAR))
         self.narrow.blit(shrink(bar, (STATE_W, BAR)), (0, WINDOW_H - BAR))
@@ -53,30 +74,45 @@ class ExactRenderer:
     def _draw_world(self, env):
         hull = env.car.hull
         angle, zoom = -hull.angle, zoom_at(env.t)
-        scroll = pygame.math.Vector2((-hull.position[0] * zoom, -hull.position[1] * zoom)).rotate_rad(angle)
+        scroll = pygame.math.Vector2(
+            (-hull.position[0] * zoom, -hull.position[1] * zoom)
+        ).rotate_rad(angle)
         translation = (WINDOW_W / 2 + scroll[0], WINDOW_H / 4 + scroll[1])
         env.surf = self.canvas
         if (max(abs(hull.position[0]), abs(hull.position[1])) - PLAYFIELD) * zoom < -DIAGONAL:
             self.canvas.get_buffer().write(self.background, BAR * self.canvas.get_pitch())
         else:
             self.canvas.fill(0)
-            corners = [(PLAYFIELD, PLAYFIELD), (PLAYFIELD, -PLAYFIELD), (-PLAYFIELD, -PLAYFIELD), (-PLAYFIELD, PLAYFIELD)]
-            env._draw_colored_polygon(self.canvas, corners, env.bg_color, zoom, translation, angle, clip=False)
+            corners = [
+                (PLAYFIELD, PLAYFIELD),
+                (PLAYFIELD, -PLAYFIELD),
+                (-PLAYFIELD, -PLAYFIELD),
+                (-PLAYFIELD, PLAYFIELD),
+            ]
+            env._draw_colored_polygon(
+                self.canvas, corners, env.bg_color, zoom, translation, angle, clip=False
+            )
         for polygon, color in zip(*self._visible(angle, zoom, translation), strict=True):
             gfxdraw.aapolygon(self.canvas, polygon, color)
             gfxdraw.filled_polygon(self.canvas, polygon, color)
         env.car.draw(self.canvas, zoom, translation, angle, False)
 
     def _visible(self, angle, zoom, translation):
-        """Polygons that may touch the picture, as lists of pairs of whole official pixels, and their colours."""
+        """Polygons that may touch the picture, as lists of pairs of whole official pixels, and
+        their colours.
+        """
         scene = self.scene
-        cos, sin = pygame.math.Vector2(1, 0).rotate_rad(angle)  # pygame's own, with its special case of right angles
+        cos, sin = pygame.math.Vector2(1, 0).rotate_rad(
+            angle
+        )  # pygame's own, with its special case of right angles
         x, y = scene.centres.T
         centre_x = (cos * x - sin * y) * zoom + (translation[0] - WINDOW_W / 2)
         centre_y = (sin * x + cos * y) * zoom + (translation[1] - WINDOW_H / 2)
         seen = scene.near(centre_x, centre_y, (WINDOW_W / 2 + 2, WINDOW_H / 2 + 2), (zoom, zoom))
         x, y = scene.vertices[seen].transpose(2, 0, 1)
-        points = np.empty((len(seen), 4, 2), np.int64)  # the assignments round towards zero, as pygame does
+        points = np.empty(
+            (len(seen), 4, 2), np.int64
+        )  # the assignments round towards zero, as pygame does
         points[..., 0] = (cos * x - sin * y) * zoom + translation[0]
         points[..., 1] = (sin * x + cos * y) * zoom + translation[1]
         return points.tolist(), scene.colors[seen].astype(np.int64).tolist()

@@ -1,9 +1,14 @@
-"""The 64x64 frame of CarRacing-v3 drawn directly, close to the official one; knows nothing of physics or rewards.
+"""The 64x64 frame of CarRacing-v3 drawn directly, close to the official one; knows nothing of
+physics or rewards.
 
-The official picture is 1000x800 pixels, shrunk to 96x96, cropped to its upper 84 rows and resized to 64x64 by area.
-Here the same polygons go onto a canvas of three times 96x84 pixels, and from there the same way. A polygon covers every
-pixel that it touches, so on this coarse canvas it comes out too wide by EXCESS on each side: it is drawn narrower by
-that much. Three is odd on purpose: smooth scaling then darkens flat colours by 2 levels, as in the official picture.
+The official picture is 1000x800 pixels, shrunk to 96x96, cropped to its upper 84 rows and resized
+to 64x64 by area.
+Here the same polygons go onto a canvas of three times 96x84 pixels, and from there the same way. A
+polygon covers every
+pixel that it touches, so on this coarse canvas it comes out too wide by EXCESS on each side: it is
+drawn narrower by
+that much. Three is odd on purpose: smooth scaling then darkens flat colours by 2 levels, as in the
+official picture.
 """
 
 import math
@@ -13,34 +18,61 @@ import pygame
 from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import PLAYFIELD, STATE_W, WINDOW_H, WINDOW_W
 
-from WorldModels.envs.carracing.scene import FULL_ZOOM, Scene, flat_pixels, new_surface, packed_pixels, unpacked, zoom_at
+from WorldModels.envs.carracing.scene import (
+    FULL_ZOOM,
+    Scene,
+    flat_pixels,
+    new_surface,
+    packed_pixels,
+    unpacked,
+    zoom_at,
+)
 
 FRAME_SIZE = 64
 ROWS = 84  # rows of the official 96 above its status bar
 WIDTH, HEIGHT = 3 * STATE_W, 3 * ROWS
-SCALE_X, SCALE_Y = WIDTH / WINDOW_W, HEIGHT / (WINDOW_H * ROWS / 96)  # canvas pixels an official pixel
-CENTRE_X, CENTRE_Y = WIDTH / 2, 600 * SCALE_Y  # where the car is: official pixel (500, 600) of 1000x800
+SCALE_X, SCALE_Y = (
+    WIDTH / WINDOW_W,
+    HEIGHT / (WINDOW_H * ROWS / 96),
+)  # canvas pixels an official pixel
+CENTRE_X, CENTRE_Y = (
+    WIDTH / 2,
+    600 * SCALE_Y,
+)  # where the car is: official pixel (500, 600) of 1000x800
 FARTHEST = math.hypot(WINDOW_W / 2, 600)  # official pixels from the car to the farthest corner
 EXCESS = 0.5 * (1 / math.sqrt(SCALE_X * SCALE_Y) - 1)  # official pixels
-ROAD_EXCESS = 1.5 * EXCESS  # measured: the union of neighbouring tiles, each rounded outward, is wider than each
+ROAD_EXCESS = (
+    1.5 * EXCESS
+)  # measured: the union of neighbouring tiles, each rounded outward, is wider than each
 CHANNELS = np.array([1, 1 << 8, 1 << 16])  # weights of red, green, blue in a pixel of the canvas
 
 HULL = [
     np.array(polygon) * car_dynamics.SIZE
-    for polygon in (car_dynamics.HULL_POLY1, car_dynamics.HULL_POLY2, car_dynamics.HULL_POLY3, car_dynamics.HULL_POLY4)
+    for polygon in (
+        car_dynamics.HULL_POLY1,
+        car_dynamics.HULL_POLY2,
+        car_dynamics.HULL_POLY3,
+        car_dynamics.HULL_POLY4,
+    )
 ]
 WHEELS = [(x * car_dynamics.SIZE, y * car_dynamics.SIZE) for x, y in car_dynamics.WHEELPOS]
-WHEEL_HALF_WIDTH, WHEEL_RADIUS = car_dynamics.WHEEL_W * car_dynamics.SIZE, car_dynamics.WHEEL_R * car_dynamics.SIZE
+WHEEL_HALF_WIDTH, WHEEL_RADIUS = (
+    car_dynamics.WHEEL_W * car_dynamics.SIZE,
+    car_dynamics.WHEEL_R * car_dynamics.SIZE,
+)
 FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
 
-# Rows of 84 whose mean is a row of 64 under PIL's BOX filter: one or two, those whose middle lies inside.
+# Rows of 84 whose mean is a row of 64 under PIL's BOX filter: one or two, those whose middle lies
+# inside.
 FIRST_ROW = (2 * ROWS * np.arange(FRAME_SIZE) + FRAME_SIZE) // (2 * FRAME_SIZE)
 LAST_ROW = (2 * ROWS * np.arange(1, FRAME_SIZE + 1) - FRAME_SIZE) // (2 * FRAME_SIZE)
 
 
 class FastRenderer:
-    """Draws the frame V sees: uint8 (64, 64, 3), at most 0.5 of 255 from the official one on average."""
+    """Draws the frame V sees: uint8 (64, 64, 3), at most 0.5 of 255 from the official one on
+    average.
+    """
 
     def __init__(self):
         self.canvas = new_surface(WIDTH, HEIGHT)
@@ -75,7 +107,11 @@ class FastRenderer:
             draw(canvas, int(env.bg_color @ CHANNELS), (FIELD @ to_canvas + origin).tolist())
         x, y = (scene.centres @ to_canvas + (origin - (WIDTH / 2, HEIGHT / 2))).T
         seen = scene.near(x, y, (WIDTH / 2, HEIGHT / 2), (zoom * SCALE_X, zoom * SCALE_Y))
-        vertices = self.vertices[seen] if env.t >= 1 else scene.vertices[seen] + self.inward[seen] * (ROAD_EXCESS / zoom)
+        vertices = (
+            self.vertices[seen]
+            if env.t >= 1
+            else scene.vertices[seen] + self.inward[seen] * (ROAD_EXCESS / zoom)
+        )
         points = (vertices.reshape(-1, 2) @ to_canvas + origin).reshape(-1, 4, 2).tolist()
         colors = (scene.colors[seen].astype(np.int64) @ CHANNELS).tolist()
         for color, polygon in zip(colors, points, strict=True):
@@ -102,7 +138,9 @@ class FastRenderer:
 
 
 def quadrilateral(x, y, across, along, front, back):
-    """Corners around (x, y): plus and minus the vector across, and the vector along times front and times back."""
+    """Corners around (x, y): plus and minus the vector across, and the vector along times front and
+    times back.
+    """
     front_x, front_y = x + along[0] * front, y + along[1] * front
     back_x, back_y = x + along[0] * back, y + along[1] * back
     return (
@@ -114,25 +152,36 @@ def quadrilateral(x, y, across, along, front, back):
 
 
 def stripe_ends(phase):
-    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii; None when it is below."""
+    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii; None when
+    it is below.
+    """
     sin_1, sin_2 = math.sin(phase), math.sin(phase + 1.2)
     if sin_1 > 0 and sin_2 > 0:
         return None
     cos_1, cos_2 = math.cos(phase), math.cos(phase + 1.2)
-    return math.copysign(1, cos_1) if sin_1 > 0 else cos_1, math.copysign(1, cos_2) if sin_2 > 0 else cos_2
+    return math.copysign(1, cos_1) if sin_1 > 0 else cos_1, math.copysign(
+        1, cos_2
+    ) if sin_2 > 0 else cos_2
 
 
 def hull_points(zoom):
     """The car's body on the canvas, where it never moves: four lists of pairs."""
     excess = EXCESS / zoom
-    narrower = [polygon - np.clip(polygon - polygon.mean(axis=0), -excess, excess) for polygon in HULL]
-    return [(polygon * (zoom * SCALE_X, -zoom * SCALE_Y) + (CENTRE_X, CENTRE_Y)).tolist() for polygon in narrower]
+    narrower = [
+        polygon - np.clip(polygon - polygon.mean(axis=0), -excess, excess) for polygon in HULL
+    ]
+    return [
+        (polygon * (zoom * SCALE_X, -zoom * SCALE_Y) + (CENTRE_X, CENTRE_Y)).tolist()
+        for polygon in narrower
+    ]
 
 
 def road_inward(scene):
-    """Unit steps (N, 4, 2) by which corners move inward, across the road; none for grass and where a border meets it.
+    """Unit steps (N, 4, 2) by which corners move inward, across the road; none for grass and where
+    a border meets it.
 
-    Tiles and borders list their corners as left, right, right, left; those of a border begin on the road's side.
+    Tiles and borders list their corners as left, right, right, left; those of a border begin on the
+    road's side.
     """
     inward = np.zeros_like(scene.vertices)
     road = scene.vertices[scene.num_grass :]

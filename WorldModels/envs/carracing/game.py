@@ -1,7 +1,10 @@
-"""CarRacing-v3 that draws its picture several times faster; knows nothing of frames' later use or of networks.
+"""CarRacing-v3 that draws its picture several times faster; knows nothing of frames' later use or
+of networks.
 
-Tracks, physics, rewards and terminations are gymnasium's own code, called unchanged; only the picture is ours. Three
-renderers: `official` (gymnasium's), `exact` (the same picture bit for bit) and `fast` (the 64x64 frame of the 84 rows
+Tracks, physics, rewards and terminations are gymnasium's own code, called unchanged; only the
+picture is ours. Three
+renderers: `official` (gymnasium's), `exact` (the same picture bit for bit) and `fast` (the 64x64
+frame of the 84 rows
 above the status bar, drawn directly).
 """
 
@@ -24,34 +27,48 @@ LAP_RULES = (0.95, 1.0)
 class CarRacing(car_racing.CarRacing):
     """CarRacing-v3 with a choice of renderer and lap rule, and a start anywhere on the track.
 
-    Observation: uint8, (64, 64, 3) with `fast` (rows 0..83 of the official frame, area-resized), else (96, 96, 3).
+    Observation: uint8, (64, 64, 3) with `fast` (rows 0..83 of the official frame, area-resized),
+    else (96, 96, 3).
     Action: float32 (3,): steer in -1..1, gas in 0..1, brake in 0..1, as in gymnasium.
-    `lap_complete`: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also when tile 0 is visited
-    for the first time after 95 % of the tiles (gymnasium's rule for v3). A car that starts on the line visits tile 0 at
+    `lap_complete`: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also when
+    tile 0 is visited
+    for the first time after 95 % of the tiles (gymnasium's rule for v3). A car that starts on the
+    line visits tile 0 at
     once, so that from there both rules are one.
-    `random_start`: the car stands on a tile drawn after the track (the track of a seed is the same with and without),
+    `random_start`: the car stands on a tile drawn after the track (the track of a seed is the same
+    with and without),
     and the zoom-in of the first second is left out.
-    info: `lap_095` (the 0.95 rule has fired, also when it is not the rule in force), `on_road` (a wheel is on a tile),
+    info: `lap_095` (the 0.95 rule has fired, also when it is not the rule in force), `on_road` (a
+    wheel is on a tile),
     `tile_count` (tiles visited), and gymnasium's `lap_finished` at the end.
     Raises ValueError for an unknown renderer or lap rule.
     """
 
     def __init__(self, *, renderer="fast", lap_complete=0.95, random_start=False):
         if renderer not in RENDERERS:
-            raise ValueError(f"renderer: expected one of {', '.join(RENDERERS)}, received {renderer!r}.")
+            raise ValueError(
+                f"renderer: expected one of {', '.join(RENDERERS)}, received {renderer!r}."
+            )
         if lap_complete not in LAP_RULES:
-            raise ValueError(f"lap_complete: expected 0.95 (rule of v3) or 1.0 (rule of v0), received {lap_complete!r}.")
+            raise ValueError(
+                f"lap_complete: expected 0.95 (rule of v3) or 1.0 (rule of v0), received {lap_complete!r}."
+            )
         self.lap_complete, self.random_start = lap_complete, random_start
-        # gymnasium's contact listener always applies the 0.95 rule; new_lap below decides whether it counts.
+        # gymnasium's contact listener always applies the 0.95 rule; new_lap below decides whether
+        # it counts.
         super().__init__(render_mode="rgb_array", lap_complete_percent=0.95)
-        EzPickle.__init__(self, renderer=renderer, lap_complete=lap_complete, random_start=random_start)
+        EzPickle.__init__(
+            self, renderer=renderer, lap_complete=lap_complete, random_start=random_start
+        )
         self.renderer = RENDERERS[renderer]() if RENDERERS[renderer] else None
         if renderer == "fast":
             self.observation_space = spaces.Box(0, 255, (FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
 
     @property
     def new_lap(self):
-        """Whether the 0.95 rule ends this episode; gymnasium writes it on contact and reads it in step."""
+        """Whether the 0.95 rule ends this episode; gymnasium writes it on contact and reads it in
+        step.
+        """
         return self.lap_095 and self.lap_complete < 1.0
 
     @new_lap.setter
@@ -78,7 +95,9 @@ class CarRacing(car_racing.CarRacing):
             return False
         if self.random_start:
             start = int(self.np_random.integers(len(self.track)))
-            self.track = self.track[start:] + self.track[:start]  # reset() puts the car on the first of the list
+            self.track = (
+                self.track[start:] + self.track[:start]
+            )  # reset() puts the car on the first of the list
             self.t = 1.0
         if self.renderer:
             self.renderer.new_track(self)

@@ -1,4 +1,6 @@
-"""What both of our renderers of CarRacing share: a track's polygons as arrays, the zoom, and surfaces read as arrays."""
+"""What both of our renderers of CarRacing share: a track's polygons as arrays, the zoom, and
+surfaces read as arrays.
+"""
 
 import numpy as np
 import pygame
@@ -8,7 +10,9 @@ FULL_ZOOM = ZOOM * SCALE  # official pixels a unit of length, after the zoom-in 
 
 
 def grass_squares():
-    """Corners of the 400 lighter squares of grass, in units of length: a list of lists of 4 pairs (gymnasium's)."""
+    """Corners of the 400 lighter squares of grass, in units of length: a list of lists of 4 pairs
+    (gymnasium's).
+    """
     return [
         [
             (GRASS_DIM * x + GRASS_DIM, GRASS_DIM * y + 0),
@@ -27,14 +31,17 @@ def zoom_at(t):
 
 
 def new_surface(width, height):
-    """A black surface whose pixels lie in memory as red, green, blue and one byte that means nothing."""
+    """A black surface whose pixels lie in memory as red, green, blue and one byte that means
+    nothing.
+    """
     return pygame.Surface((width, height), 0, 32, (0xFF, 0xFF00, 0xFF0000, 0))
 
 
 def flat_pixels(color, width, height):
     """Bytes of a surface of one colour, to be written over a surface's buffer.
 
-    Surface.fill does the same, but past the processor's cache: all that is drawn next then waits for memory, which costs
+    Surface.fill does the same, but past the processor's cache: all that is drawn next then waits
+    for memory, which costs
     70 us a frame of 288x252 pixels and 0.5 ms one of 1000x700.
     """
     red, green, blue = (int(channel) for channel in color)
@@ -43,7 +50,9 @@ def flat_pixels(color, width, height):
 
 def packed_pixels(surface):
     """Copy of a surface's pixels: uint32 (H, W), red in the lowest byte."""
-    return np.frombuffer(surface.get_buffer().raw, np.uint32).reshape(surface.get_height(), surface.get_width())
+    return np.frombuffer(surface.get_buffer().raw, np.uint32).reshape(
+        surface.get_height(), surface.get_width()
+    )
 
 
 def unpacked(pixels):
@@ -58,9 +67,12 @@ def unpacked(pixels):
 class Scene:
     """Grass, road tiles and borders of one track: N quadrilaterals.
 
-    vertices: (N, 4, 2) float64 in units of length; centres (N, 2) and radii (N,) of the circles around them.
-    colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the rows are always true.
-    is_border: (N,) bool, the red and white borders in bends; num_grass: the first rows, which are grass.
+    vertices: (N, 4, 2) float64 in units of length; centres (N, 2) and radii (N,) of the circles
+    around them.
+    colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the rows
+    are always true.
+    is_border: (N,) bool, the red and white borders in bends; num_grass: the first rows, which are
+    grass.
     """
 
     def __init__(self, env):
@@ -84,7 +96,8 @@ class Scene:
     def near(self, x, y, half_sides, scale):
         """Indices, in drawing order, of the polygons that may touch a rectangle.
 
-        x, y: (N,) pixels from its middle to the polygons' centres; half_sides: its half width and height in pixels;
+        x, y: (N,) pixels from its middle to the polygons' centres; half_sides: its half width and
+            height in pixels;
         scale: pixels a unit of length along x and y.
         """
         inside_x = np.abs(x) < half_sides[0] + self.radii * scale[0]

@@ -1,10 +1,16 @@
-"""Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either of us ends.
+"""Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either of us
+ends.
 
-ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm; a killed parent leaves both,
-and the engine writes its settings into the folder where it starts. Here two small helpers see to that, both this file
-run by a bare Python (hence the standard library only). One becomes the engine, after it has entered a temporary folder
-and asked the kernel to be killed when the parent dies. The other, the guard, lives while the engine starts: it removes
-the shared files and the folder once both sides have them open, or when the parent dies before that. Knows nothing of
+ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm; a killed
+parent leaves both,
+and the engine writes its settings into the folder where it starts. Here two small helpers see to
+that, both this file
+run by a bare Python (hence the standard library only). One becomes the engine, after it has entered
+a temporary folder
+and asked the kernel to be killed when the parent dies. The other, the guard, lives while the engine
+starts: it removes
+the shared files and the folder once both sides have them open, or when the parent dies before that.
+Knows nothing of
 games. On systems other than Linux the engine is started as ViZDoom does it.
 """
 
@@ -31,14 +37,16 @@ _starting = threading.Lock()  # the guard takes the instance that appears for ou
 
 
 def start(game, engine: str) -> None:
-    """`game.init()` with an engine that dies when this process does, and whose files have no names any more.
+    """`game.init()` with an engine that dies when this process does, and whose files have no names
+    any more.
 
     Args:
         game: a vizdoom.DoomGame, configured and not started.
         engine: path of ViZDoom's engine.
 
     Raises:
-        RuntimeError: the engine did not start. (Where it dies while it starts, ViZDoom 1.3 crashes, and this process with
+        RuntimeError: the engine did not start. (Where it dies while it starts, ViZDoom 1.3 crashes,
+        and this process with
             it; nothing is left then either.)
     """
     with _engine_script(engine) if sys.platform == "linux" else contextlib.nullcontext() as script:
@@ -48,29 +56,42 @@ def start(game, engine: str) -> None:
         try:
             game.init()
         except Exception as error:
-            raise RuntimeError(f"ViZDoom's engine did not start: {' '.join(str(error).split())}") from error
+            raise RuntimeError(
+                f"ViZDoom's engine did not start: {' '.join(str(error).split())}"
+            ) from error
 
 
 @contextlib.contextmanager
 def _engine_script(engine: str) -> Iterator[str]:
-    """A program that becomes the engine, with a guard over what starting it leaves; both are gone afterwards."""
+    """A program that becomes the engine, with a guard over what starting it leaves; both are gone
+    afterwards.
+    """
     with _starting:
         before = _instances(os.getpid())
-        guard = subprocess.Popen([*_this("guard"), str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        guard = subprocess.Popen(
+            [*_this("guard"), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         folder = ""
         try:
             folder = os.fsdecode(guard.stdout.readline().rstrip(b"\n"))  # once it watches
             yield _write_script(folder, engine)
         finally:
             guard.communicate(DONE)
-            _remove(_instances(os.getpid()) - before, folder)  # nothing, unless the guard was killed
+            _remove(
+                _instances(os.getpid()) - before, folder
+            )  # nothing, unless the guard was killed
 
 
 def _write_script(folder: str, engine: str) -> str:
     script = os.path.join(folder, "engine.sh")
     notes = shlex.quote(os.path.join(folder, ARGUMENTS))
     with open(script, "w") as file:
-        file.write(f'#!/bin/sh\necho "$*" > {notes}\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n')
+        file.write(
+            f'#!/bin/sh\necho "$*" > {notes}\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n'
+        )
     os.chmod(script, 0o700)
     return script
 
@@ -90,7 +111,9 @@ def _become_engine(parent: int, folder: str, engine: str, *arguments: str) -> No
 
 
 def _guard(parent: int) -> None:
-    """Wait until the parent says that the engine has started, or dies; then remove what the start has left."""
+    """Wait until the parent says that the engine has started, or dies; then remove what the start
+    has left.
+    """
     before, ours, told = _instances(parent), set(), False
     folder = tempfile.mkdtemp(prefix="WorldModels-doom-")
     with contextlib.suppress(BrokenPipeError):  # it has died already
@@ -99,18 +122,28 @@ def _guard(parent: int) -> None:
         told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
         ours = ours or _instances(parent) - before
     if not told:
-        time.sleep(0.2)  # until the kernel has killed the engine too, which else might make a file after this
-        until = time.monotonic() + 2.0  # a script that a parent started and did not outlive has this long to note its instance
+        time.sleep(
+            0.2
+        )  # until the kernel has killed the engine too, which else might make a file after this
+        until = (
+            time.monotonic() + 2.0
+        )  # a script that a parent started and did not outlive has this long to note its instance
         while not (ours := ours or _noted(folder)) and time.monotonic() < until:
             time.sleep(0.01)
     _remove(ours or _noted(folder), folder)
 
 
 def _noted(folder: str) -> set[str]:
-    """The instance that the engine's script has noted: the guard may have been too late to see it in a parent that died."""
+    """The instance that the engine's script has noted: the guard may have been too late to see it
+    in a parent that died.
+    """
     with contextlib.suppress(OSError), open(os.path.join(folder, ARGUMENTS)) as file:
         words = file.read().split()
-        return set(words[words.index("+viz_instance_id") + 1 :][:1]) if "+viz_instance_id" in words else set()
+        return (
+            set(words[words.index("+viz_instance_id") + 1 :][:1])
+            if "+viz_instance_id" in words
+            else set()
+        )
     return set()
 
 
@@ -123,7 +156,9 @@ def _remove(instances: set[str], folder: str) -> None:
 
 
 def _instances(process: int) -> set[str]:
-    """Ids of the ViZDoom instances whose shared files a process has mapped; none where there is no such process."""
+    """Ids of the ViZDoom instances whose shared files a process has mapped; none where there is no
+    such process.
+    """
     found = set()
     with contextlib.suppress(OSError), open(f"/proc/{process}/maps") as maps:
         for line in maps:

@@ -1,6 +1,8 @@
-"""Doom's Take Cover as the paper plays it: dodge fireballs, live long. Knows nothing of V, M and C, nor of files.
+"""Doom's Take Cover as the paper plays it: dodge fireballs, live long. Knows nothing of V, M and C,
+nor of files.
 
-ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step, no frame skipped; observation and action as in
+ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step, no frame skipped; observation
+and action as in
 hardmaru/WorldModelsExperiments, doomrnn/. The engine is a process of its own: see engine.py.
 """
 
@@ -28,11 +30,14 @@ class EngineDiedError(RuntimeError):
 class TakeCover(gymnasium.Env):
     """Monsters throw fireballs at a player who can only step aside; the game ends when he dies.
 
-    Observation: uint8 (frame_size, frame_size, 3), the view above the status bar, area-resized. ViZDoom has no picture
+    Observation: uint8 (frame_size, frame_size, 3), the view above the status bar, area-resized.
+    ViZDoom has no picture
     of a dead player; there the last one is repeated.
     Action: float32 (1,) in -1..1: below -1/3 left, above 1/3 right, else stay.
-    Reward: 1 for every step, the fatal one included, so that the return is the number of tics survived.
-    `reset(seed=)` fixes the game entirely. `render()`: uint8 (480, 640, 3), the whole screen enlarged, status bar included.
+    Reward: 1 for every step, the fatal one included, so that the return is the number of tics
+    survived.
+    `reset(seed=)` fixes the game entirely. `render()`: uint8 (480, 640, 3), the whole screen
+    enlarged, status bar included.
 
     Args:
         frame_size: pixels.
@@ -68,7 +73,9 @@ class TakeCover(gymnasium.Env):
     def step(self, action):
         self._running()
         if self.screen is None or self.game.is_episode_finished():
-            raise gymnasium.error.ResetNeeded("TakeCover: expected reset() before the first step and after the last one.")
+            raise gymnasium.error.ResetNeeded(
+                "TakeCover: expected reset() before the first step and after the last one."
+            )
         self._ask(self.game.make_action, buttons(action), 1)
         terminated = bool(self.game.is_episode_finished())
         if not terminated:
@@ -95,7 +102,9 @@ class TakeCover(gymnasium.Env):
 
     def _running(self):
         if self.game is None:
-            raise RuntimeError("TakeCover: expected an open environment, received one that is closed; make another.")
+            raise RuntimeError(
+                "TakeCover: expected an open environment, received one that is closed; make another."
+            )
 
     def _ask(self, function, *arguments):
         """Call the engine; its death is one clear line."""
@@ -104,11 +113,15 @@ class TakeCover(gymnasium.Env):
         except Exception as error:
             self.close()
             reason = " ".join(str(error).split())
-            raise EngineDiedError(f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make another.") from error
+            raise EngineDiedError(
+                f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make another."
+            ) from error
 
 
 def buttons(action) -> tuple[int, int]:
-    """Which of the scenario's buttons (left, right) an action (1,) in -1..1 presses (hardmaru doomrnn/)."""
+    """Which of the scenario's buttons (left, right) an action (1,) in -1..1 presses (hardmaru
+    doomrnn/).
+    """
     number = float(np.ravel(action)[0])
     return LEFT if number < -ACTION_THRESHOLD else RIGHT if number > ACTION_THRESHOLD else STAY
 
@@ -117,7 +130,9 @@ def _start_game():
     try:
         import vizdoom
     except ImportError as error:
-        raise ImportError(f"TakeCover: expected the package vizdoom, received none ({error}): {INSTALL}.") from error
+        raise ImportError(
+            f"TakeCover: expected the package vizdoom, received none ({error}): {INSTALL}."
+        ) from error
     game = vizdoom.DoomGame()
     game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
     game.set_doom_skill(4)

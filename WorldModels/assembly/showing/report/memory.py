@@ -1,4 +1,6 @@
-"""Of a run's report: what M has learned, and its dreams. Knows which file lies where, not how anything is drawn."""
+"""Of a run's report: what M has learned, and its dreams. Knows which file lies where, not how
+anything is drawn.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -25,9 +27,15 @@ def imagined(run: Run) -> Part:
 
     episode, steps = _recorded(run), _steps(run, HORIZONS)
     start = len(episode) // 3
-    real, dreamt = episode.observations[start:], gather_dreams.imagined(run, episode, start, steps[-1])
-    return picture(imagined_strip(real, gather.rebuilt(run, real), dreamt, steps, show.fps(run)),
-                   "Real, reconstructed, imagined: from 0.0 s on M is given the actions alone.", wide=True)  # fmt: skip
+    real, dreamt = (
+        episode.observations[start:],
+        gather_dreams.imagined(run, episode, start, steps[-1]),
+    )
+    return picture(
+        imagined_strip(real, gather.rebuilt(run, real), dreamt, steps, show.fps(run)),
+        "Real, reconstructed, imagined: from 0.0 s on M is given the actions alone.",
+        wide=True,
+    )
 
 
 @of_frames
@@ -36,8 +44,15 @@ def temperatures(run: Run) -> Part:
     from WorldModels.figures.filmstrips import dream_filmstrips
 
     steps = _steps(run, DREAM_SECONDS)
-    dreamt = {heat: gather_dreams.dream(run, heat, max_steps=steps[-1] + 1).frames for heat in TEMPERATURES}
-    return picture(dream_filmstrips(dreamt, steps, show.fps(run)), "The driver's dreams from one start, cold to hot.", wide=True)
+    dreamt = {
+        heat: gather_dreams.dream(run, heat, max_steps=steps[-1] + 1).frames
+        for heat in TEMPERATURES
+    }
+    return picture(
+        dream_filmstrips(dreamt, steps, show.fps(run)),
+        "The driver's dreams from one start, cold to hot.",
+        wide=True,
+    )
 
 
 @of_frames
@@ -48,8 +63,11 @@ def dreamt_twice(run: Run) -> Part:
     steps = _steps(run, DREAM_SECONDS)
     first = gather_dreams.dream(run, 1.0, max_steps=steps[-1] + 1)
     second = gather_dreams.dream(run, 1.0, seed=1, max_steps=steps[-1] + 1, start=first.z[0])
-    return picture(dreamt_twice(first.frames, second.frames, steps, show.fps(run)), "The same start dreamt twice, by other chances.",
-                   wide=True)  # fmt: skip
+    return picture(
+        dreamt_twice(first.frames, second.frames, steps, show.fps(run)),
+        "The same start dreamt twice, by other chances.",
+        wide=True,
+    )
 
 
 @of_frames
@@ -58,18 +76,26 @@ def foreseen(run: Run) -> Part:
     from WorldModels.figures.predictions import next_frames
 
     episode = _recorded(run)
-    rebuilt, guesses = gather.rebuilt(run, episode.observations), gather_dreams.foreseen(run, episode)
+    rebuilt, guesses = (
+        gather.rebuilt(run, episode.observations),
+        gather_dreams.foreseen(run, episode),
+    )
     some = np.unique(np.linspace(len(episode) // 8, len(episode) * 5 // 8, 8, dtype=int))
-    return picture(next_frames(rebuilt[:-1][some], rebuilt[1:][some], guesses[some]),
-                   "One step ahead, in a game that M was not trained on.", wide=True)  # fmt: skip
+    return picture(
+        next_frames(rebuilt[:-1][some], rebuilt[1:][some], guesses[some]),
+        "One step ahead, in a game that M was not trained on.",
+        wide=True,
+    )
 
 
 def learning(run: Run) -> Part:
     """M's loss by training step, beside what one reaches without inputs."""
     from WorldModels.figures.curves import memory_curves
 
-    return picture(memory_curves(read_rows(run.need("memory.csv", "train_memory"))),
-                   "M's training: how surprised it is by the next z, in natural units of information a latent dimension.")  # fmt: skip
+    return picture(
+        memory_curves(read_rows(run.need("memory.csv", "train_memory"))),
+        "M's training: how surprised it is by the next z, in natural units of information a latent dimension.",
+    )
 
 
 def horizon(run: Run) -> Part | None:
@@ -78,17 +104,25 @@ def horizon(run: Run) -> Part | None:
 
     if run.experiment.controller.world == "real":
         return None
-    return picture(horizon_curves(show.dreamt(run)["dream_checks"]["horizon"]), "How far dreaming on strays from what came.")
+    return picture(
+        horizon_curves(show.dreamt(run)["dream_checks"]["horizon"]),
+        "How far dreaming on strays from what came.",
+    )
 
 
 def tempered(run: Run) -> Part | None:
-    """Returns in the dream and in the game by temperature; None where the driver has learned in the game alone."""
+    """Returns in the dream and in the game by temperature; None where the driver has learned in the
+    game alone.
+    """
     from WorldModels.figures.temperatures import temperature_figure
 
     if run.experiment.controller.world == "real":
         return None
     found = read_json(run.need("temperatures/temperatures.json", "temperatures"))
-    return picture(temperature_figure(found["evolved"]), "A driver evolved at each temperature: its return in the dream and in the game.")
+    return picture(
+        temperature_figure(found["evolved"]),
+        "A driver evolved at each temperature: its return in the dream and in the game.",
+    )
 
 
 @functools.cache

@@ -1,6 +1,8 @@
-"""A page that holds its pictures and films in itself: one file of HTML, to be opened, mailed or kept.
+"""A page that holds its pictures and films in itself: one file of HTML, to be opened, mailed or
+kept.
 
-It asks for nothing from anywhere else, runs no script, and can be printed. Knows words, figures and bytes, no run.
+It asks for nothing from anywhere else, runs no script, and can be printed. Knows words, figures and
+bytes, no run.
 """
 
 import base64
@@ -19,7 +21,8 @@ class Part:
     """Something in a section, with what is said under it.
 
     Args:
-        kind: picture (bytes of a PNG, one that moves too), film (bytes of an MP4), table, words (kept as they stand) or missing.
+        kind: picture (bytes of a PNG, one that moves too), film (bytes of an MP4), table, words
+            (kept as they stand) or missing.
         holds: the bytes, or the words; nothing for a table.
         said: the caption; of a picture also what is read out in its place.
         columns: names of a table's columns.
@@ -69,6 +72,11 @@ def page(title: str, said: Sequence[str], sections: Sequence[Section]) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                            lstrip_blocks=True)  # fmt: skip
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return templates.get_template(TEMPLATE).render(title=title, said=said, sections=sections)

@@ -30,19 +30,27 @@ def reconstructions(run: Run) -> Part:
     from WorldModels.figures.reconstructions import reconstruction_grid
 
     frames = gather.held_out_frames(run, 16)
-    return picture(reconstruction_grid(frames, gather.rebuilt(run, frames)), "Frames that V was not trained on, and what V makes of them.",
-                   wide=True)  # fmt: skip
+    return picture(
+        reconstruction_grid(frames, gather.rebuilt(run, frames)),
+        "Frames that V was not trained on, and what V makes of them.",
+        wide=True,
+    )
 
 
 def vectors(run: Run) -> Part | None:
-    """Vectors that V was not trained on, beside what V makes of them; None for a run whose V sees frames."""
+    """Vectors that V was not trained on, beside what V makes of them; None for a run whose V sees
+    frames.
+    """
     from WorldModels.figures.vectors import reconstruction_chart
 
     if run.experiment.env.observation != "vector":
         return None
     seen = gather.held_out_frames(run, FRAMES)
-    return picture(reconstruction_chart(seen, gather.rebuilt(run, seen)), "Numbers that V was not trained on, and what V makes of them.",
-                   wide=True)  # fmt: skip
+    return picture(
+        reconstruction_chart(seen, gather.rebuilt(run, seen)),
+        "Numbers that V was not trained on, and what V makes of them.",
+        wide=True,
+    )
 
 
 @of_frames
@@ -69,14 +77,20 @@ def traversal(run: Run) -> Part:
     frames, posterior = _encoded(run)
     most = np.argsort(-latent_summary(*posterior)["kl"], kind="stable")[:SWEPT]
     swept = gather.traversal(run, frames[len(frames) // 2], most)
-    return picture(latent_traversal(swept, gather.SWEEP, most), "One number of a frame's z changed at a time: those that say most.")
+    return picture(
+        latent_traversal(swept, gather.SWEEP, most),
+        "One number of a frame's z changed at a time: those that say most.",
+    )
 
 
 def learning(run: Run) -> Part:
     """V's loss by epoch."""
     from WorldModels.figures.curves import vision_curves
 
-    return picture(vision_curves(read_rows(run.need("vision.csv", "train_vision"))), "V's training, epoch by epoch.")
+    return picture(
+        vision_curves(read_rows(run.need("vision.csv", "train_vision"))),
+        "V's training, epoch by epoch.",
+    )
 
 
 def losses(run: Run) -> Part | None:
@@ -87,7 +101,9 @@ def losses(run: Run) -> Part | None:
         return None
     rows = read_rows(run.need("vision.csv", "train_vision"))
     often = read_rows(run.path / "vision_epochs" / "losses.csv")
-    return picture(loss_curves(often, rows), "Every number of the contest in V's training.", wide=True)
+    return picture(
+        loss_curves(often, rows), "Every number of the contest in V's training.", wide=True
+    )
 
 
 @functools.cache
