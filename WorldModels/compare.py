@@ -34,7 +34,7 @@ from WorldModels.experiment.fields import budget, free, within
 from WorldModels.experiment.files import atomic, read_json, write_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 NEEDED = {
     "episodes": ("episodes", "record"),

@@ -17,7 +17,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.run import Run, stage_facts
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import stage_settings
 
 # Steps/s of a stage with all its workers : the official environment's with as many processes

@@ -22,7 +22,7 @@ from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 GIF_BYTES = 1_900_000
 SECONDS = 12  # of a GIF

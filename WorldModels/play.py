@@ -24,7 +24,7 @@ import numpy as np
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 FIRST_SEED = 8_000_000  # of the tracks that people drive on; neither training, validation nor test draws from here
 GIF_WIDTH = 256  # pixels of a picture in a GIF, or a little less: small pictures are enlarged

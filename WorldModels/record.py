@@ -16,7 +16,7 @@ from pathlib import Path
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.run import Run, rng
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 MAX_ATTEMPTS = 1000  # redraws of an episode that stays too short
 

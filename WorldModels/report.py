@@ -21,7 +21,7 @@ from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 DAMAGED = (
     ValueError,

@@ -20,7 +20,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.fields import budget, free
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 FIRST_SEED = 7_000_000  # of the real games; nothing else in the project draws from here on
 DREAMS = 256  # in which each driver is scored

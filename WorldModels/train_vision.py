@@ -21,7 +21,7 @@ import numpy as np
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import VisionSettings
+from WorldModels.experiment.settings.vision import VisionSettings
 
 BACKGROUND = 1000, 100  # frames of the median frame, from so many episodes at most
 PICTURES = 16  # held-out frames in an epoch's picture, and prior samples

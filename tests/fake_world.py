@@ -89,7 +89,7 @@ def main(folder, workers):
     from WorldModels.control.executors import Executor
     from WorldModels.control.generations import Generations
     from WorldModels.control.scoring import DriverMaker, lengths_of, returns_of, score
-    from WorldModels.experiment.settings import ControllerSettings
+    from WorldModels.experiment.settings.controller import ControllerSettings
 
     settings = ControllerSettings(**{**FIVE, "generations": 12})
     with Executor(DriverMaker(Line, CONTROLLER), int(workers)) as executor:

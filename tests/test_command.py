@@ -11,7 +11,8 @@ import pytest
 from WorldModels.__main__ import VERBS
 from WorldModels.experiment.command import parse, run_verb
 from WorldModels.experiment.fields import plain
-from WorldModels.experiment.presets import EXPERIMENTS, SCALES, preset
+from WorldModels.experiment.games.registry import GAMES as EXPERIMENTS
+from WorldModels.experiment.presets import SCALES, preset
 
 ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]

@@ -217,7 +217,7 @@ def test_files_for_others_take_float32_numbers(lander):
 def test_the_world_seen_through_v_and_m_has_their_features(lander):
     from WorldModels.assembly.models import load_vision
     from WorldModels.assembly.worlds import real_world
-    from WorldModels.experiment.settings import EnvSettings
+    from WorldModels.experiment.settings.env import EnvSettings
 
     world = real_world(lander / "0", EnvSettings(id=LANDER, observation="vector"), features="zh")()
     features, info = world.reset(seed=3)

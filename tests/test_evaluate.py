@@ -16,7 +16,7 @@ from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.settings import EnvSettings
+from WorldModels.experiment.settings.env import EnvSettings
 
 STEPS = 40
 SHAPE = Controller("zh", latent_size=4, hidden_size=8)

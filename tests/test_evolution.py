@@ -22,7 +22,7 @@ from WorldModels.control.evolution import CMAES
 from WorldModels.control.generations import Generations
 from WorldModels.control.strategies.strategy import sigma_cap
 from WorldModels.experiment.files import TEMPORARY
-from WorldModels.experiment.settings import ControllerSettings
+from WorldModels.experiment.settings.controller import ControllerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 N = CONTROLLER.num_parameters

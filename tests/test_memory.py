@@ -14,7 +14,7 @@ from conftest import assert_same
 from keras import ops
 
 from WorldModels.episodes.series import Series
-from WorldModels.experiment.settings import MemorySettings
+from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.memory import density
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import KINDS, build_memory

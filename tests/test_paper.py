@@ -16,7 +16,7 @@ import pytest
 
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.presets import EXPERIMENTS, preset
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.memory.kinds import build_memory
 from WorldModels.train_vision import build_vision
 

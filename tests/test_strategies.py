@@ -17,7 +17,7 @@ from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.control.generations import Generations
 from WorldModels.control.strategies.fitness import fitness
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.settings import ControllerSettings
+from WorldModels.experiment.settings.controller import ControllerSettings
 
 EVERY = pytest.mark.parametrize("kind", OPTIMIZERS)
 OURS = pytest.mark.parametrize("kind", [kind for kind in OPTIMIZERS if kind != "cma"])

@@ -14,7 +14,7 @@ from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
 from WorldModels.episodes.series import Series
-from WorldModels.experiment.settings import MemorySettings
+from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.memory import density
 from WorldModels.memory.autoregressive import AutoregressiveMixture, followed
 from WorldModels.memory.batches import SeriesBatches

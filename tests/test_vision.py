@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.experiment.settings import VisionSettings
+from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.train_vision import build_vision, learning_rate
 from WorldModels.vision.batches import FrameBatches
 from WorldModels.vision.kinds import published_form

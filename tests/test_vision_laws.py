@@ -15,7 +15,7 @@ from conftest import assert_same
 from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
-from WorldModels.experiment.settings import VisionSettings
+from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.export import files as export
 from WorldModels.vision.kinds import KINDS, build, published_form, vision_class
 from WorldModels.vision.quality import validate

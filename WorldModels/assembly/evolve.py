@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.run import Run, rng
-from WorldModels.experiment.settings import DreamSettings
+from WorldModels.experiment.settings.dream import DreamSettings
 
 # Seeds of tracks: training draws from 10 million upwards, so that these are never trained on.
 VALIDATION_TRACKS = 2_000_000

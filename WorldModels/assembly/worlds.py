@@ -16,6 +16,8 @@ from WorldModels.assembly.opening import (
     open_imagination,
     open_perception,
 )
+from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.settings.env import EnvSettings
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,20 @@ class WorldMaker:
     """Makes a real world in whatever process calls it: `maker()` gives a Gymnasium environment.
 
     Args:
+        env: settings of the environment (settings.env.EnvSettings, or a game's own).
         folder: an iteration's folder with V and M; not read for a bare world.
         features: "z", "zh", "zch"; empty: the bare world, which emits what V sees.
         latent: "mean" or "sampled".
-        id, renderer, lap_complete, frame_size, random_start, max_steps, observation: see
-            envs/make.py.
+        random_start: begin on a random tile, where the game has a road.
+        max_steps: 0: as `env` says.
     """
 
+    env: EnvSettings
     folder: str = ""
     features: str = ""
     latent: str = "mean"
-    id: str = "CarRacing-v3"
-    renderer: str = "fast"
-    lap_complete: float = 0.95
-    frame_size: int = 64
     random_start: bool = False
-    max_steps: int = 1000
-    observation: str = "frame"
+    max_steps: int = 0
 
     def __call__(self):
         """The environment.
@@ -50,15 +49,10 @@ class WorldMaker:
         """
         from WorldModels.envs.make import make_env
 
-        env = make_env(
-            self.id,
-            renderer=self.renderer,
-            lap_complete=self.lap_complete,
-            frame_size=self.frame_size,
-            random_start=self.random_start,
-            max_steps=self.max_steps,
-            observation=self.observation,
-        )
+        how = vars(self.env) | {"max_steps": self.max_steps or self.env.max_steps}
+        if game_of(self.env.id).has_road:
+            how["random_start"] = self.random_start
+        env = make_env(**how)
         if not self.features:
             return env
         from WorldModels.envs.latent import LatentObservation
@@ -67,38 +61,17 @@ class WorldMaker:
 
 
 def real_world(
-    folder: str | Path,
-    env: Any,
-    *,
-    features: str = "",
-    latent: str = "mean",
-    official: bool = False,
-    random_start: bool = False,
-    max_steps: int = 0,
+    folder: str | Path, env: EnvSettings, *, features: str = "", latent: str = "mean", **how: Any
 ) -> WorldMaker:
-    """A maker of the real world of an experiment.
+    """A maker of the real world of an experiment; see WorldMaker.
 
     Args:
         folder: the iteration's folder.
-        env: settings with id, observation, renderer, lap_complete, frame_size, max_steps
-            (settings.EnvSettings).
+        env: settings of the environment.
         features, latent: what the controller sees; no features: the bare world.
-        official: draw with the official renderer, as scores demand.
-        random_start: begin on a random tile.
-        max_steps: 0: as `env` says.
+        how: random_start, max_steps.
     """
-    return WorldMaker(
-        str(folder),
-        features,
-        latent,
-        env.id,
-        "official" if official else env.renderer,
-        float(env.lap_complete),
-        env.frame_size,
-        random_start,
-        max_steps or env.max_steps,
-        env.observation,
-    )
+    return WorldMaker(env, str(folder), features, latent, **how)
 
 
 @dataclass(frozen=True)

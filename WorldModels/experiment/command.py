@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import tyro
 
-from WorldModels.experiment.presets import EXPERIMENTS, preset
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run, without
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 
 def parse(
@@ -36,7 +37,7 @@ def parse(
     name = next((word for word in rest[:1] if not word.startswith("-")), None)
     if name is None and not {"-h", "--help"} & set(argv):
         raise ValueError(
-            f"experiment: expected its name first ({', '.join(EXPERIMENTS)}), received {' '.join(argv) or 'nothing'}."
+            f"experiment: expected its name first ({', '.join(GAMES)}), received {' '.join(argv) or 'nothing'}."
         )
     memory = (
         "trade:paper"

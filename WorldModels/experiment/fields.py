@@ -1,5 +1,13 @@
-"""What every group of settings is made of: kinds of fields, checks of ranges, and settings as plain
-dicts.
+"""What settings are made of: marked fields, range checks, and settings as plain dicts.
+
+Every field carries three marks as metadata, and a test fails where one is missing:
+
+    role        shape    whoever reads the output must share it (latent_size)
+                recipe   fixed once the output is made (learning_rate)
+                budget   how much is done; a larger one continues from what is there (epochs)
+                free     never changes what an output means (workers)
+    remembered  typed once, it holds for every later verb of the run; else for this call only
+    acts        the settings, or facts of the game, under which it does anything at all
 """
 
 import dataclasses
@@ -8,24 +16,40 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Any
 
-# A budget may grow later without contradicting what lies in the results folder: a larger one
-# continues.
-BUDGET = {"kind": "budget"}
-# A free setting never changes what an output means: how it is computed, shown or waited for.
-FREE = {"kind": "free"}
+Acts = dict[str, tuple]  # dotted setting, or game.<fact> -> the values under which a field acts
 
 
-def budget(default: Any) -> Any:
-    """A field that bounds how much is done; changing it continues from what lies there."""
-    return field(default=default, metadata=BUDGET)
+def shape(default: Any, acts: Acts | None = None) -> Any:
+    """A field that whoever reads the output must share."""
+    return _marked(default, "shape", acts)
 
 
-def free(default: Any) -> Any:
+def recipe(default: Any, acts: Acts | None = None) -> Any:
+    """A field that is fixed once the output is made."""
+    return _marked(default, "recipe", acts)
+
+
+def budget(default: Any, acts: Acts | None = None, remembered: bool = True) -> Any:
+    """A field that bounds how much is done; a larger one continues from what is there."""
+    return _marked(default, "budget", acts, remembered)
+
+
+def free(default: Any, acts: Acts | None = None, remembered: bool = False) -> Any:
     """A field that leaves the meaning of every output as it is."""
-    return field(default=default, metadata=FREE)
+    return _marked(default, "free", acts, remembered)
+
+
+def _marked(default: Any, role: str, acts: Acts | None, remembered: bool = True) -> Any:
+    marks = {"role": role, "remembered": remembered, "acts": acts or {}}
+    return field(default=default, metadata=marks)
 
 
 def positive(settings: Any, *names: str) -> None:
+    """Refuse values that are not above 0 and finite.
+
+    Raises:
+        ValueError: one of them is not; the message names its flag.
+    """
     for name in names:
         value = getattr(settings, name)
         if not (value > 0 and math.isfinite(value)):
@@ -35,6 +59,11 @@ def positive(settings: Any, *names: str) -> None:
 
 
 def within(settings: Any, name: str, low: float, high: float) -> None:
+    """Refuse a value outside low..high.
+
+    Raises:
+        ValueError: it is; the message names its flag.
+    """
     value = getattr(settings, name)
     if not low <= value <= high:
         raise ValueError(
@@ -43,40 +72,46 @@ def within(settings: Any, name: str, low: float, high: float) -> None:
 
 
 def flag(settings: Any, name: str) -> str:
-    noun = type(settings).__name__.removesuffix("Settings").lower()
-    return (
-        f"--{name}".replace("_", "-")
-        if noun == "experiment"
-        else f"--{noun}.{name}".replace("_", "-")
-    )
+    """The flag of a field, as it is typed: --vision.latent-size, or --seed."""
+    noun = getattr(type(settings), "noun", "")
+    return flag_of(f"{noun}.{name}" if noun else name)
+
+
+def flag_of(name: str) -> str:
+    """The flag of a dotted setting, as it is typed."""
+    return f"--{name}".replace("_", "-")
 
 
 def split(settings: Any) -> tuple[dict, dict]:
-    """A noun's settings as two plain dicts: those that an output's meaning depends on, and the
-    budgets.
-    """
+    """A noun's settings as two plain dicts: those that the output depends on, and the budgets."""
     fixed, budgets = {}, {}
     for f in dataclasses.fields(settings):
-        kind = f.metadata.get("kind")
-        if kind is None:
+        role = f.metadata.get("role")
+        if role in ("shape", "recipe"):
             fixed[f.name] = plain(getattr(settings, f.name))
-        elif kind == "budget":
+        elif role == "budget":
             budgets[f.name] = plain(getattr(settings, f.name))
     return fixed, budgets
 
 
-def pairs(
-    one: Any, other: Any, noun: str = ""
-) -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
-    """Each setting of two groups of one kind, those of their nouns too: its name (seed,
-    vision.kind), its field, both values.
-    """
-    for each in dataclasses.fields(one):
-        name, values = f"{noun}{each.name}", (getattr(one, each.name), getattr(other, each.name))
-        if dataclasses.is_dataclass(values[0]):
-            yield from pairs(*values, f"{name}.")
+def named(settings: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Field, Any]]:
+    """Each setting of a group, those of its nouns too: dotted name (vision.kind), field, value."""
+    for each in dataclasses.fields(settings):
+        name, value = f"{noun}{each.name}", getattr(settings, each.name)
+        if dataclasses.is_dataclass(value):
+            yield from named(value, f"{name}.")
         else:
-            yield name, each, *values
+            yield name, each, value
+
+
+def pairs(one: Any, other: Any) -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
+    """Each setting of two experiments: dotted name, field, both values.
+
+    Where the other's environment has no such setting, its value is None.
+    """
+    values = {name: value for name, _, value in named(other)}
+    for name, each, value in named(one):
+        yield name, each, value, values.get(name)
 
 
 def plain(value: Any) -> Any:

@@ -1,17 +1,49 @@
-"""What this machine's processor can do. Knows nothing of networks."""
+"""What this machine's processor can do, and what follows for training and for worker processes."""
 
 from pathlib import Path
 
+# Whatever library computes, it reads one of these when it is imported.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+# Environment variables of a process that computes with one thread.
+ONE_THREAD = dict.fromkeys(THREADS, "1") | {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+}
+
 
 def cpu_has_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
-    """Whether the processor multiplies bfloat16 matrices by itself (AVX512_BF16); False where the
-    system does not say.
+    """Whether the processor multiplies bfloat16 matrices by itself (AVX512_BF16).
 
-    With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it, half
-    as fast.
+    With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it,
+    half as fast. False where the system does not say.
     """
     try:
         lines = Path(cpuinfo).read_text().splitlines()
     except OSError:
         return False
     return any(line.startswith("flags") and "avx512_bf16" in line.split() for line in lines)
+
+
+def training_dtype(asked: str, vectors: bool = False) -> str:
+    """The dtype that a network trains in: as asked, or for "auto" the fastest here.
+
+    Args:
+        asked: "auto", "float32" or "mixed_bfloat16".
+        vectors: the network sees vectors: bfloat16 would round their numbers and gain nothing.
+    """
+    if asked != "auto":
+        return asked
+    return "mixed_bfloat16" if cpu_has_bfloat16() and not vectors else "float32"
+
+
+def decoder_form(asked: str) -> str:
+    """How V's decoder is computed: as asked, or for "auto" the fastest form here."""
+    if asked != "auto":
+        return asked
+    return "depth_to_space" if cpu_has_bfloat16() else "transpose"

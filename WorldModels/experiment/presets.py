@@ -1,173 +1,15 @@
-"""Experiments by name and scale: each scale states only how it differs from the paper's numbers in
-settings.py.
+"""Presets by name and scale: each states how it differs from the numbers in settings/.
+
+A game's presets stand in its own file in games/, those of a kind of network here.
 """
 
 import shlex
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
-from WorldModels.experiment.settings import Experiment
-
-# A run of everything in under two minutes: the scale of the tests.
-SMOKE = {
-    "env": dict(max_steps=300),
-    "record": dict(
-        episodes=6,
-        max_frames=60,
-        min_frames=20,
-        full_episode=False,
-        random_start=True,
-        line_start_every=3,
-        policies="held:0.4,cauchy:0.3,brownian:0.3",
-    ),
-    "vision": dict(
-        epochs=1, batch_size=32, learning_rate=1e-3, validation_share=0.2, max_validation_frames=64
-    ),
-    "memory": dict(
-        batching="segments",
-        batch_size=8,
-        sequence_length=32,
-        steps=8,
-        learning_rate=2e-3,
-        schedule="cosine",
-        reward_head=True,
-        terminated_head=True,
-        validation_share=0.2,
-    ),
-    "controller": dict(
-        population_size=4,
-        rollouts=1,
-        latent="mean",
-        generations=2,
-        validation_every=1,
-        validation_rollouts=2,
-        keep_every=1,
-        hopeless_steps=30,
-    ),
-    "dream": dict(
-        max_steps=60,
-        population_size=4,
-        rollouts=2,
-        generations=2,
-        validation_every=1,
-        validation_rollouts=4,
-    ),
-    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
-}
-
-# A driver that visibly drives, in half an hour of two cores.
-LAPTOP = {
-    "record": dict(
-        episodes=220,
-        max_frames=250,
-        min_frames=50,
-        full_episode=False,
-        random_start=True,
-        off_road_limit=100,
-        policies="held:0.41,cauchy:0.32,brownian:0.18,brownian_gas:0.09",
-    ),
-    "vision": dict(epochs=4, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5),
-    "memory": dict(
-        batching="segments",
-        batch_size=64,
-        sequence_length=128,
-        steps=300,
-        learning_rate=2e-3,
-        schedule="cosine",
-        final_learning_rate=1e-4,
-        reward_head=True,
-        terminated_head=True,
-    ),
-    "controller": dict(
-        population_size=32,
-        rollouts=2,
-        late_rollouts=1,
-        latent="mean",
-        sigma_schedule="anneal",
-        anneal_start=0.2,
-        sigma_final=0.02,
-        hopeless_steps=80,
-        generations=0,
-        steps=2_400_000,
-        validation_every=20,
-        validation_rollouts=64,
-        keep_every=10,
-    ),
-    "dream": dict(temperature=1.0, generations=60, validation_every=10, validation_rollouts=256),
-}
-
-# Doom Take Cover, at every scale (hardmaru/WorldModelsExperiments, doomrnn/): C lives wholly in the
-# dream.
-TAKECOVER = {
-    "env": dict(id="TakeCover", max_steps=2100),
-    "record": dict(max_frames=2100, full_episode=False, policies="held_short"),
-    "vision": dict(latent_size=64),
-    "memory": dict(
-        lstm_size=512,
-        restart_input=True,
-        terminated_head=True,
-        batching="streams",
-        sequence_length=500,
-        steps=0,
-        epochs=400,
-        decay=0.99999,
-    ),
-    "controller": dict(world="dream", features="zch", bias=False),
-    "dream": dict(reward="constant"),
-    "evaluate": dict(baselines="uniform,stay,left,right,sweep", baseline_tracks=100),
-}
-
-TAKECOVER_SMOKE = {
-    "record": dict(episodes=6, max_frames=80, min_frames=20, policies="held_short:0.5,diverse:0.5"),
-    "vision": dict(SMOKE["vision"], rare_weight=12.0, kl_weight=0.3),
-    "memory": dict(
-        lstm_size=64,
-        restart_input=False,
-        batch_size=4,
-        sequence_length=32,
-        steps=8,
-        epochs=0,
-        learning_rate=2e-3,
-        schedule="cosine",
-        action_threshold=1 / 3,
-        clip_value=0.0,
-        clip_norm=1.0,
-        validation_share=0.2,
-    ),
-    "controller": dict(keep_every=1),
-    "dream": dict(SMOKE["dream"]),
-    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
-}
-
-TAKECOVER_LAPTOP = {
-    "record": dict(episodes=750, policies="held_short:0.4,diverse:0.6"),
-    "vision": dict(
-        epochs=2,
-        learning_rate=1e-3,
-        schedule="cosine",
-        final_learning_rate=5e-5,
-        warmup_steps=60,
-        rare_weight=12.0,
-        kl_weight=0.3,
-    ),
-    "memory": dict(
-        lstm_size=256,
-        restart_input=False,
-        batch_size=64,
-        sequence_length=64,
-        steps=1200,
-        epochs=0,
-        learning_rate=1.5e-3,
-        schedule="cosine",
-        action_threshold=1 / 3,
-        clip_value=0.0,
-        clip_norm=1.0,
-    ),
-    "controller": dict(keep_every=10),
-    "dream": dict(
-        sigma=0.2, max_steps=1500, generations=70, validation_every=10, validation_rollouts=256
-    ),
-    "evaluate": dict(tracks=200),
-}
+from WorldModels.experiment.games.registry import GAMES, game_of
+from WorldModels.experiment.settings.env import EnvSettings
+from WorldModels.experiment.settings.experiment import Experiment
 
 SCALES = ("smoke", "laptop", "paper")
 
@@ -255,24 +97,10 @@ KINDS = {
     },
 }
 
-# Each experiment: how each scale differs from settings.py, one set of differences after another.
-EXPERIMENTS = {
-    "carracing": {"smoke": (SMOKE,), "laptop": (LAPTOP,), "paper": ()},
-    "takecover": {
-        "smoke": (TAKECOVER, TAKECOVER_SMOKE),
-        "laptop": (TAKECOVER, TAKECOVER_LAPTOP),
-        "paper": (TAKECOVER,),
-    },
-}
-
-SCRIPTS = {"takecover": "wm_doom"}  # launch scripts that are not named as their experiment
-
 
 def launch_script(experiment: str, *flags: str) -> str:
     """What to type to make a run of an experiment from nothing."""
-    return shlex.join(
-        ["bash", f"launch_scripts/{SCRIPTS.get(experiment, experiment)}.bash", *flags]
-    )
+    return shlex.join(["bash", f"launch_scripts/{GAMES[experiment].script}.bash", *flags])
 
 
 def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experiment:
@@ -287,20 +115,33 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     Raises:
         ValueError: no such experiment or scale; the message lists those that there are.
     """
-    if name not in EXPERIMENTS:
-        raise ValueError(
-            f"experiment: expected one of {', '.join(EXPERIMENTS)}, received {name!r}."
-        )
+    if name not in GAMES:
+        raise ValueError(f"experiment: expected one of {', '.join(GAMES)}, received {name!r}.")
     if scale not in SCALES:
         raise ValueError(f"--scale: expected one of {', '.join(SCALES)}, received {scale!r}.")
-    experiment = Experiment(name=name, scale=scale)
+    game = GAMES[name]
+    experiment = Experiment(name=name, scale=scale, env=game.env_settings(id=game.id))
     of_kinds = {
         noun: KINDS.get((noun, kind), {}).get(scale, {}) for noun, kind in (kinds or {}).items()
     }
-    for differences in (*EXPERIMENTS[name][scale], of_kinds):
+    for differences in (game.presets[scale], of_kinds):
         nouns = {
-            noun: replace(getattr(experiment, noun), **changes)
-            for noun, changes in differences.items()
+            noun: replace(getattr(experiment, noun), **how) for noun, how in differences.items()
         }
         experiment = replace(experiment, **nouns)
     return experiment
+
+
+def env_of(env_id: str, like: EnvSettings, **values: Any) -> EnvSettings:
+    """The settings of another environment: its game's own class, with what both have in common.
+
+    Args:
+        env_id: of the environment.
+        like: settings whose values are kept, where the other class has fields of their names.
+        values: of fields; those that the class lacks are left out.
+    """
+    kind = game_of(env_id).env_settings
+    names = {each.name for each in fields(kind)}
+    kept = {each.name: getattr(like, each.name) for each in fields(like) if each.name in names}
+    own = {name: value for name, value in values.items() if name in names}
+    return kind(**{**kept, **own, "id": env_id})

@@ -23,7 +23,7 @@ import numpy as np
 
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import TEMPORARY, read_json, remove, write_json
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import Stage
 
 VERSIONS = (

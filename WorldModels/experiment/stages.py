@@ -13,7 +13,7 @@ from pathlib import Path
 
 from WorldModels.experiment.fields import plain, split
 from WorldModels.experiment.files import atomic, hash_files, read_json, remove, write_json
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 # Stage: its outputs in the iteration's folder, the nouns whose settings it depends on, the stages
 # that it reads.

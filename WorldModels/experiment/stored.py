@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import FREE, pairs
+from WorldModels.experiment.fields import pairs
 from WorldModels.experiment.files import read_json
-from WorldModels.experiment.presets import EXPERIMENTS, SCALES, preset
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.presets import SCALES, preset
+from WorldModels.experiment.settings.experiment import Experiment
 
 
 def stored_experiment(folder: str | Path) -> Experiment:
@@ -27,9 +28,9 @@ def stored_experiment(folder: str | Path) -> Experiment:
             f"{path} is missing: expected the folder of a run; make one: python -m WorldModels.record carracing"
         )
     stored = stored if isinstance(stored, dict) else {}
-    if stored.get("name") not in EXPERIMENTS or stored.get("scale") not in SCALES:
+    if stored.get("name") not in GAMES or stored.get("scale") not in SCALES:
         raise ValueError(
-            f"{path}: expected an experiment among {', '.join(EXPERIMENTS)}, received {stored.get('name')!r}."
+            f"{path}: expected an experiment among {', '.join(GAMES)}, received {stored.get('name')!r}."
         )
     try:
         return _filled(preset(stored["name"], stored["scale"]), stored)
@@ -48,7 +49,7 @@ def typed(experiment: Experiment) -> list[str]:
     for name, field, mine, default in pairs(
         experiment, preset(experiment.name, experiment.scale, kinds)
     ):
-        if mine != default and field.metadata != FREE:
+        if mine != default and field.metadata["role"] != "free":
             words += _flag(name, mine)
     return words
 

@@ -10,7 +10,9 @@ settings alone.
 from dataclasses import dataclass, fields
 from typing import get_args
 
-from WorldModels.experiment.networks import ControllerSettings, MemorySettings, VisionSettings
+from WorldModels.experiment.settings.controller import ControllerSettings
+from WorldModels.experiment.settings.memory import MemorySettings
+from WorldModels.experiment.settings.vision import VisionSettings
 
 
 @dataclass(frozen=True)

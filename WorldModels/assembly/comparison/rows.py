@@ -15,7 +15,7 @@ from WorldModels.assembly.comparison.contestants import NOUNS, Kind
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.files import hash_files
 from WorldModels.experiment.run import Run, without
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 # Steps of the environment that each driver is evolved on, where neither --frames nor
 # --controller.steps says how many.

@@ -88,7 +88,7 @@ def _prepared(settings: dict, series: str):
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.series import Series
     from WorldModels.experiment.machine import cpu_has_bfloat16
-    from WorldModels.experiment.settings import MemorySettings
+    from WorldModels.experiment.settings.memory import MemorySettings
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.kinds import build_memory
     from WorldModels.memory.optimizer import adam_of

@@ -14,7 +14,7 @@ from typing import Any
 
 from WorldModels.experiment.files import append_row, read_rows
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import EnvSettings
+from WorldModels.experiment.settings.env import EnvSettings
 
 DRIVER = "controller"
 ANOTHER, FROZEN = (

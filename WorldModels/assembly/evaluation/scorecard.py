@@ -15,7 +15,7 @@ from WorldModels.assembly.evaluation.examiner import (
 )
 from WorldModels.experiment.files import hash_files, read_rows
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.settings import EnvSettings
+from WorldModels.experiment.settings.env import EnvSettings
 
 LAP_RULES = {
     "lap rule 0.95": "095",

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from WorldModels.assembly.showing import run as gather
 from WorldModels.experiment.command import one_line, parse
-from WorldModels.experiment.presets import EXPERIMENTS, launch_script
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
@@ -108,8 +109,8 @@ def experiment() -> str:
         Mistake: there is none of this name.
     """
     name = os.environ.get("EXPERIMENT") or "carracing"
-    if name not in EXPERIMENTS:
-        raise Mistake(f"EXPERIMENT: expected one of {', '.join(EXPERIMENTS)}, received {name!r}.")
+    if name not in GAMES:
+        raise Mistake(f"EXPERIMENT: expected one of {', '.join(GAMES)}, received {name!r}.")
     return name
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.experiment.settings import Experiment
+from WorldModels.experiment.settings.experiment import Experiment
 
 WARM_UP = 3  # steps before the clock starts
 FRAME_SHAPE = (64, 64, 3)

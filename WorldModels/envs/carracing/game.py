@@ -19,9 +19,11 @@ from gymnasium.utils import EzPickle  # noqa: E402
 
 from WorldModels.envs.carracing.exact import ExactRenderer  # noqa: E402
 from WorldModels.envs.carracing.fast import FRAME_SIZE, FastRenderer  # noqa: E402
+from WorldModels.envs.wrappers import CropFrame, DriveAction, ResizeFrame  # noqa: E402
 
 RENDERERS = {"fast": FastRenderer, "exact": ExactRenderer, "official": None}
 LAP_RULES = (0.95, 1.0)
+ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
 
 
 class CarRacing(car_racing.CarRacing):
@@ -107,3 +109,33 @@ class CarRacing(car_racing.CarRacing):
         if mode == "state_pixels" and self.renderer:
             return self.renderer.draw(self)
         return super()._render(mode)
+
+
+def make(
+    renderer: str = "fast",
+    lap_complete: float | str = 0.95,
+    frame_size: int = 64,
+    random_start: bool = False,
+):
+    """CarRacing as V sees it: frames of 64 pixels (the 84 rows above the status bar) or 96 (all).
+
+    Args:
+        renderer: see CarRacing; with 96 pixels fast means exact.
+        lap_complete: 0.95 or 1.0.
+        frame_size: 64 or 96 pixels.
+        random_start: start anywhere on the track.
+
+    Raises:
+        ValueError: a value is unknown.
+    """
+    if frame_size not in (64, 96):
+        raise ValueError(
+            f"frame_size: expected 64 (cropped) or 96 (whole) for CarRacing, received "
+            f"{frame_size!r}."
+        )
+    if frame_size == 96 and renderer == "fast":
+        renderer = "exact"
+    env = CarRacing(renderer=renderer, lap_complete=float(lap_complete), random_start=random_start)
+    if frame_size == 64 and renderer != "fast":
+        env = ResizeFrame(CropFrame(env, ROAD_ROWS), frame_size)
+    return DriveAction(env)

@@ -143,3 +143,12 @@ def _start_game():
     game.set_sound_enabled(False)
     start(game, os.path.join(os.path.dirname(vizdoom.__file__), "vizdoom"))
     return game
+
+
+def make(frame_size: int = FRAME_SIZE):
+    """Take Cover as V sees it, a frame of any size.
+
+    Raises:
+        ImportError: vizdoom is not installed.
+    """
+    return TakeCover(frame_size=frame_size)

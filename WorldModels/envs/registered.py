@@ -1,0 +1,49 @@
+"""Any environment that Gymnasium can make: its picture area-resized, or its own numbers."""
+
+import gymnasium
+from gymnasium import spaces
+
+from WorldModels.envs.wrappers import ObserveRender, ObserveVector, RescaleAction, ResizeFrame
+
+
+def make(id: str, observation: str, *, known: tuple[str, ...] = (), frame_size: int = 64):
+    """An environment of Gymnasium with a bounded Box of actions.
+
+    Args:
+        id: Gymnasium's.
+        observation: "frame": its rgb_array picture, area-resized to (frame_size, frame_size, 3);
+            "vector": its own numbers as they are, float32 (D,), which must be a Box with one axis.
+        known: ids of our own, for the error message.
+        frame_size: pixels.
+
+    Raises:
+        ValueError: Gymnasium cannot make it, or it has other actions or no picture.
+    """
+    if frame_size < 1:
+        raise ValueError(f"frame_size: expected 1 pixel or more, received {frame_size!r}.")
+    try:
+        env = _made(id, observation)
+    except (gymnasium.error.Error, ImportError) as error:
+        reason = " ".join(str(error).split())
+        expected = f"{', '.join(known)} or an id that Gymnasium can make"
+        raise ValueError(f"environment: expected {expected}, received {id!r}: {reason}") from error
+    space = env.action_space
+    if not isinstance(space, spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
+        raise ValueError(
+            f"environment {id}: expected actions in a bounded Box with one axis, received {space}."
+        )
+    if observation == "vector":
+        return RescaleAction(ObserveVector(env))
+    return RescaleAction(ResizeFrame(ObserveRender(env), frame_size))
+
+
+def _made(id: str, observation: str):
+    try:
+        return gymnasium.make(id, render_mode="rgb_array")
+    except TypeError:  # it takes no render_mode
+        if observation == "frame":
+            raise ValueError(
+                f"environment {id}: expected pictures of render_mode rgb_array, received an "
+                "environment without."
+            ) from None
+        return gymnasium.make(id)

@@ -1,0 +1,141 @@
+"""CarRacing: its facts, its own settings, and its presets by scale."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from WorldModels.experiment.fields import recipe
+from WorldModels.experiment.games.game import Action, Game
+from WorldModels.experiment.settings.env import EnvSettings
+
+BRAKE = 0.8  # how hard a key brakes (gymnasium's CarRacing, hardmaru/WorldModelsExperiments)
+
+
+@dataclass(frozen=True)
+class CarRacingSettings(EnvSettings):
+    """The environment as V sees it, and how CarRacing is drawn and ended."""
+
+    # fast: our own picture; exact: the official one, bit for bit, drawn faster; official:
+    # Gymnasium's own. Test scores never use fast.
+    renderer: Literal["fast", "exact", "official"] = recipe("fast")
+    # share of tiles that ends a lap: CarRacing-v3's default, or v0's every tile
+    lap_complete: Literal["0.95", "1.0"] = recipe("0.95")
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule by which a return counts: a key of Game.rules."""
+        return f"lap rule {self.lap_complete}"
+
+
+# A run of everything in under two minutes: the scale of the tests.
+SMOKE = {
+    "env": dict(max_steps=300),
+    "record": dict(
+        episodes=6,
+        max_frames=60,
+        min_frames=20,
+        full_episode=False,
+        random_start=True,
+        line_start_every=3,
+        policies="held:0.4,cauchy:0.3,brownian:0.3",
+    ),
+    "vision": dict(
+        epochs=1,
+        batch_size=32,
+        learning_rate=1e-3,
+        validation_share=0.2,
+        max_validation_frames=64,
+    ),
+    "memory": dict(
+        batching="segments",
+        batch_size=8,
+        sequence_length=32,
+        steps=8,
+        learning_rate=2e-3,
+        schedule="cosine",
+        reward_head=True,
+        terminated_head=True,
+        validation_share=0.2,
+    ),
+    "controller": dict(
+        population_size=4,
+        rollouts=1,
+        latent="mean",
+        generations=2,
+        validation_every=1,
+        validation_rollouts=2,
+        keep_every=1,
+        hopeless_steps=30,
+    ),
+    "dream": dict(
+        max_steps=60,
+        population_size=4,
+        rollouts=2,
+        generations=2,
+        validation_every=1,
+        validation_rollouts=4,
+    ),
+    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
+}
+
+# A driver that visibly drives, in half an hour of two cores.
+LAPTOP = {
+    "record": dict(
+        episodes=220,
+        max_frames=250,
+        min_frames=50,
+        full_episode=False,
+        random_start=True,
+        off_road_limit=100,
+        policies="held:0.41,cauchy:0.32,brownian:0.18,brownian_gas:0.09",
+    ),
+    "vision": dict(epochs=4, learning_rate=1e-3, schedule="cosine", final_learning_rate=5e-5),
+    "memory": dict(
+        batching="segments",
+        batch_size=64,
+        sequence_length=128,
+        steps=300,
+        learning_rate=2e-3,
+        schedule="cosine",
+        final_learning_rate=1e-4,
+        reward_head=True,
+        terminated_head=True,
+    ),
+    "controller": dict(
+        population_size=32,
+        rollouts=2,
+        late_rollouts=1,
+        latent="mean",
+        sigma_schedule="anneal",
+        anneal_start=0.2,
+        sigma_final=0.02,
+        hopeless_steps=80,
+        generations=0,
+        steps=2_400_000,
+        validation_every=20,
+        validation_rollouts=64,
+        keep_every=10,
+    ),
+    "dream": dict(temperature=1.0, generations=60, validation_every=10, validation_rollouts=256),
+}
+
+GAME = Game(
+    id="CarRacing-v3",
+    experiment="carracing",
+    script="carracing",
+    actions=(Action("steer"), Action("gas", "gas"), Action("brake", "brake")),
+    rest=(0.0, -1.0, 0.0),
+    keys={"left": (0, -1.0), "right": (0, 1.0), "up": (1, 2.0), "down": (2, BRAKE)},
+    fps=50,
+    solved=900,
+    rules={"lap rule 0.95": "_095", "lap rule 1.0": "_100"},  # v3's own, and v0's: the paper's
+    has_laps=True,
+    has_road=True,
+    noun="track",
+    gate_games=10,
+    published="carracing",
+    env_settings=CarRacingSettings,
+    as_scored={"renderer": "exact", "lap_complete": "1.0"},  # such a drive holds both scores
+    as_filmed={"renderer": "exact"},
+    as_shown={"renderer": "fast"},
+    presets={"smoke": SMOKE, "laptop": LAPTOP, "paper": {}},
+)

@@ -1,0 +1,111 @@
+"""Doom's Take Cover: its facts, and its presets by scale. C lives wholly in the dream."""
+
+from WorldModels.experiment.games.game import Action, Game
+
+# At every scale (hardmaru/WorldModelsExperiments, doomrnn/).
+PAPER = {
+    "env": dict(id="TakeCover", max_steps=2100),
+    "record": dict(max_frames=2100, full_episode=False, policies="held_short"),
+    "vision": dict(latent_size=64),
+    "memory": dict(
+        lstm_size=512,
+        restart_input=True,
+        terminated_head=True,
+        batching="streams",
+        sequence_length=500,
+        steps=0,
+        epochs=400,
+        decay=0.99999,
+    ),
+    "controller": dict(world="dream", features="zch", bias=False),
+    "dream": dict(reward="constant"),
+    "evaluate": dict(baselines="uniform,stay,left,right,sweep", baseline_tracks=100),
+}
+
+SMOKE = {
+    "record": dict(episodes=6, max_frames=80, min_frames=20, policies="held_short:0.5,diverse:0.5"),
+    "vision": dict(
+        epochs=1,
+        batch_size=32,
+        learning_rate=1e-3,
+        validation_share=0.2,
+        max_validation_frames=64,
+        rare_weight=12.0,
+        kl_weight=0.3,
+    ),
+    "memory": dict(
+        lstm_size=64,
+        restart_input=False,
+        batch_size=4,
+        sequence_length=32,
+        steps=8,
+        epochs=0,
+        learning_rate=2e-3,
+        schedule="cosine",
+        action_threshold=1 / 3,
+        clip_value=0.0,
+        clip_norm=1.0,
+        validation_share=0.2,
+    ),
+    "controller": dict(keep_every=1),
+    "dream": dict(
+        max_steps=60,
+        population_size=4,
+        rollouts=2,
+        generations=2,
+        validation_every=1,
+        validation_rollouts=4,
+    ),
+    "evaluate": dict(tracks=2, baseline_tracks=2, dreams=4, curve_games=1),
+}
+
+LAPTOP = {
+    "record": dict(episodes=750, policies="held_short:0.4,diverse:0.6"),
+    "vision": dict(
+        epochs=2,
+        learning_rate=1e-3,
+        schedule="cosine",
+        final_learning_rate=5e-5,
+        warmup_steps=60,
+        rare_weight=12.0,
+        kl_weight=0.3,
+    ),
+    "memory": dict(
+        lstm_size=256,
+        restart_input=False,
+        batch_size=64,
+        sequence_length=64,
+        steps=1200,
+        epochs=0,
+        learning_rate=1.5e-3,
+        schedule="cosine",
+        action_threshold=1 / 3,
+        clip_value=0.0,
+        clip_norm=1.0,
+    ),
+    "controller": dict(keep_every=10),
+    "dream": dict(
+        sigma=0.2, max_steps=1500, generations=70, validation_every=10, validation_rollouts=256
+    ),
+    "evaluate": dict(tracks=200),
+}
+
+
+def _over_paper(scale: dict[str, dict]) -> dict[str, dict]:
+    """A scale's differences on top of what holds at every scale."""
+    return {noun: PAPER.get(noun, {}) | scale.get(noun, {}) for noun in {**PAPER, **scale}}
+
+
+GAME = Game(
+    id="TakeCover",
+    experiment="takecover",
+    script="wm_doom",
+    actions=(Action("move"),),
+    fps=35,
+    solved=750,
+    published="takecover",
+    presets={"smoke": _over_paper(SMOKE), "laptop": _over_paper(LAPTOP), "paper": PAPER},
+    random_steps=280,
+    driven_steps=700,
+    speed={"episodes": 2.0, "controller": 1.2, "evaluation": 11.0},
+)

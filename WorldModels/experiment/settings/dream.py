@@ -1,0 +1,44 @@
+"""The dream as a world, and the evolution of C in it (paper section 4; hardmaru doomrnn/)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from WorldModels.experiment.fields import budget, positive, recipe, within
+
+EVOLVED_HERE = {"controller.world": ("dream", "mixed")}
+
+
+@dataclass(frozen=True)
+class DreamSettings:
+    """The dream as a world, and the evolution of C in it.
+
+    Paper section 4; hardmaru doomrnn/doomrnn.py and train.py.
+    """
+
+    noun: ClassVar[str] = "dream"
+
+    # uncertainty of the dream: 1 as M learned it (paper: 1.15 gave the best driver)
+    temperature: float = recipe(1.15)
+    reward: Literal["head", "constant"] = recipe("head")  # M's prediction, or step_reward
+    # reward of every step, where it is constant
+    step_reward: float = recipe(1.0, {"dream.reward": ("constant",)})
+    # paper; seed a draw from M's probability; only max_steps
+    termination: Literal["threshold", "sampled", "never"] = recipe("threshold")
+    # probability above which the dream ends (hardmaru: logit > 0)
+    threshold: float = recipe(0.5, {"dream.termination": ("threshold",)})
+    max_steps: int = recipe(0)  # longest dream; 0: as long as the environment's episodes
+    population_size: int = recipe(64, EVOLVED_HERE)  # candidates a generation
+    rollouts: int = recipe(16, EVOLVED_HERE)  # dreams per candidate
+    sigma: float = recipe(0.1, EVOLVED_HERE)  # initial standard deviation of the search
+    generations: int = budget(1800, EVOLVED_HERE)  # of the evolution in the dream
+    # generations between two scores of the mean, in the dream
+    validation_every: int = recipe(25, EVOLVED_HERE)
+    validation_rollouts: int = recipe(1024, EVOLVED_HERE)  # dreams in such a score
+
+    def __post_init__(self):
+        positive(self, "temperature", "rollouts", "sigma", "generations")
+        positive(self, "validation_every", "validation_rollouts")
+        within(self, "step_reward", -1e9, 1e9)
+        within(self, "threshold", 0.0, 1.0)
+        within(self, "max_steps", 0, 10**9)
+        within(self, "population_size", 4, 10**6)

@@ -1,0 +1,30 @@
+"""The test: tracks, or games, that chose nothing, in the official environment."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from WorldModels.experiment.fields import budget, positive, within
+
+DREAMT = {"controller.world": ("dream", "mixed")}
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The test: tracks, or games, that chose nothing, in the official environment."""
+
+    noun: ClassVar[str] = "evaluate"
+
+    tracks: int = budget(100)  # test tracks
+    baseline_tracks: int = budget(20)  # test tracks for each policy beside it
+    # blind policies beside it, the random one first: see control/policies.py
+    baselines: str = budget("cauchy,straight")
+    # dreams of the driver and of each policy, where it was evolved in one
+    dreams: int = budget(100, DREAMT)
+    # real games of each kept generation of a driver evolved in the dream
+    curve_games: int = budget(20, DREAMT)
+    frames: bool = budget(False)  # also write every frame of the filmed episode as PNG
+    video_tracks: int = budget(1)  # test tracks that are filmed
+
+    def __post_init__(self):
+        positive(self, "tracks", "baseline_tracks", "video_tracks", "dreams")
+        within(self, "curve_games", 0, 10**6)

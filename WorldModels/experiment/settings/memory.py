@@ -1,0 +1,119 @@
+"""M and its training (paper section A.2; hardmaru rnn_train.py)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from WorldModels.experiment.fields import budget, positive, recipe, shape, within
+
+MDN_RNN = {"memory.kind": ("mdn_rnn",)}
+ATTENTION = {"memory.kind": ("transformer", "trade")}
+TRADE = {"memory.kind": ("trade",)}
+WITH_AN_END = {"memory.terminated_head": (True,)}
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """M and its training (paper section A.2; hardmaru rnn_train.py)."""
+
+    noun: ClassVar[str] = "memory"
+
+    kind: Literal["mdn_rnn", "transformer", "trade"] = shape("mdn_rnn")  # network family
+    # trade: a GRU in place of the positions; or latents one dimension after the other
+    trade: Literal["seed", "paper"] = shape("seed", TRADE)
+    lstm_size: int = shape(256, MDN_RNN)  # mdn_rnn: units of the LSTM, the size of h and of c
+    hidden_size: int = shape(256, ATTENTION)  # transformer, trade: numbers in h
+    width: int = shape(32, ATTENTION)  # transformer, trade: numbers in a token
+    num_layers: int = shape(3, ATTENTION)  # transformer, trade: layers
+    num_heads: int = shape(8, ATTENTION)  # transformer, trade: heads of each layer
+    feed_forward: int = shape(2048, ATTENTION)  # transformer, trade: units within each layer
+    # transformer, trade: share of activations that training drops
+    dropout: float = recipe(0.1, ATTENTION)
+    # transformer, trade: steps that each layer sees, the present one included
+    window: int = shape(64, ATTENTION)
+    # trade paper: of the maximum mean discrepancy between what is drawn and what was seen
+    mmd_weight: float = recipe(0.1, TRADE | {"memory.trade": ("paper",)})
+    num_mixtures: int = shape(5)  # Gaussians in a mixture
+    # a mixture for each latent dimension (paper), or one over whole latents
+    mixture: Literal["independent", "joint"] = shape("independent")
+    # mdn_rnn: feed a flag at the first step of an episode (hardmaru doomrnn)
+    restart_input: bool = shape(False)
+    # M sees actions as -1, 0 or 1, by this threshold (0: as they are)
+    action_threshold: float = shape(0.0)
+    reward_head: bool = shape(False)  # predict the reward
+    terminated_head: bool = shape(False)  # predict the end of the episode
+    # weight of a positive terminated target (hardmaru doomrnn: restart_factor)
+    terminated_weight: float = recipe(10.0, WITH_AN_END)
+    # whole episodes, chunks with carried state, random segments
+    batching: Literal["episodes", "streams", "segments"] = recipe("episodes")
+    batch_size: int = recipe(100)  # sequences a step, or parallel streams
+    sequence_length: int = recipe(999)  # steps of a chunk or segment; whole episodes are cut there
+    steps: int = budget(4000)  # training steps, where epochs is 0
+    epochs: int = budget(0)  # passes over the series; above 0 they count instead of steps
+    learning_rate: float = recipe(1e-3)  # Adam
+    # of the learning rate
+    schedule: Literal["constant", "cosine", "exponential"] = recipe("exponential")
+    # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
+    decay: float = recipe(1.0, {"memory.schedule": ("exponential",)})
+    # where cosine or exponential ends
+    final_learning_rate: float = recipe(1e-5, {"memory.schedule": ("cosine", "exponential")})
+    beta_2: float = recipe(0.999)  # Adam's, of the mean square of the gradients
+    warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
+    clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: not)
+    clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: not)
+    validation_share: float = recipe(0.05)  # share of the episodes held out
+    # of training; auto: bfloat16 where the CPU has AVX512_BF16
+    dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
+
+    def __post_init__(self):
+        positive(self, "lstm_size", "num_mixtures", "batch_size", "sequence_length")
+        positive(self, "learning_rate", "terminated_weight", "hidden_size", "width", "num_layers")
+        positive(self, "num_heads", "feed_forward", "window")
+        within(self, "dropout", 0.0, 0.9)
+        within(self, "mmd_weight", 0.0, 1e6)
+        within(self, "steps", 0, 10**9)
+        within(self, "epochs", 0, 10**9)
+        within(self, "decay", 1e-9, 1.0)
+        within(self, "beta_2", 0.0, 0.999999)
+        within(self, "warmup_steps", 0, 10**9)
+        within(self, "action_threshold", 0.0, 1.0)
+        within(self, "final_learning_rate", 0.0, 1.0)
+        within(self, "clip_value", 0.0, 1e9)
+        within(self, "clip_norm", 0.0, 1e9)
+        within(self, "validation_share", 0.0, 0.9)
+        self._check_kind()
+        if self.steps == 0 and self.epochs == 0:
+            raise ValueError(
+                "--memory.steps, --memory.epochs: expected one of them above 0, received 0 and 0."
+            )
+
+    def _check_kind(self) -> None:
+        if self.width % self.num_heads or self.width % 2:
+            raise ValueError(
+                f"--memory.width: expected an even multiple of --memory.num-heads "
+                f"({self.num_heads}), received {self.width}."
+            )
+        if self.preset_kind == "trade:paper" and self.mixture != "independent":
+            raise ValueError(
+                f"--memory.mixture: --memory.trade paper expected independent, received "
+                f"{self.mixture}; its dimensions already depend on one another."
+            )
+        if self.kind != "mdn_rnn" and self.restart_input:
+            raise ValueError(
+                f"--memory.restart-input: expected none beside --memory.kind {self.kind}, which "
+                "starts every episode with an empty memory, received it."
+            )
+
+    @property
+    def h_size(self) -> int:
+        """Numbers in h."""
+        return self.lstm_size if self.kind == "mdn_rnn" else self.hidden_size
+
+    @property
+    def has_c(self) -> bool:
+        """Whether this kind has a c beside h, which controller.features zch needs."""
+        return self.kind == "mdn_rnn"
+
+    @property
+    def preset_kind(self) -> str:
+        """The kind as presets tell kinds apart: TraDE's two forms are two."""
+        return "trade:paper" if (self.kind, self.trade) == ("trade", "paper") else self.kind

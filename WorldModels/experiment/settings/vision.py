@@ -1,0 +1,69 @@
+"""V and its training (paper section A.1; hardmaru vae_train.py)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from WorldModels.experiment.fields import budget, free, positive, recipe, shape, within
+
+VAE = {"vision.kind": ("vae",)}
+VAE_GAN = {"vision.kind": ("vae_gan",)}
+DENSE = {"vision.kind": ("dense",)}
+
+
+@dataclass(frozen=True)
+class VisionSettings:
+    """V and its training (paper section A.1; hardmaru vae_train.py)."""
+
+    noun: ClassVar[str] = "vision"
+
+    # network family; dense: for environments without pictures
+    kind: Literal["vae", "vae_gan", "dense"] = shape("vae")
+    latent_size: int = shape(32)  # numbers in z
+    # channels of the encoder's convolutions
+    encoder_filters: tuple[int, int, int, int] = shape((32, 64, 128, 256), VAE)
+    # channels of the decoder's inner transposed convolutions
+    decoder_filters: tuple[int, int, int] = shape((128, 64, 32), VAE)
+    kernel_size: int = shape(5, VAE_GAN)  # vae_gan: of its convolutions
+    # vae_gan: channels of its generator's last layer; the others are multiples
+    depth: int = shape(32, VAE_GAN)
+    # vae_gan: of the term that holds the latents of a batch to mean 0 and variance 1
+    normality_weight: float = recipe(0.1, VAE_GAN)
+    # vae_gan: minus the discriminator's loss, or -log D(fake)
+    generator_loss: Literal["minimax", "non_saturating"] = recipe("minimax", VAE_GAN)
+    hidden_sizes: tuple[int, ...] = shape((200, 200, 200), DENSE)  # dense: of its encoder's layers
+    decoder_hidden_sizes: tuple[int, ...] = shape((200, 200), DENSE)  # dense: of its decoder's
+    # pixels weigh 1 + this * squared distance from the median frame: so small things are seen
+    # (0: all equal)
+    rare_weight: float = recipe(0.0)
+    kl_weight: float = recipe(1.0)  # of the KL term in the loss
+    kl_tolerance: float = recipe(0.5)  # nats per latent dimension that the KL term may cost freely
+    epochs: int = budget(10)  # passes over the frames
+    batch_size: int = recipe(100)  # frames a step
+    learning_rate: float = recipe(1e-4)  # Adam
+    # of the learning rate over the whole budget
+    schedule: Literal["constant", "cosine"] = recipe("constant")
+    final_learning_rate: float = recipe(1e-4, {"vision.schedule": ("cosine",)})  # where it ends
+    warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
+    validation_share: float = recipe(0.05)  # share of the episodes held out
+    max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
+    # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
+    buffer_frames: int = free(60_000, remembered=True)
+    # of training; auto: bfloat16 where the CPU has AVX512_BF16
+    dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
+    # how the same decoder weights are computed; auto: depth_to_space where the CPU has AVX512_BF16
+    decoder_form: Literal["auto", "transpose", "depth_to_space"] = recipe("auto", VAE)
+
+    def __post_init__(self):
+        positive(self, "latent_size", "epochs", "batch_size", "learning_rate", "buffer_frames")
+        positive(self, "max_validation_frames", "final_learning_rate", "kernel_size", "depth")
+        within(self, "normality_weight", 0.0, 1e6)
+        within(self, "kl_tolerance", 0.0, 1e6)
+        within(self, "kl_weight", 0.0, 1e6)
+        within(self, "rare_weight", 0.0, 1e6)
+        within(self, "warmup_steps", 0, 10**9)
+        within(self, "validation_share", 0.0, 0.9)
+        if self.kind != "vae" and self.rare_weight > 0:
+            raise ValueError(
+                f"--vision.rare-weight: expected 0 with --vision.kind {self.kind}, which does not "
+                f"weight pixels, received {self.rare_weight}."
+            )
