@@ -1,12 +1,9 @@
-"""World Models (Ha & Schmidhuber 2018) in Keras 3: learn to see (V), to remember and imagine (M),
-and to act (C).
+"""World Models (Ha & Schmidhuber 2018) in Keras 3: see (V), remember and imagine (M), act (C).
 
 Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller,
-evaluate. Each is a file of
-this package that can be run: `python -m WorldModels.record carracing`. Importing the package
-imports nothing heavy: it
-registers the worlds of a run with Gymnasium, as strings, and switches oneDNN on for a TensorFlow
-that is imported later.
+evaluate. Each is a file of this package that can be run: `python -m WorldModels.record carracing`.
+Importing the package imports nothing heavy: it registers the worlds of a run with Gymnasium, as
+strings, and switches oneDNN on for a TensorFlow that is imported later.
 """
 
 import os
@@ -19,10 +16,13 @@ __version__ = "0.1.0"
 # user has set wins.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-for _experiment, _game in (("carracing", "CarRacing"), ("takecover", "TakeCover")):
+# Experiment -> what its worlds are called: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.
+GYMNASIUM_NAMES = {"carracing": "CarRacing", "takecover": "TakeCover"}
+
+for _experiment, _name in GYMNASIUM_NAMES.items():
     for _kind in ("Dream", "Latent"):
         register(
-            f"WorldModels/{_kind}{_game}-v0",
+            f"WorldModels/{_kind}{_name}-v0",
             entry_point=f"WorldModels.assembly.gymnasium_ids:{_kind.lower()}",
             vector_entry_point=f"WorldModels.assembly.gymnasium_ids:{_kind.lower()}_vector",
             kwargs={"experiment": _experiment},

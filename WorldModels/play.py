@@ -1,4 +1,4 @@
-"""A person drives: in the real game, in the game as V sees it, or in the dream.
+"""Drive yourself: in the real game, in the game as V sees it, or in the dream.
 
     python -m WorldModels.play carracing                                   # the real game
     python -m WorldModels.play carracing --world latent                    # V's frame beside what V

@@ -1,68 +1,63 @@
-"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, and its files for
-others
+"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, and files for others.
 
     python -m WorldModels.train_memory carracing
     python -m WorldModels.train_memory carracing --memory.epochs 3
 
 Each row of memory.csv has the held-out loss beside what it must beat: a Gaussian around the latent
-before, one that never moves,
-and M's own head, fit without inputs. A killed run, started again with the same command, gives the
-same weights bit for bit.
+before, one that never moves, and M's own head, fit without inputs. A killed run, started again with
+the same command, gives the same weights bit for bit.
 """
 
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.files import atomic, hash_files
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.files import atomic
+from WorldModels.experiment.run import Run
 
 LEAST_EPOCH = 25  # steps between two rows where steps are counted and one pass is shorter
-HELD_OUT_BATCH = 50  # episodes at a time
 
 
 def train_memory(run: Run) -> None:
     """Have a trained M in 0/memory.keras."""
-    from WorldModels.episodes.episode import list_episodes
-    from WorldModels.iterations import hashes, take_weights, weights_before
+    from WorldModels.assembly.weights import take_weights, weights_before
+    from WorldModels.experiment.reuse import inputs_of
+    from WorldModels.memory.kinds import build_memory
 
-    files = list_episodes(run.need("series", "encode"))
+    run.need("series", "encode")
     vision_file = run.need("vision.keras", "train_vision")
     before = weights_before(run, "memory.keras", "train_memory")
-    stage = run.stage(
-        "memory", {"series": hash_files(files)} | (hashes(run, before) if before else {})
-    )
-    if stage.complete and (run.path / "memory.keras").exists():
+    inputs = inputs_of(run, "memory") | (run.hashes_of(before) if before else {})
+    stage, file = run.stage("memory", inputs), run.path / "memory.keras"
+    if stage.complete and file.exists():
         return run.say(
-            f"train_memory: {run.path / 'memory.keras'} is there already; a larger --memory.steps or --memory.epochs goes on."
+            f"train_memory: {file} is there already; a larger --memory.steps or --memory.epochs "
+            "continues."
         )
-    training, held_out = split_series(run)
-    memory = _memory(run, training[0])
+    training, held_out = _split(run)
+    latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
+    settings = run.experiment.memory
+    memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
     if before:
         take_weights(memory, before)
-        run.say(f"train_memory: goes on from {before}.")
-    rows = _fit(run, stage, memory, training, held_out, goes_on=bool(before))
+        run.say(f"train_memory: continues from {before}.")
+    rows = _fit(run, stage, memory, (training, held_out), continues=bool(before))
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
-        last = rows[-1]
-        run.say(
-            f"train_memory: held-out loss {last['val_nll']:.3f} nats a dimension (latent before: {last['copy_previous_nll']:.3f}, "
-            f"never moving: {last['static_nll']:.3f}, the head without inputs: {last['unconditional_nll']:.3f})."
-        )
-    run.say(
-        f"train_memory: {run.path / 'memory.keras'} after {rows[-1]['step'] if rows else 0} steps."
-    )
+        run.say(_against_baselines(rows[-1]))
+    run.say(f"train_memory: {file} after {rows[-1]['step'] if rows else 0} steps.")
 
 
-def split_series(run: Run) -> tuple[list, list]:
-    """Series to train on, and whole episodes held out: of every iteration's those that it held out
-    itself.
+def _split(run: Run) -> tuple[list, list]:
+    """The series to train on, and those held out.
+
+    Raises:
+        FileNotFoundError: there are no sound series.
     """
     from WorldModels.episodes.series import read_series
-    from WorldModels.iterations import iteration_of
+    from WorldModels.episodes.split import split_series
 
     paths, series = read_series(run.path / "series", run.say)
     if not series:
@@ -70,32 +65,15 @@ def split_series(run: Run) -> tuple[list, list]:
             f"{run.path / 'series'} has no sound series; make them first: {run.command('encode')}"
         )
     share = run.experiment.memory.validation_share
-    held_out, iterations = (
-        set(),
-        np.array([iteration_of(path.stem, run.iteration) for path in paths]),
-    )
-    for iteration in set(iterations.tolist()):
-        own = np.flatnonzero(iterations == iteration)
-        count = min(max(round(share * len(own)), share > 0), len(own) - 1)
-        held_out |= set(
-            rng(run.experiment.seed, "train_memory", "held-out", iteration)
-            .permutation(own)[:count]
-            .tolist()
-        )
-    return [s for i, s in enumerate(series) if i not in held_out], [
-        series[i] for i in sorted(held_out)
-    ]
+    training, held_out = split_series(paths, run.experiment.seed, share, run.iteration)
+    return [series[i] for i in training], [series[i] for i in held_out]
 
 
-def _memory(run: Run, series):
-    """M, untrained, for latents and actions as the series have them."""
-    from WorldModels.experiment.machine import cpu_has_bfloat16
-    from WorldModels.memory.kinds import build_memory
-
-    s = run.experiment.memory
-    dtype = s.dtype if s.dtype != "auto" else "mixed_bfloat16" if cpu_has_bfloat16() else "float32"
-    return build_memory(
-        s, series.mean.shape[1], series.actions.shape[1], _seed(run, "weights"), dtype
+def _against_baselines(row: dict[str, float]) -> str:
+    return (
+        f"train_memory: held-out loss {row['val_nll']:.3f} nats a dimension (latent before: "
+        f"{row['copy_previous_nll']:.3f}, never moving: {row['static_nll']:.3f}, the head without "
+        f"inputs: {row['unconditional_nll']:.3f})."
     )
 
 
@@ -104,15 +82,13 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(
-    run: Run, stage, memory, training: list, held_out: list, goes_on: bool
+    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
 ) -> list[dict[str, float]]:
+    """Train M on the first series, scored on the second, from trained weights or not."""
     from WorldModels.assembly.fit import fit_with_checkpoints
-    from WorldModels.iterations import warmup_steps
     from WorldModels.memory.batches import SeriesBatches
-    from WorldModels.memory.optimizer import adam_of
-    from WorldModels.memory.streams import StreamTraining
 
-    s = run.experiment.memory
+    s, (training, held_out) = run.experiment.memory, series
     batches = SeriesBatches(
         training,
         s.batching,
@@ -122,13 +98,11 @@ def _fit(
         least_steps=0 if s.epochs else LEAST_EPOCH,
     )
     steps = s.epochs * len(batches) if s.epochs else s.steps
-    model = StreamTraining(memory, batches.batch_size) if s.batching == "streams" else memory
-    for compiled in {id(m): m for m in (model, memory)}.values():
-        compiled.compile(adam_of(s, steps, warmup_steps(steps) if goes_on else 0))
+    model = _compiled(run, memory, batches.batch_size, steps, continues)
     stage.begin()
     run.say(
-        f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in {memory.dtype_policy.name}, "
-        f"{len(training)} episodes, {len(held_out)} held out."
+        f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in "
+        f"{memory.dtype_policy.name}, {len(training)} episodes, {len(held_out)} held out."
     )
     return fit_with_checkpoints(
         model,
@@ -143,20 +117,31 @@ def _fit(
     )
 
 
+def _compiled(run: Run, memory: Any, batch_size: int, steps: int, continues: bool) -> Any:
+    """What fit() trains: M, or for streams the model that carries M's state along."""
+    from WorldModels.assembly.weights import warmup_steps
+    from WorldModels.memory.optimizer import adam_of
+    from WorldModels.memory.streams import StreamTraining
+
+    s = run.experiment.memory
+    model = StreamTraining(memory, batch_size) if s.batching == "streams" else memory
+    for compiled in {id(m): m for m in (model, memory)}.values():
+        compiled.compile(adam_of(s, steps, warmup_steps(steps) if continues else 0))
+    return model
+
+
 def _validation(
-    run: Run, memory, training: list, held_out: list
+    run: Run, memory: Any, training: list, held_out: list
 ) -> Callable[[int], dict[str, float]] | None:
-    """Scores M on the held-out episodes, the same draw of z each time, with what it must beat
-    beside it.
-    """
+    """Scores M on the held-out episodes, always on the same draw of z, beside its baselines."""
     if not held_out:
         return None
     from WorldModels.memory.baselines import GaussianBaselines
+    from WorldModels.memory.held_out import held_out_batches, unconditional
 
-    batches = held_out_batches(run, held_out)
-    baselines = GaussianBaselines(training).score(batches) | unconditional(
-        run, memory, training, batches
-    )
+    batches = held_out_batches(held_out, _seed(run, "held-out noise"))
+    baselines = GaussianBaselines(training).score(batches)
+    baselines |= unconditional(memory, training, batches, _seed(run, "without inputs"))
 
     def validate(epoch: int) -> dict[str, float]:
         memory.reset_metrics()
@@ -167,47 +152,24 @@ def _validation(
     return validate
 
 
-def held_out_batches(run: Run, held_out: list) -> list[dict[str, np.ndarray]]:
-    """The held-out episodes as M is scored on them: see memory.batches.SeriesBatches; always the
-    same draw of z.
-    """
-    from WorldModels.memory.batches import SeriesBatches
-
-    longest = max(len(s) for s in held_out)
-    chosen = SeriesBatches(
-        held_out, "episodes", HELD_OUT_BATCH, longest, _seed(run, "held-out noise")
-    )
-    return [chosen[i] for i in range(len(chosen))]
-
-
-def unconditional(run: Run, memory, training: list, batches: list) -> dict[str, float]:
-    """What the head of this kind of memory reaches on held-out batches without inputs: see
-    memory.baselines.Unconditional.
-    """
-    from WorldModels.memory.baselines import Unconditional
-
-    density = Unconditional(memory)
-    density.fit_latents(training, _seed(run, "without inputs"))
-    return density.score(batches)
-
-
-def _save(run: Run, memory, vision_file: Path) -> None:
-    """Write M in float32, and the files that TensorFlow Serving, the workers and a browser take."""
+def _save(run: Run, memory: Any, vision_file: Path) -> None:
+    """Write M in float32, and the files for TensorFlow Serving, the workers and a browser."""
     from WorldModels.assembly.models import Imagination, Perception, load_vision
-    from WorldModels.export import files as export
+    from WorldModels.export.files import export_memory
     from WorldModels.memory.kinds import float32_copy
 
     memory = float32_copy(memory)
     with atomic(run.path / "memory.keras") as temporary:
         memory.save(temporary)
-    vision = load_vision(vision_file)
+    perception = Perception(load_vision(vision_file), memory)
     try:
-        export.export_memory(memory, Perception(vision, memory), Imagination(memory), run.path)
+        export_memory(memory, perception, Imagination(memory), run.path)
     except ImportError as error:
         run.say(str(error))
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb."""
     run_verb("train_memory", train_memory, argv, __doc__)
 
 

@@ -1,28 +1,38 @@
-"""The evolution of C in a folder, in the real world or in the dream: what train_controller and
-temperatures put together.
+"""The evolution of C in a folder: what train_controller and temperatures put together.
 
-Knows settings, worlds and M; how the search works it leaves to control/, how a dream goes to
-memory/imagine.py.
+How the search works is in control/, how a dream goes in memory/imagine.py.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from WorldModels.assembly.opening import first_latents
+from WorldModels.assembly.tensorboard_files import event_writer
+from WorldModels.assembly.worlds import dream_world, driver_before, real_world
 from WorldModels.experiment.run import Run, rng
 from WorldModels.experiment.settings.dream import DreamSettings
+from WorldModels.interfaces import FEATURES
 
 # Seeds of tracks: training draws from 10 million upwards, so that these are never trained on.
 VALIDATION_TRACKS = 2_000_000
 TRAINING_TRACKS = (10_000_000, 2**31)
+# Settings of an evolution in the dream that --dream has instead of --controller.
+OF_THE_DREAM = (
+    "population_size",
+    "rollouts",
+    "sigma",
+    "generations",
+    "validation_every",
+    "validation_rollouts",
+)
 
 
-def controller_shape(run: Run):
+def controller_shape(run: Run) -> Any:
     """The controller that the settings ask for, without parameters."""
-    from WorldModels.assembly.worlds import real_world
     from WorldModels.control.controller import Controller
 
     experiment, s = run.experiment, run.experiment.controller
@@ -42,9 +52,111 @@ def controller_shape(run: Run):
     )
 
 
+def mean_before(run: Run) -> Path | None:
+    """The file of the driver at which this iteration's search starts; None where at zeros.
+
+    Raises:
+        FileNotFoundError: it is missing; the message has the command that evolves it.
+    """
+    continues = run.iteration > 0 and run.experiment.iterate.controller == "previous"
+    return driver_before(run) if continues else None
+
+
+def parameters_of(file: Path, shape: Any) -> np.ndarray:
+    """The parameters (N,) float64 of a driver of the same shape.
+
+    Args:
+        file: see `mean_before`.
+        shape: the control.controller.Controller that is to be evolved.
+
+    Raises:
+        ValueError: the file is damaged, or its driver sees or does something else.
+    """
+    there, parameters, _ = type(shape).load(file)
+    if there != shape:
+        raise ValueError(
+            f"{file}: expected a driver like the one asked for ({shape}), received {there}; give "
+            "--iterate.controller anew."
+        )
+    return parameters
+
+
+@dataclass(frozen=True)
+class RealScores:
+    """Scores a population, and a mean, in the real world.
+
+    Args:
+        run: the open run.
+        executor: over a control.scoring.DriverMaker.
+    """
+
+    run: Run
+    executor: Any
+
+    def population(
+        self, parameters: np.ndarray, generation: int, rollouts: int, heard: Callable
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns and lengths (P, R) of a generation; heard(steps) is called for each episode."""
+        from WorldModels.control.scoring import lengths_of, returns_of, score
+
+        settings = self.run.experiment.controller
+        shape = (rollouts,) if settings.common_tracks else (len(parameters), rollouts)
+        tracks = self.run.rng("tracks", generation).integers(*TRAINING_TRACKS, shape)
+        results = score(
+            self.executor,
+            parameters,
+            tracks,
+            self.run.experiment.env.max_steps,
+            hopeless_steps=settings.hopeless_steps,
+            heard=lambda result: heard(result.length),
+        )
+        return returns_of(results), lengths_of(results)
+
+    def mean(self, parameters: np.ndarray) -> np.ndarray:
+        """Returns (n,) of the mean (N,) on the validation tracks."""
+        from WorldModels.control.scoring import returns_of, score
+
+        count = self.run.experiment.controller.validation_rollouts
+        tracks = range(VALIDATION_TRACKS, VALIDATION_TRACKS + count)
+        max_steps = self.run.experiment.env.max_steps
+        return returns_of(score(self.executor, parameters[None], tracks, max_steps))[0]
+
+
+@dataclass(frozen=True)
+class DreamScores:
+    """Scores a population, and a mean, in the dream.
+
+    Args:
+        run: the open run.
+        dream: a memory.imagine.PopulationDream.
+        latents: mean and log-variance (N, Z) of first frames.
+        validation_rollouts: dreams of a mean.
+    """
+
+    run: Run
+    dream: Any
+    latents: tuple[np.ndarray, np.ndarray]
+    validation_rollouts: int
+
+    def population(
+        self, parameters: np.ndarray, generation: int, rollouts: int, heard: Callable
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns and lengths (P, R) of a generation; heard(steps) is called as lanes end."""
+        draw = self.run.rng("dreams", generation)
+        common = self.run.experiment.controller.common_tracks
+        shape = (rollouts,) if common else (len(parameters), rollouts)
+        return self.dream.returns(parameters, _begin(self.latents, shape, draw), draw, heard)
+
+    def mean(self, parameters: np.ndarray) -> np.ndarray:
+        """Returns (n,) of the mean (N,) in the validation dreams, always the same ones."""
+        draw = rng(0, "train_controller", "validation dreams")
+        first = _begin(self.latents, (self.validation_rollouts,), draw)
+        return self.dream.returns(parameters[None], first, draw)[0][0]
+
+
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
-):
+) -> Any:
     """The evolution in a folder, its population and its mean driving in the executor's workers.
 
     Args:
@@ -52,40 +164,13 @@ def real_generations(
         folder: of the evolution.
         controller: a control.controller.Controller.
         executor: over a control.scoring.DriverMaker.
-        mean: where the search begins, (N,); None: at zeros.
+        mean: where the search starts, (N,); None: at zeros.
     """
-    from WorldModels.assembly.tensorboard_files import event_writer
-    from WorldModels.control.generations import Generations
-    from WorldModels.control.scoring import lengths_of, returns_of, score
-
-    settings, max_steps = run.experiment.controller, run.experiment.env.max_steps
-
-    def score_population(parameters, generation, rollouts, heard):
-        shape = (rollouts,) if settings.common_tracks else (len(parameters), rollouts)
-        tracks = run.rng("tracks", generation).integers(*TRAINING_TRACKS, shape)
-        results = score(
-            executor,
-            parameters,
-            tracks,
-            max_steps,
-            hopeless_steps=settings.hopeless_steps,
-            heard=lambda result: heard(result.length),
-        )
-        return returns_of(results), lengths_of(results)
-
-    def validate(parameters):
-        tracks = range(VALIDATION_TRACKS, VALIDATION_TRACKS + settings.validation_rollouts)
-        return returns_of(score(executor, parameters[None], tracks, max_steps))[0]
-
-    evolution = _search(run, settings, controller, run.rng("evolution"), mean)
-    return Generations(
-        folder,
-        controller,
-        evolution,
-        settings,
-        score_population,
-        validate,
-        event_writer(run.path / "tensorboard" / "controller", run.say),
+    settings = run.experiment.controller
+    search = _search(settings, controller, run.rng("evolution"), mean)
+    events = run.path / "tensorboard" / "controller"
+    return _generations(
+        run, folder, controller, search, settings, RealScores(run, executor), events
     )
 
 
@@ -95,103 +180,76 @@ def dream_generations(
     controller: Any,
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
-):
+) -> Any:
     """The evolution in a folder, its population and its mean dreaming in one compiled loop.
 
     Args:
         run: the open run.
         folder: of the evolution.
         controller: a control.controller.Controller.
-        mean: where the search begins, (N,); None: at zeros.
+        mean: where the search starts, (N,); None: at zeros.
         dream: settings; default the run's.
 
     Raises:
         FileNotFoundError: there is no M, or no first latents.
         ValueError: M lacks what the dream needs.
     """
-    from WorldModels.assembly.opening import first_latents
-    from WorldModels.assembly.tensorboard_files import event_writer
-    from WorldModels.control.generations import Generations
-
     dream, latents = dream or run.experiment.dream, first_latents(run.path)
     population = _population_dream(run, controller, dream)
-
-    def score_population(parameters, generation, rollouts, heard):
-        draw = run.rng("dreams", generation)
-        shape = (
-            (rollouts,) if run.experiment.controller.common_tracks else (len(parameters), rollouts)
-        )
-        return population.returns(parameters, _begin(latents, shape, draw), draw, heard)
-
-    def validate(parameters):
-        draw = rng(0, "train_controller", "validation dreams")
-        return population.returns(
-            parameters[None], _begin(latents, (dream.validation_rollouts,), draw), draw
-        )[0][0]
-
     settings = replace(
         run.experiment.controller,
         steps=0,
         late_rollouts=0,
         sigma_schedule="constant",
         hopeless_steps=0,
-        **{
-            name: getattr(dream, name)
-            for name in (
-                "population_size",
-                "rollouts",
-                "sigma",
-                "generations",
-                "validation_every",
-                "validation_rollouts",
-            )
-        },
+        **{name: getattr(dream, name) for name in OF_THE_DREAM},
     )
-    evolution = _search(run, settings, controller, run.rng("evolution in the dream"), mean)
+    search = _search(settings, controller, run.rng("evolution in the dream"), mean)
+    scores = DreamScores(run, population, latents, dream.validation_rollouts)
     events = run.path / "tensorboard" / "controller" / "dream"
+    return _generations(run, folder, controller, search, settings, scores, events)
+
+
+def _generations(
+    run: Run,
+    folder: Path,
+    controller: Any,
+    search: Any,
+    settings: Any,
+    scores: RealScores | DreamScores,
+    events: Path,
+) -> Any:
+    from WorldModels.control.generations import Generations
+
+    write_event = event_writer(events, run.say)
     return Generations(
-        folder,
-        controller,
-        evolution,
-        settings,
-        score_population,
-        validate,
-        event_writer(events, run.say),
+        folder, controller, search, settings, scores.population, scores.mean, write_event
     )
 
 
 def _search(
-    run: Run,
-    settings: Any,
-    controller: Any,
-    generator: np.random.Generator,
-    mean: np.ndarray | None,
-):
+    settings: Any, controller: Any, generator: np.random.Generator, mean: np.ndarray | None
+) -> Any:
     from WorldModels.control.evolution import OPTIMIZERS
 
-    kind = OPTIMIZERS[settings.optimizer]
-    return kind(
-        controller.num_parameters, settings.population_size, settings.sigma, generator, mean=mean
-    )
+    strategy, size = OPTIMIZERS[settings.optimizer], controller.num_parameters
+    return strategy(size, settings.population_size, settings.sigma, generator, mean=mean)
 
 
-def _population_dream(run: Run, controller: Any, dream: DreamSettings):
+def _population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
     from keras import ops
 
     from WorldModels.assembly.models import Imagination, load_memory
-    from WorldModels.assembly.worlds import dream_world
     from WorldModels.envs.lanes import Dreaming
-    from WorldModels.envs.latent import FEATURES
     from WorldModels.memory.imagine import PopulationDream
 
     how = Dreaming(**dream_world(run.path, replace(run.experiment, dream=dream)).how)
     memory = load_memory(run.need("memory.keras", "train_memory"))
     imagination = Imagination(memory)
     how.check(imagination.sizes, imagination.heads)
-    act: Callable = lambda parameters, features: controller.act(parameters, features, ops)  # noqa: E731
     return PopulationDream(
         memory,
-        act,
+        lambda parameters, features: controller.act(parameters, features, ops),
         FEATURES[how.features],
         temperature=how.temperature,
         termination=how.termination,
@@ -207,19 +265,17 @@ def _begin(
     """First latents (*shape, Z): of recorded episodes' first frames, drawn from V's posterior."""
     mean, log_var = latents
     chosen = draw.integers(len(mean), size=shape)
-    return mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal(
-        (*shape, mean.shape[1]), np.float32
-    )
+    noise = draw.standard_normal((*shape, mean.shape[1]), np.float32)
+    return mean[chosen] + np.exp(log_var[chosen] / 2) * noise
 
 
 def dream_returns(
     run: Run, controller: Any, parameters: np.ndarray, count: int, dream: DreamSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and lengths (P, count) of drivers (P, N) in dreams that chose nothing; always the
-    same ones.
-    """
-    from WorldModels.assembly.opening import first_latents
+    """Returns and lengths (P, count) of drivers (P, N) in dreams that chose nothing.
 
+    They are always the same dreams.
+    """
     draw = rng(0, "evaluate", "dreams")
     first = _begin(first_latents(run.path), (count,), draw)
     return _population_dream(run, controller, dream).returns(parameters, first, draw)

@@ -1,18 +1,17 @@
-"""What gymnasium.make and make_vec call for WorldModels/DreamCarRacing-v0 and its kin: worlds out
-of a run's folder.
+"""What gymnasium.make calls for WorldModels/DreamCarRacing-v0 and the other ids of this package.
 
-    gymnasium.make("WorldModels/DreamCarRacing-v0", results="results/carracing-smoke",
-    temperature=1.1)
+    gymnasium.make("WorldModels/DreamCarRacing-v0", results="results/carracing", temperature=1.1)
 
 Each takes `results`, a run's folder (default results/<experiment>), and `iteration` (default the
-latest that has an M).
+latest that has an M); everything else is as the run remembers it.
 """
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.presets import preset
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import stored_experiment
 
 
@@ -27,8 +26,8 @@ def dream(
 
     Raises:
         FileNotFoundError: the folder has no M; the message has the command that makes it.
-        ValueError: the folder is another environment's, M lacks a head, or the temperature is not
-        above 0.
+        ValueError: the folder is a run of another environment, M lacks a head, or the temperature
+            is not above 0.
     """
     return _dream_maker(experiment, results, temperature, iteration)(render_mode=render_mode)
 
@@ -50,9 +49,9 @@ def latent(experiment: str, results: str = "", iteration: int = -1, render_mode:
     from WorldModels.assembly.worlds import real_world
 
     folder, settings = _opened(experiment, results, iteration)
-    world = real_world(
-        folder, settings.env, features=settings.controller.features, latent=settings.controller.seen
-    )()
+    controller = settings.controller
+    seen = {"features": controller.features, "latent": controller.seen}
+    world = real_world(folder, settings.env, **seen)()
     world.unwrapped.render_mode = render_mode
     return world
 
@@ -61,35 +60,33 @@ def latent_vector(experiment: str, num_envs: int = 1, **how: Any):
     """Many real worlds, one after another in this process: a SyncVectorEnv of LatentObservation."""
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-    return SyncVectorEnv(
-        [lambda: latent(experiment, **how)] * num_envs, autoreset_mode=AutoresetMode.DISABLED
-    )
+    makers = [lambda: latent(experiment, **how)] * num_envs
+    return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED)
 
 
 def _dream_maker(experiment: str, results: str, temperature: float | None, iteration: int):
     from WorldModels.assembly.worlds import dream_world
 
     folder, settings = _opened(experiment, results, iteration)
-    return dream_world(
-        folder, settings, **({} if temperature is None else {"temperature": temperature})
-    )
+    changes = {} if temperature is None else {"temperature": temperature}
+    return dream_world(folder, settings, **changes)
 
 
-def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Any]:
-    """The iteration's folder of a run, and the run's settings."""
-    run = Path(results or f"results/{experiment}")
-    settings, expected = stored_experiment(run), preset(experiment, "smoke")
-    if settings.env.id != expected.env.id:
+def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Experiment]:
+    """The iteration's folder of a run, and what the run remembers."""
+    run, expected = Path(results or f"results/{experiment}"), GAMES[experiment].id
+    settings = stored_experiment(run, iteration)
+    if settings.env.id != expected:
         raise ValueError(
-            f"results: expected a run of {expected.env.id}, received {run}, one of {settings.env.id}; name another folder."
+            f"results: expected a run of {expected}, received {run}, one of {settings.env.id}; "
+            "name another folder."
         )
-    with_memory = sorted(
-        int(path.parent.name) for path in run.glob("*/memory.keras") if path.parent.name.isdigit()
-    )
+    files = [path for path in run.glob("*/memory.keras") if path.parent.name.isdigit()]
+    with_memory = sorted(int(path.parent.name) for path in files)
     if not with_memory or iteration not in (-1, *with_memory):
         raise FileNotFoundError(
-            f"{run} has no M; make it first: python -m WorldModels.train_memory {experiment} --results {run}"
+            f"{run} has no M; make it first: python -m WorldModels.train_memory {experiment} "
+            f"--results {run}"
         )
-    return run / str(with_memory[-1] if iteration < 0 else iteration), replace(
-        settings, results=str(run)
-    )
+    folder = run / str(with_memory[-1] if iteration < 0 else iteration)
+    return folder, replace(settings, results=str(run))

@@ -82,7 +82,7 @@ class Perception(keras.Model):
 
 
 def _where_started(started, x):
-    """x where started is 1, zeros where it is 0."""
+    """X where started is 1, zeros where it is 0."""
     return x * ops.reshape(started, (-1, *[1] * (len(x.shape) - 1)))
 
 

@@ -1,9 +1,7 @@
-"""Builds worlds from an iteration's folder, and the picklable makers that worker processes get.
+"""Builds the worlds of a run, and the picklable makers that worker processes get.
 
-A maker holds plain values only, and what it imports, it imports when it is called: a worker that
-opens perception.onnx
-never sees Keras. Knows which file holds which model; how a network or an environment works it does
-not know.
+A maker holds plain values only, and imports what it needs when it is called: a worker that opens
+perception.onnx never imports Keras.
 """
 
 from dataclasses import dataclass
@@ -76,8 +74,9 @@ def real_world(
 
 @dataclass(frozen=True)
 class DreamMaker:
-    """Makes dreams in whatever process calls it: `maker()` gives a DreamEnv, `maker(100)` a
-    DreamVectorEnv of 100 lanes.
+    """Makes dreams in whatever process calls it.
+
+    `maker()` gives a DreamEnv, `maker(100)` a DreamVectorEnv of 100 lanes.
 
     Args:
         folder: an iteration's folder with M, its first latents, and V to show the dream.
@@ -96,7 +95,8 @@ class DreamMaker:
         """
         from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 
-        parts = open_imagination(self.folder), lazy_decode(self.folder), first_latents(self.folder)
+        folder = self.folder
+        parts = open_imagination(folder), lazy_decode(folder), first_latents(folder)
         if num_envs:
             return DreamVectorEnv(*parts, num_envs=num_envs, render_mode=render_mode, **self.how)
         return DreamEnv(*parts, render_mode=render_mode, **self.how)
@@ -124,45 +124,48 @@ def dream_world(folder: str | Path, experiment: Any, **changes: Any) -> DreamMak
 
 
 def controller_file(run: Any, iteration: int | None = None) -> Path:
-    """The trained driver that a verb takes: the kept mean of --controller.generation, or the best
-    by validation score.
+    """The trained driver: the kept mean of --controller.generation, or the best by validation.
 
     Args:
-        run: the open results.Run.
+        run: the open experiment.run.Run.
         iteration: whose; default the run's.
 
     Raises:
         FileNotFoundError: there is no driver yet, or that generation was not kept; the message
-        names those that were.
+            names those that were.
     """
     folder = (run.path if iteration is None else run.folder / str(iteration)) / "controller"
-    wanted = run.experiment.controller.generation
+    wanted, remedy = (
+        run.experiment.controller.generation,
+        run.command("train_controller", iteration),
+    )
     if wanted >= 0:
-        kept = sorted(
-            int(path.stem) for path in folder.glob("generations/*.npz") if path.stem.isdigit()
+        files = folder.glob("generations/*.npz")
+        kept = sorted(int(path.stem) for path in files if path.stem.isdigit())
+        if wanted in kept:
+            return folder / "generations" / f"{wanted}.npz"
+        there = ", ".join(map(str, kept)) or f"none yet: {remedy}"
+        raise FileNotFoundError(
+            f"--controller.generation: expected a kept generation ({there}), received {wanted}."
         )
-        if wanted not in kept:
-            there = (
-                ", ".join(map(str, kept))
-                if kept
-                else f"none yet: {run.command('train_controller', iteration)}"
-            )
-            raise FileNotFoundError(
-                f"--controller.generation: expected a kept generation ({there}), received {wanted}."
-            )
-        return folder / "generations" / f"{wanted}.npz"
     # A run that was stopped before its first validation has a mean, but no best yet.
     for name in ("best.npz", "mean.npz"):
         if (folder / name).exists():
             return folder / name
-    raise FileNotFoundError(
-        f"{folder / 'best.npz'} is missing; make it first: {run.command('train_controller', iteration)}"
-    )
+    raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {remedy}")
 
 
-def driven(env: Any, controller: str | Path, folder: str | Path):
-    """A world seen through V and M, and the driver for it: (Gymnasium environment of features,
-    policy).
+def driver_before(run: Any) -> Path:
+    """The file of the driver of the iteration before; at iteration 0, of the driver there.
+
+    Raises:
+        FileNotFoundError: it is missing; the message has the command that evolves it.
+    """
+    return controller_file(run, max(run.iteration - 1, 0))
+
+
+def driven(env: Any, controller: str | Path, folder: str | Path) -> tuple[Any, Any]:
+    """A world seen through V and M, and the driver for it: (environment of features, policy).
 
     Args:
         env: emits what V sees.
@@ -179,9 +182,11 @@ def driven(env: Any, controller: str | Path, folder: str | Path):
 
     shape, parameters, _ = Controller.load(controller)
     world = LatentObservation(env, open_perception(folder), shape.features, shape.latent)
-    if world.observation_space.shape != (shape.feature_size,):
+    given = world.observation_space.shape
+    if given != (shape.feature_size,):
         raise ValueError(
-            f"{controller}: expected a driver for {world.observation_space.shape[0]} features, as V and M give, received one for "
-            f"{shape.feature_size}; evolve it again: python -m WorldModels.train_controller"
+            f"{controller}: expected a driver for the {given[0]} features that V and M give, "
+            f"received one for {shape.feature_size}; evolve it again: python -m "
+            "WorldModels.train_controller"
         )
     return world, ControllerPolicy(shape, parameters)

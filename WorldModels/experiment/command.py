@@ -1,5 +1,6 @@
-"""The command line of every verb: name and scale choose a preset, every other flag states one
-difference.
+"""The command line of every verb.
+
+Name and scale choose a preset; every other flag states one difference, and the run remembers it.
 """
 
 import argparse
@@ -7,13 +8,20 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import tyro
 
-from WorldModels.experiment.games.registry import GAMES
-from WorldModels.experiment.presets import preset
-from WorldModels.experiment.run import Run, without
+from WorldModels.experiment.fields import flag_of, named, shown
+from WorldModels.experiment.games.registry import GAMES, game_of
+from WorldModels.experiment.memo import KINDS, memo_of
+from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stored import resolved
+
+# Settings that choose the defaults of others, and what says where the run is.
+FIRST = ("results", "reuse", "iteration", *KINDS, "env.id")
 
 
 def parse(
@@ -21,33 +29,27 @@ def parse(
 ) -> Experiment:
     """Settings from a command line.
 
-    Parses twice: first for the name, the scale and the kinds of networks, then with their preset as
-    the default. `settings` is
-    Experiment, or a dataclass that adds a verb's own flags to it.
+    Parses twice: first for what chooses the defaults (name, scale, kinds, the run's folder), then
+    with those defaults, which are the preset and what the run remembers.
+
+    Args:
+        verb: the verb's name.
+        argv: arguments.
+        description: for --help.
+        settings: Experiment, or a dataclass that adds a verb's own flags to it.
 
     Raises:
-        ValueError: no such experiment or scale, or a value out of its range.
+        ValueError: an unknown experiment or scale, a value out of range, a flag that nothing in
+            this run uses, or a name or scale unlike the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--scale", default="laptop")
-    for flag in ("vision.kind", "memory.kind", "memory.trade"):
-        first.add_argument(f"--{flag}", dest=flag.replace(".", "_"))
-    known, rest = first.parse_known_args(argv)
-    name = next((word for word in rest[:1] if not word.startswith("-")), None)
-    if name is None and not {"-h", "--help"} & set(argv):
-        raise ValueError(
-            f"experiment: expected its name first ({', '.join(GAMES)}), received {' '.join(argv) or 'nothing'}."
-        )
-    memory = (
-        "trade:paper"
-        if (known.memory_kind, known.memory_trade) == ("trade", "paper")
-        else known.memory_kind
-    )
-    start = preset(
-        name or "carracing", known.scale, {"vision": known.vision_kind, "memory": memory}
-    )
-    return tyro.cli(
+    name, scale, first = _first(argv)
+    folder = run_folder(name, scale or "laptop", first["results"])
+    scale = _scale_of(name, scale, folder)
+    chosen = {each: first[each] for each in (*KINDS, "env.id") if first[each]}
+    iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
+    start = resolved(name, scale, folder, iteration, verb, chosen, first["reuse"])
+    experiment = tyro.cli(
         settings,
         prog=f"python -m WorldModels.{verb}",
         description=description,
@@ -55,6 +57,86 @@ def parse(
         default=settings(**vars(start)),
         config=(tyro.conf.AvoidSubcommands,),
     )
+    refuse_idle(experiment, typed_names(argv))
+    return experiment
+
+
+def _first(argv: list[str]) -> tuple[str, str, dict[str, str]]:
+    """The experiment's name, the scale as typed (empty: not), and the values of FIRST as typed."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--scale", default="")
+    for each in FIRST:
+        parser.add_argument(f"--{each}", dest=each, default="")
+    known, rest = parser.parse_known_args(argv)
+    name = next((word for word in rest[:1] if not word.startswith("-")), None)
+    if name is None and not {"-h", "--help"} & set(argv):
+        raise ValueError(
+            f"experiment: expected its name first ({', '.join(GAMES)}), received "
+            f"{' '.join(argv) or 'nothing'}."
+        )
+    return name or "carracing", known.scale, {each: getattr(known, each) for each in FIRST}
+
+
+def _scale_of(name: str, scale: str, folder: Path) -> str:
+    """The scale: as typed, else the run's, else laptop.
+
+    Raises:
+        ValueError: the folder is a run of another experiment or scale.
+    """
+    memo = memo_of(folder)
+    if memo is None or name not in GAMES:
+        return scale or "laptop"
+    if memo.name != name:
+        theirs = GAMES[memo.name].id if memo.name in GAMES else "?"
+        raise ValueError(
+            f"experiment: {name} ({GAMES[name].id}) asked for, but {folder} is a run of "
+            f"{memo.name} ({theirs}); name another folder with --results FOLDER."
+        )
+    if scale and memo.scale != scale:
+        raise ValueError(
+            f"--scale: {scale} asked for, but {folder} is a run at {memo.scale} scale; drop the "
+            "flag, or name another folder with --results FOLDER."
+        )
+    return memo.scale
+
+
+def typed_names(argv: list[str]) -> frozenset[str]:
+    """The dotted names of the flags on a command line: --vision.latent-size is latent_size."""
+    names = set()
+    for word in argv:
+        if word.startswith("--") and len(word) > 2:
+            name = word[2:].split("=")[0].replace("-", "_")
+            noun, dot, last = name.rpartition(".")
+            names |= {name, f"{noun}{dot}{last.removeprefix('no_')}"}
+    return frozenset(names)
+
+
+def refuse_idle(experiment: Experiment, typed: frozenset[str]) -> None:
+    """Refuse a flag that nothing in this run would use.
+
+    Raises:
+        ValueError: there is one; the message names it, and the setting under which it acts.
+    """
+    game = game_of(experiment.env.id)
+    values: dict[str, Any] = {name: value for name, _, value in named(experiment)}
+    values |= {f"game.{fact}": value for fact, value in vars(game).items()}
+    exempt = getattr(experiment, "compared_noun", None)
+    for name, field, value in named(experiment):
+        if name not in typed or name.split(".")[0] == exempt:
+            continue
+        for condition, allowed in field.metadata["acts"].items():
+            if values[condition] not in allowed:
+                raise ValueError(_idle(name, value, condition, values[condition], allowed))
+
+
+def _idle(name: str, value: Any, condition: str, present: Any, allowed: tuple) -> str:
+    needed = " or ".join(shown(each) for each in allowed)
+    if condition.startswith("game."):
+        fact = condition.removeprefix("game.").replace("_", " ")
+        why = f"it acts in games that have the fact {fact!r} only"
+    else:
+        why = f"it acts where {flag_of(condition)} is {needed}, which here is {shown(present)}"
+    return f"{flag_of(name)}: nothing in this run uses it, received {shown(value)}: {why}; drop it."
 
 
 def run_verb(
@@ -65,8 +147,9 @@ def run_verb(
     settings: type[Experiment] = Experiment,
     reads_only: bool = False,
 ) -> None:
-    """Parse the command line, open the run's folder, do the work; a user's mistake becomes one line
-    and status 2.
+    """Parse the command line, open the run's folder, and do the work.
+
+    A user's mistake becomes one line and status 2.
 
     Args:
         verb: the verb's name.
@@ -79,16 +162,14 @@ def run_verb(
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
     """
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # TensorFlow's notes on how it was built, and on GPUs it looked for
+    # TensorFlow's notes on how it was built, and on the GPUs that it looked for.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    argv = sys.argv[1:] if argv is None else argv
     run = None
     try:
-        argv = sys.argv[1:] if argv is None else argv
-        run = Run(
-            parse(verb, argv, description, settings), verb, _shared(argv, settings), reads_only
-        )
+        experiment = parse(verb, argv, description, settings)
+        run = Run(experiment, verb, _shared(argv, settings), reads_only, typed_names(argv))
         if not reads_only:
             run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
         work(run)
@@ -98,8 +179,10 @@ def run_verb(
             raise
         raise SystemExit(2) from None
     except KeyboardInterrupt:
+        folder = run.folder if run else "."
         print(
-            f"\nstopped. The same command continues from here; everything written so far is in {run.folder if run else '.'}."
+            "\nstopped. The same command continues from here; everything written so far is in "
+            f"{folder}."
         )
         raise SystemExit(130) from None
     finally:
@@ -109,18 +192,21 @@ def run_verb(
 
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
     """The flags that every verb knows, which is what a remedy repeats."""
-    own = {field.name for field in dataclasses.fields(settings)} - {
-        field.name for field in dataclasses.fields(Experiment)
-    }
-    for name in own:
-        argv = without(argv, f"--{name}".replace("_", "-"))
+    shared = {field.name for field in dataclasses.fields(Experiment)}
+    for field in dataclasses.fields(settings):
+        if field.name not in shared:
+            argv = without(argv, flag_of(field.name))
     return argv
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line; for an error of the operating system, the file's name and the
-    system's words.
+    """An error's message on one line.
+
+    For an error of the operating system, the file's name and the system's words.
     """
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'file'}: {error.strerror}; expected what can be read and written: --results FOLDER names another."
+        return (
+            f"{error.filename or 'file'}: {error.strerror}; expected a file that can be read and "
+            "written: --results FOLDER names another."
+        )
     return " ".join(str(error).split())

@@ -73,8 +73,8 @@ def within(settings: Any, name: str, low: float, high: float) -> None:
 
 def flag(settings: Any, name: str) -> str:
     """The flag of a field, as it is typed: --vision.latent-size, or --seed."""
-    noun = getattr(type(settings), "noun", "")
-    return flag_of(f"{noun}.{name}" if noun else name)
+    prefix = getattr(type(settings), "flag_prefix", "")
+    return flag_of(f"{prefix}.{name}" if prefix else name)
 
 
 def flag_of(name: str) -> str:
@@ -119,3 +119,8 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return list(value) if isinstance(value, tuple) else value
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed after a flag."""
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,7 +1,21 @@
 """What this machine's processor can do, and what follows for training and for worker processes."""
 
+import os
+import platform
+from importlib import metadata
 from pathlib import Path
 
+VERSIONS = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "numpy",
+    "gymnasium",
+    "box2d",
+    "pygame-ce",
+    "cma",
+    "onnxruntime",
+)
 # Whatever library computes, it reads one of these when it is imported.
 THREADS = (
     "OMP_NUM_THREADS",
@@ -47,3 +61,23 @@ def decoder_form(asked: str) -> str:
     if asked != "auto":
         return asked
     return "depth_to_space" if cpu_has_bfloat16() else "transpose"
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in VERSIONS:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict:
+    """The system, the processor and its number of cores."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+    }

@@ -1,53 +1,36 @@
-"""A run's folder: where things lie, who may write, what each stage was made with, and every random
-draw.
+"""A run's folder: where things are, who may write, and every random draw.
 
-    results/carracing/            a run
-      config.json  log.txt
-      0/                          an iteration: episodes/ vision.keras series/ memory.keras
-      controller/ evaluation.json ...
-      0/stages/<stage>.json       settings, budgets and inputs that the stage's output was made with
-
-Knows nothing of environments and networks.
+results/carracing/            a run
+  config.json  log.txt
+  0/                          an iteration: episodes/ vision.keras series/ memory.keras ...
+  0/stages/<stage>.json       settings, budgets and inputs that a stage was made with
 """
 
 import fcntl
 import os
-import platform
 import shlex
 import time
 import zlib
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.fields import plain
-from WorldModels.experiment.files import TEMPORARY, read_json, remove, write_json
+from WorldModels.experiment.files import TEMPORARY, hash_files, remove, write_json
+from WorldModels.experiment.machine import machine, versions
+from WorldModels.experiment.memo import to_remember
+from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
-from WorldModels.experiment.stages import Stage
-
-VERSIONS = (
-    "tensorflow",
-    "keras",
-    "jax",
-    "numpy",
-    "gymnasium",
-    "box2d",
-    "pygame-ce",
-    "cma",
-    "onnxruntime",
-)
+from WorldModels.experiment.stage import Stage
+from WorldModels.experiment.stages import STAGE_OF, STAGES, present_iteration, stage_facts
 
 
 def rng(seed: int, stage: str, purpose: str, *indices: int) -> np.random.Generator:
-    """The random generator of one purpose: equal arguments, equal draws, whatever was drawn before
-    or elsewhere.
+    """The random generator of one purpose.
+
+    Equal arguments give equal draws, whatever was drawn before or elsewhere.
     """
-    return np.random.default_rng(
-        np.random.SeedSequence(
-            [seed, zlib.crc32(stage.encode()), zlib.crc32(purpose.encode()), *indices]
-        )
-    )
+    words = zlib.crc32(stage.encode()), zlib.crc32(purpose.encode())
+    return np.random.default_rng(np.random.SeedSequence([seed, *words, *indices]))
 
 
 class Run:
@@ -56,8 +39,9 @@ class Run:
     Args:
         experiment: all settings.
         verb: name of the verb that opens it.
-        flags: what was typed after the verb; commands that remedy something repeat it.
+        flags: what was typed after the verb; a command that remedies something repeats it.
         reads_only: nothing is made, locked or swept; the folder need not be there.
+        typed: dotted names of the settings that were typed; None: unknown.
 
     Raises:
         ValueError: another process has it open.
@@ -70,19 +54,17 @@ class Run:
         verb: str,
         flags: list[str] | None = None,
         reads_only: bool = False,
+        typed: frozenset[str] | None = None,
     ):
-        self.experiment, self.verb = experiment, verb
-        self.flags = (
-            [flag for flag in flags if flag != "--force"]
-            if flags
-            else [experiment.name, "--scale", experiment.scale]
-        )
-        self.folder = run_folder(experiment)
+        self.experiment, self.verb, self.typed = experiment, verb, typed
+        named = [experiment.name, "--scale", experiment.scale]
+        self.flags = [flag for flag in flags if flag != "--force"] if flags else named
+        self.folder = run_folder(experiment.name, experiment.scale, experiment.results)
         self._lock = None
         if not reads_only:
             self._take()
             self._sweep()
-        self.iteration = _iteration(self.folder, experiment.iteration)
+        self.iteration = present_iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
 
     def _take(self) -> None:
@@ -95,16 +77,15 @@ class Run:
             holder = self._lock.read().strip() or "another process"
             self._lock.close()
             raise ValueError(
-                f"{self.folder} is in use by {holder}: expected a folder of our own; wait for it, or give --results FOLDER."
+                f"{self.folder} is in use by {holder}: expected a folder of our own; wait for it, "
+                "or give --results FOLDER."
             ) from None
         self._lock.truncate(0)
         self._lock.write(f"{self.verb} (process {os.getpid()})")
         self._lock.flush()
 
     def _sweep(self) -> None:
-        """Remove what a killed process, or a worker of ours that was stopped, had not finished
-        writing.
-        """
+        """Remove what a killed process, or a stopped worker of ours, left half written."""
         for left_over in self.folder.rglob(f"{TEMPORARY}*"):
             remove(left_over)
 
@@ -125,91 +106,105 @@ class Run:
             for line in text.splitlines():
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.verb}: {line}\n")
 
-    def write_config(self) -> None:
-        """Write config.json: the present settings, the versions of packages, the machine."""
-        settings = {
-            **plain(self.experiment),
-            "controller": _finite(plain(self.experiment.controller)),
-        }
+    def remember(self) -> None:
+        """Write config.json: the flags as typed, the versions of packages, the machine."""
+        ours = self.experiment
+        typed = to_remember(self.folder, ours, self.typed or frozenset())
+        run = {"name": ours.name, "scale": ours.scale, "typed": _finite(typed)}
         write_json(
-            self.folder / "config.json", {**settings, "versions": versions(), "machine": machine()}
+            self.folder / "config.json", {**run, "versions": versions(), "machine": machine()}
         )
 
     def command(self, verb: str, iteration: int | None = None) -> str:
         """What to type to run a verb on this run, with the flags that were typed for this one."""
-        flags = (
-            self.flags
-            if iteration is None
-            else [*without(self.flags, "--iteration"), "--iteration", str(iteration)]
-        )
+        flags = self.flags
+        if iteration is not None:
+            flags = [*without(flags, "--iteration"), "--iteration", str(iteration)]
         return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
-        """Path of an input in the iteration's folder.
+        """Path of an input in the iteration's folder; with --reuse it is taken from there.
 
         Raises:
-            FileNotFoundError: it is not there (or is an empty folder); the message has the command
-            that makes it.
+            FileNotFoundError: it is missing, or an empty folder; the message has the command that
+                makes it.
         """
         path = self.path / name
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if self.experiment.reuse and not _there(path):
+            self._reuse(STAGE_OF[made_by])
+        if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
         return path
+
+    def _reuse(self, stage: str) -> None:
+        """Take a stage, and what it was made from, from the run that --reuse names."""
+        if not STAGES[stage].reusable:
+            return
+        for read in STAGES[stage].reads:
+            if not stage_facts(self.path, read):
+                self._reuse(read)
+        missing = [read for read in STAGES[stage].reads if not stage_facts(self.path, read)]
+        if not missing and not stage_facts(self.path, stage):
+            self.stage(stage, inputs_of(self, stage))
 
     def before(self, name: str, made_by: str) -> Path:
         """Path of what the iteration before has left.
 
         Raises:
-            FileNotFoundError: it is not there; the message has the command that makes it.
+            FileNotFoundError: it is missing; the message has the command that makes it.
         """
         path = self.folder / str(self.iteration - 1) / name
         if not path.exists():
-            raise FileNotFoundError(
-                f"{path} is missing; make it first: {self.command(made_by, self.iteration - 1)}"
-            )
+            command = self.command(made_by, self.iteration - 1)
+            raise FileNotFoundError(f"{path} is missing; make it first: {command}")
         return path
 
     def need_episodes(self) -> list[Path]:
-        """The folders of the episodes that V and M train on: of all iterations up to this one, or
-        of this one alone, which is the last.
+        """The folders of the episodes that V and M train on.
+
+        Those of all iterations up to this one, or of this one alone; this one's comes last.
 
         Raises:
-            FileNotFoundError: one is not there or is empty; the message has the command that
-            records.
+            FileNotFoundError: one is missing or empty; the message has the command that records.
         """
         earlier = range(self.iteration) if self.experiment.iterate.episodes == "all" else ()
         for iteration in earlier:
             folder = self.folder / str(iteration) / "episodes"
-            if not folder.exists() or not any(folder.iterdir()):
+            if not _there(folder):
                 remedy = f"{self.command('record', iteration)}, or give --iterate.episodes own"
                 raise FileNotFoundError(f"{folder} is missing; record it first: {remedy}")
-        return [
-            *(self.folder / str(iteration) / "episodes" for iteration in earlier),
-            self.need("episodes", "record"),
-        ]
+        folders = [self.folder / str(iteration) / "episodes" for iteration in earlier]
+        return [*folders, self.need("episodes", "record")]
 
     def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
-        """The state of a stage in this iteration, checked against the present settings; see
-        `Stage`.
-        """
+        """The state of a stage in this iteration, checked against the present settings."""
         return Stage(self, name, inputs or {})
+
+    def hashes_of(self, *files: Path) -> dict[str, str]:
+        """What a stage notes of its inputs in other iterations: path in the run, and hash."""
+        return {str(file.relative_to(self.folder)): hash_files([file]) for file in files}
+
+    def seed_of(self, stage: str) -> int:
+        """The seed that a stage was made with; where it is not made, this verb's."""
+        facts = stage_facts(self.path, stage)
+        return (
+            facts["settings"].get("seed", self.experiment.seed) if facts else self.experiment.seed
+        )
 
     def rng(self, purpose: str, *indices: int) -> np.random.Generator:
         """`rng` for this run's seed, verb and iteration."""
         return rng(self.experiment.seed, self.verb, purpose, self.iteration, *indices)
 
 
-def run_folder(experiment: Experiment) -> Path:
-    """The folder of a run: --results, or results/NAME for laptop scale, results/NAME-SCALE for the
-    others.
-    """
-    suffix = "" if experiment.scale == "laptop" else f"-{experiment.scale}"
-    return Path(experiment.results or f"results/{experiment.name}{suffix}")
+def _there(path: Path) -> bool:
+    """Whether a file is there, or a folder with something in it."""
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
-def _iteration(folder: Path, wanted: int) -> int:
-    there = [int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit()]
-    return wanted if wanted >= 0 else max(there, default=0)
+def run_folder(name: str, scale: str, results: str = "") -> Path:
+    """The folder of a run: --results, or results/NAME for laptop scale, else results/NAME-SCALE."""
+    suffix = "" if scale == "laptop" else f"-{scale}"
+    return Path(results or f"results/{name}{suffix}")
 
 
 def without(flags: list[str], name: str) -> list[str]:
@@ -226,22 +221,3 @@ def _finite(settings: dict) -> dict:
         name: str(value) if isinstance(value, float) and not np.isfinite(value) else value
         for name, value in settings.items()
     }
-
-
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in VERSIONS:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict:
-    return {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()}
-
-
-def stage_facts(run_path: Path, name: str) -> dict | None:
-    """What stages/NAME.json of an iteration's folder holds; None where the stage has not begun."""
-    return read_json(run_path / "stages" / f"{name}.json")

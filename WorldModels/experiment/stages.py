@@ -1,359 +1,194 @@
-"""What a stage's output was made with, and what that means today: contradict, redo, return, or go
-on.
+"""The stages of an iteration, in one table: who makes each, from what, and with which settings."""
 
-A verb asks in this order: (1) does a setting contradict its input or its own earlier output? (2)
-was its input made anew
-since? (3) is it complete? (4) else it runs, continuing what is there.
-"""
-
-import math
-import os
-import shutil
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from WorldModels.experiment.fields import plain, split
-from WorldModels.experiment.files import atomic, hash_files, read_json, remove, write_json
-from WorldModels.experiment.settings.experiment import Experiment
-
-# Stage: its outputs in the iteration's folder, the nouns whose settings it depends on, the stages
-# that it reads.
-OUTPUTS = {
-    "episodes": ("episodes",),
-    "vision": (
-        "vision.keras",
-        "vision",
-        "vision.csv",
-        "vision_epochs",
-        "encode.onnx",
-        "decode.onnx",
-        "tensorboard/vision",
-        "checkpoints/vision",
-    ),
-    "series": ("series", "first_latents.npz"),
-    "memory": (
-        "memory.keras",
-        "memory",
-        "memory.csv",
-        "memory_epochs",
-        "perception.onnx",
-        "memory_step.onnx",
-        "memory_sample.onnx",
-        "memory_sequence.onnx",
-        "imagination.onnx",
-        "tensorboard/memory",
-        "checkpoints/memory",
-    ),
-    "controller": ("controller", "tensorboard/controller"),
-    "temperatures": ("temperatures",),
-    "evaluation": (
-        "evaluation.json",
-        "evaluation",
-        "real.mp4",
-        "reconstructed.mp4",
-        "reconstructed.gif",
-        "dream.mp4",
-        "dream.gif",
-        "figures",
-    ),
-}
-NOUNS = {
-    "episodes": ("env", "record"),
-    "vision": ("vision",),
-    "series": (),
-    "memory": ("memory",),
-    "controller": ("env", "controller"),
-    "temperatures": ("env", "controller", "dream"),
-    "evaluation": ("evaluate",),
-}
-READS = {
-    "episodes": (),
-    "vision": ("episodes",),
-    "series": ("episodes", "vision"),
-    "memory": ("vision", "series"),
-    "controller": ("vision", "memory"),
-    "temperatures": ("vision", "memory"),
-    "evaluation": ("vision", "memory", "controller"),
-}
-# What a stage hands on: the settings that whoever reads its output must share.
-SHAPE = {
-    "episodes": {"env": ("id", "observation", "frame_size")},
-    "vision": {
-        "vision": (
-            "kind",
-            "latent_size",
-            "encoder_filters",
-            "decoder_filters",
-            "kernel_size",
-            "depth",
-            "hidden_sizes",
-            "decoder_hidden_sizes",
-        )
-    },
-    "series": {},
-    "memory": {
-        "memory": (
-            "kind",
-            "trade",
-            "lstm_size",
-            "hidden_size",
-            "width",
-            "num_layers",
-            "num_heads",
-            "feed_forward",
-            "window",
-            "num_mixtures",
-            "mixture",
-            "restart_input",
-            "action_threshold",
-            "reward_head",
-            "terminated_head",
-        )
-    },
-    "controller": {
-        "controller": ("features", "num_hidden", "bias", "latent"),
-        "env": ("id", "observation", "frame_size"),
-    },
-}
-# What a stage of iteration k takes from iteration k - 1 by settings of --iterate; at iteration 0
-# nothing.
-ITERATES = {
-    "episodes": ("controller_share",),
-    "vision": ("episodes", "networks"),
-    "series": ("episodes",),
-    "memory": ("networks",),
-    "controller": ("controller",),
-    "temperatures": (),
-    "evaluation": (),
-}
-VERBS = {
-    "episodes": "record",
-    "vision": "train_vision",
-    "series": "encode",
-    "memory": "train_memory",
-    "controller": "train_controller",
-    "temperatures": "temperatures",
-    "evaluation": "evaluate",
-}
+from WorldModels.experiment.files import read_json
 
 
-class Stage:
-    """One stage of one iteration.
+@dataclass(frozen=True)
+class StageKind:
+    """What is true of a stage in every run.
 
     Args:
-        run: the open `Run`.
-        name: a key of OUTPUTS.
-        inputs: hashes of the files that the output is made from.
-
-    Attributes:
-        done: budgets that lie there already (empty at the start).
-        complete: nothing is left to do at the present budget.
-        anew: what lies there is removed when the stage begins.
-
-    Raises:
-        ValueError: a setting contradicts an input or the stage's own earlier output.
+        verb: makes it.
+        outputs: files and folders that it writes, in the iteration's folder.
+        nouns: whose settings its output depends on.
+        reads: stages that it is made from.
+        iterates: settings of --iterate that it follows from iteration 1 on.
+        reusable: --reuse can take it from another run.
     """
 
-    def __init__(self, run, name: str, inputs: dict[str, str]):
-        self.run, self.name, self.inputs = run, name, inputs
-        self.file = run.path / "stages" / f"{name}.json"
-        self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
-        for read in (
-            dict.fromkeys(("episodes", *READS[name])) if name != "episodes" else ()
-        ):  # the environment before all else
-            self._check_input(read)
-        if run.experiment.reuse and not self.file.exists():
-            _reuse(self, Path(run.experiment.reuse))
-        facts = read_json(self.file) or {}
-        self.anew = bool(run.experiment.force and facts)
-        if self.anew:
-            run.say(f"{name}: made anew, as --force asks.")
-            facts = {}
-        if facts:
-            self._check_own(facts)
-        if facts and facts["inputs"] != inputs:
-            changed = [k for k in inputs if facts["inputs"].get(k) != inputs[k]]
-            run.say(
-                f"{name}: its input ({', '.join(changed)}) is another than before; {name} is made anew."
-            )
-            self.anew, facts = True, {}
-        self.done = facts.get("budgets", {}) if facts.get("complete") else {}
-        self.complete = bool(facts.get("complete")) and all(
-            _number(self.done.get(k)) >= _number(v) for k, v in self.budgets.items()
-        )
-
-    def _check_input(self, read: str) -> None:
-        facts = read_json(self.run.path / "stages" / f"{read}.json")
-        for noun, names in SHAPE[read].items() if facts else ():
-            for name in names:
-                there, here = (
-                    facts["settings"].get(noun, {}).get(name),
-                    plain(getattr(getattr(self.run.experiment, noun), name)),
-                )
-                if there is not None and there != here:
-                    raise ValueError(
-                        f"{_flag(noun, name)}: {_show(here)} asked for, but {self.run.path}'s {read} were made with {_show(there)}; "
-                        f"give {_flag(noun, name)} {_show(there)}, or another folder with --results FOLDER."
-                    )
-
-    def _check_own(self, facts: dict) -> None:
-        for noun, fields in self.settings.items():
-            there = facts["settings"].get(noun)
-            for name in fields if isinstance(fields, dict) else [None]:
-                new, old = (fields[name], (there or {}).get(name)) if name else (fields, there)
-                if old is not None and new != old:
-                    flag = _flag(noun, name) if name else f"--{noun}"
-                    raise ValueError(
-                        f"{flag}: {_show(new)} asked for, but the {self.name} in {self.run.path} were made with {_show(old)}; "
-                        f"keep {_show(old)}, take another folder with --results FOLDER, or make them anew with --force."
-                    )
-
-    def begin(self, **facts) -> None:
-        """Note what the output is being made with, before the first of it is written; call it once
-        nothing can be refused any more.
-        """
-        if self.anew:
-            self.clear()
-            self.anew = False
-        self.run.write_config()
-        self._write(False, facts)
-
-    def finish(self, **facts) -> None:
-        """Note that the output is complete at the present budget."""
-        self.complete, self.done = True, self.budgets
-        self._write(True, facts)
-
-    def _write(self, complete: bool, facts: dict) -> None:
-        budgets = {k: str(v) if _number(v) == math.inf else v for k, v in self.budgets.items()}
-        write_json(
-            self.file,
-            {
-                "settings": self.settings,
-                "budgets": budgets,
-                "inputs": self.inputs,
-                "complete": complete,
-                **facts,
-            },
-        )
-
-    def clear(self) -> None:
-        """Remove the stage's output."""
-        for output in OUTPUTS[self.name]:
-            remove(self.run.path / output)
-        remove(self.file)
+    verb: str
+    outputs: tuple[str, ...]
+    nouns: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    iterates: tuple[str, ...] = ()
+    reusable: bool = False
 
 
-def stage_settings(experiment: Experiment, name: str, iteration: int = 0) -> tuple[dict, dict]:
-    """The settings that a stage's output depends on in an iteration, by noun, and its budgets by
-    name.
+STAGES = {
+    "episodes": StageKind(
+        "record",
+        outputs=("episodes",),
+        nouns=("env", "record"),
+        iterates=("controller_share",),
+        reusable=True,
+    ),
+    "vision": StageKind(
+        "train_vision",
+        outputs=(
+            "vision.keras",
+            "vision",
+            "vision.csv",
+            "vision_epochs",
+            "encode.onnx",
+            "decode.onnx",
+            "tensorboard/vision",
+            "checkpoints/vision",
+        ),
+        nouns=("vision",),
+        reads=("episodes",),
+        iterates=("episodes", "networks"),
+        reusable=True,
+    ),
+    "series": StageKind(
+        "encode",
+        outputs=("series", "first_latents.npz"),
+        nouns=(),
+        reads=("episodes", "vision"),
+        iterates=("episodes",),
+        reusable=True,
+    ),
+    "memory": StageKind(
+        "train_memory",
+        outputs=(
+            "memory.keras",
+            "memory",
+            "memory.csv",
+            "memory_epochs",
+            "perception.onnx",
+            "memory_step.onnx",
+            "memory_sample.onnx",
+            "memory_sequence.onnx",
+            "imagination.onnx",
+            "tensorboard/memory",
+            "checkpoints/memory",
+        ),
+        nouns=("memory",),
+        reads=("vision", "series"),
+        iterates=("networks",),
+        reusable=True,
+    ),
+    "controller": StageKind(
+        "train_controller",
+        outputs=("controller", "tensorboard/controller"),
+        nouns=("env", "controller"),
+        reads=("vision", "memory"),
+        iterates=("controller",),
+    ),
+    "temperatures": StageKind(
+        "temperatures",
+        outputs=("temperatures",),
+        nouns=("env", "controller", "dream"),
+        reads=("vision", "memory"),
+    ),
+    "evaluation": StageKind(
+        "evaluate",
+        outputs=(
+            "evaluation.json",
+            "evaluation",
+            "real.mp4",
+            "reconstructed.mp4",
+            "reconstructed.gif",
+            "dream.mp4",
+            "dream.gif",
+            "figures",
+        ),
+        nouns=("evaluate",),
+        reads=("vision", "memory", "controller"),
+    ),
+}
+STAGE_OF = {kind.verb: name for name, kind in STAGES.items()}  # verb -> the stage that it makes
+
+
+def nouns_of(name: str, experiment: Any) -> tuple[str, ...]:
+    """The nouns whose settings a stage depends on; the dream's too where C evolves in it."""
+    dreams = name == "controller" and experiment.controller.world != "real"
+    return (*STAGES[name].nouns, *["dream"] * dreams)
+
+
+def stage_settings(experiment: Any, name: str, iteration: int = 0) -> tuple[dict, dict]:
+    """The settings that a stage depends on in an iteration, by noun, and its budgets by name.
+
+    A budget of the dream is called dream.<name>.
     """
     settings: dict = {"seed": experiment.seed}
     budgets: dict = {}
-    dreams = name == "controller" and experiment.controller.world != "real"
-    for noun in (*NOUNS[name], *["dream"] * dreams):
+    for noun in nouns_of(name, experiment):
         settings[noun], more = split(getattr(experiment, noun))
-        budgets |= {
-            f"dream.{field}" if noun == "dream" else field: value for field, value in more.items()
-        }
-    if iteration and ITERATES[name]:
-        settings["iterate"] = {
-            field: plain(getattr(experiment.iterate, field)) for field in ITERATES[name]
-        }
+        prefix = "dream." if noun == "dream" else ""
+        budgets |= {f"{prefix}{field}": value for field, value in more.items()}
+    iterates = STAGES[name].iterates if iteration else ()
+    if iterates:
+        settings["iterate"] = {each: plain(getattr(experiment.iterate, each)) for each in iterates}
     return settings, budgets
 
 
-def _reuse(stage: Stage, folder: Path) -> None:
-    """Take a complete stage's output from another run, where the settings agree."""
-    if stage.name not in ("episodes", "vision", "series", "memory"):
-        return
-    iterations = [p for p in folder.iterdir() if p.name.isdigit()] if folder.is_dir() else []
-    if not iterations:
-        raise FileNotFoundError(
-            f"--reuse: expected the folder of a run, received {folder}; name one such as results/carracing."
-        )
-    same = [p for p in iterations if int(p.name) == stage.run.iteration]
-    source = max(same or iterations, key=lambda p: int(p.name))
-    facts = read_json(source / "stages" / f"{stage.name}.json")
-    if not facts or not facts["complete"]:
-        return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
-    if (
-        _known(facts["settings"]) != _known(stage.settings)
-        or facts["inputs"] != stage.inputs
-        or not _same_episodes(stage, source)
-    ):
-        return stage.run.say(
-            f"{stage.name}: {source}'s were made with other settings or from another input; made here."
-        )
-    for output in OUTPUTS[stage.name]:
-        _copy(source / output, stage.run.path / output)
-    stage.run.say(f"{stage.name}: taken from {source}.")
-    write_json(stage.file, facts)
+def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
+    """What a stage's file says that it was made with: dotted setting -> value; budgets apart.
 
+    Only what today's settings still have is read.
 
-def _known(settings: dict) -> dict:
-    """A stage's settings by noun; what its file lacks, because an earlier version wrote it, is as
-    it was then: the default.
+    Args:
+        facts: of the file.
+        name: of the stage.
+        experiment: any, for the names of its fields.
     """
-    defaults = Experiment()
-    return {
-        noun: {**split(getattr(defaults, noun))[0], **there} if isinstance(there, dict) else there
-        for noun, there in settings.items()
+    known = {
+        noun: {each.name for each in dataclasses.fields(getattr(experiment, noun))}
+        for noun in ("env", "record", "vision", "memory", "controller", "dream", "iterate")
+    } | {"evaluate": {each.name for each in dataclasses.fields(experiment.evaluate)}}
+    values = {
+        f"{noun}.{field}": value
+        for noun, fields in facts["settings"].items()
+        if isinstance(fields, dict)
+        for field, value in fields.items()
+        if field in known[noun]
     }
-
-
-def _same_episodes(stage: Stage, source: Path) -> bool:
-    """Whether what the stage was made from, V from pictures of a size and series from episodes, is
-    what lies here.
-    """
-    if stage.name == "vision":
-        facts = read_json(source / "stages" / "episodes.json")
-        there, here = (
-            _known(facts["settings"])["env"] if facts else {},
-            plain(stage.run.experiment.env),
-        )
-        return all(there.get(name) == here[name] for name in SHAPE["episodes"]["env"])
-    if stage.name == "series":
-        here = stage.run.need_episodes()
-        there = (
-            [source / "episodes"]
-            if len(here) == 1
-            else [source.parent / path.relative_to(stage.run.folder) for path in here]
-        )
-        return all(
-            len({hash_files(list(path.glob("*.npz"))) for path in pair}) == 1
-            for pair in zip(here, there, strict=True)
-        )
-    return True
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or folder, complete or not at all."""
-    if not source.exists():
-        return
-    with atomic(target) as temporary:
-        if source.is_dir():
-            shutil.copytree(source, temporary, copy_function=_link_or_copy)
+    budgets = {}
+    for field, value in facts.get("budgets", {}).items():
+        if "." in field:
+            budgets[field] = value
         else:
-            shutil.copy2(source, temporary)
+            noun = next((noun for noun in STAGES[name].nouns if field in known[noun]), None)
+            budgets |= {f"{noun}.{field}": value} if noun else {}
+    return values, budgets
 
 
-def _link_or_copy(source, target) -> None:
-    # Episodes and series are never changed in place, so a link is as good as a copy; logs are
-    # appended to.
-    if str(source).endswith(".npz"):
-        try:
-            return os.link(source, target)
-        except OSError:
-            pass
-    shutil.copy2(source, target)
+def stage_file(path: Path, name: str) -> Path:
+    """The file that says what a stage in an iteration's folder was made with."""
+    return path / "stages" / f"{name}.json"
 
 
-def _flag(noun: str, name: str) -> str:
-    return f"--{noun}.{name}".replace("_", "-")
+def stage_facts(path: Path, name: str) -> dict | None:
+    """What stages/NAME.json of an iteration's folder holds; None where it has not begun.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    return read_json(stage_file(path, name))
 
 
-def _show(value) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def iterations_in(folder: Path) -> list[int]:
+    """The iterations that a run's folder holds."""
+    there = folder.glob("*") if folder.is_dir() else ()
+    return sorted(int(path.name) for path in there if path.is_dir() and path.name.isdigit())
 
 
-def _number(value) -> float:
-    return -math.inf if value is None else float(value)
+def present_iteration(folder: Path, wanted: int) -> int:
+    """The iteration that a verb works on: the one it asks for, or the latest."""
+    return wanted if wanted >= 0 else max(iterations_in(folder), default=0)

@@ -1,83 +1,226 @@
-"""The settings of a run that lies in a folder, read back from its config.json. Knows no environment
-and no network.
+"""What a run remembers: the flags typed for it, and what each of its stages was made with.
+
+A setting is resolved so, each line overruling the one before:
+
+    the preset of name, scale and kinds, or with --reuse the other run's settings
+    the settings of the same stage one iteration earlier, where this iteration's is not made
+    the flags remembered as typed
+    the settings that this iteration's stage was made with, where it is made
+    the flags typed now
+
+A budget only grows: a remembered one that is larger than the stage's own continues it.
 """
 
 import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import pairs
-from WorldModels.experiment.files import read_json
+from WorldModels.experiment.fields import flag_of, pairs
 from WorldModels.experiment.games.registry import GAMES
-from WorldModels.experiment.presets import SCALES, preset
+from WorldModels.experiment.memo import KINDS, drop, memo_of
+from WorldModels.experiment.presets import SCALES, env_of, preset
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stages import (
+    STAGE_OF,
+    STAGES,
+    iterations_in,
+    present_iteration,
+    stage_facts,
+    stored_values,
+)
 
 
-def stored_experiment(folder: str | Path) -> Experiment:
-    """The settings of the verb that wrote in a run's folder last; what a file of an earlier version
-    lacks is as in its preset.
+def resolved(
+    name: str,
+    scale: str,
+    folder: Path,
+    iteration: int = -1,
+    verb: str = "",
+    typed: dict[str, str] | None = None,
+    reuse: str = "",
+) -> Experiment:
+    """The settings of a run as far as they are known before the command line is read.
+
+    Args:
+        name, scale: of the experiment.
+        folder: the run's; it need not be there.
+        iteration: -1: the latest.
+        verb: whose stage's own seed counts; empty: the remembered one.
+        typed: what is typed now of the settings that choose others: a kind, env.id.
+        reuse: folder of another run, whose settings take the preset's place.
+
+    Raises:
+        ValueError: a file is damaged, or the settings contradict one another.
+    """
+    typed = typed or {}
+    memo = memo_of(folder)
+    remembered = dict(memo.typed) if memo else {}
+    iteration = present_iteration(folder, iteration)
+    probe = preset(name, scale)
+    earlier, own = _made(folder, iteration, verb, probe)
+    for noun in ("vision", "memory"):
+        if _other_kind(noun, typed, [probe, remembered, earlier.fixed, own.fixed]):
+            for values in (remembered, earlier.fixed, earlier.budgets, own.fixed, own.budgets):
+                drop(values, noun)
+    kinds = {**_only_kinds(earlier.fixed), **_only_kinds(remembered), **_only_kinds(own.fixed)}
+    base = _base(name, scale, kinds | typed, reuse)
+    fixed = earlier.fixed | earlier.budgets | remembered | own.fixed
+    for each, value in own.budgets.items():
+        fixed[each] = _larger(value, remembered.get(each))
+    return with_values(base, fixed | ({"env.id": typed["env.id"]} if "env.id" in typed else {}))
+
+
+@dataclass
+class _Made:
+    """What stages were made with: dotted setting -> value, budgets apart."""
+
+    fixed: dict[str, Any] = field(default_factory=dict)
+    budgets: dict[str, Any] = field(default_factory=dict)
+
+
+def _made(folder: Path, iteration: int, verb: str, probe: Experiment) -> tuple[_Made, _Made]:
+    """The settings of stages that only an earlier iteration has, and of those made in this one.
+
+    Every stage counts but the temperatures', whose dreams are its own; the verb's comes last.
+    """
+    own_stage = STAGE_OF.get(verb)
+    order = [name for name in STAGES if name not in ("temperatures", own_stage)]
+    earlier, own = _Made(), _Made()
+    for name in [*order, *([own_stage] if own_stage else [])]:
+        there = [i for i in reversed(iterations_in(folder)) if i <= iteration]
+        source = next((i for i in there if stage_facts(folder / str(i), name)), None)
+        if source is None:
+            continue
+        facts = stage_facts(folder / str(source), name)
+        into = own if source == iteration else earlier
+        values, budgets = stored_values(facts, name, probe)
+        into.fixed |= values
+        into.budgets |= budgets
+        if name == own_stage and source == iteration:
+            into.fixed["seed"] = facts["settings"]["seed"]
+    return earlier, own
+
+
+def _only_kinds(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in KINDS if name in values}
+
+
+def _other_kind(noun: str, typed: dict[str, str], before: list[Any]) -> bool:
+    """Whether a kind typed now is unlike the run's: then the noun's other flags are forgotten."""
+    for name in KINDS:
+        if not name.startswith(noun) or name not in typed:
+            continue
+        present = getattr(getattr(before[0], noun), name.split(".")[1])
+        for values in before[1:]:
+            present = values.get(name, present)
+        if typed[name] != present:
+            return True
+    return False
+
+
+def _base(name: str, scale: str, kinds: dict[str, str], reuse: str) -> Experiment:
+    """The preset of name, scale and kinds; or the other run's settings, with the kinds' own."""
+    wanted = {noun: kinds.get(f"{noun}.kind") for noun in ("vision", "memory")}
+    if (wanted["memory"], kinds.get("memory.trade")) == ("trade", "paper"):
+        wanted["memory"] = "trade:paper"
+    own = preset(name, scale, wanted)
+    if not reuse:
+        return own
+    other = stored_experiment(reuse)
+    other = dataclasses.replace(other, name=name, scale=scale)
+    for noun, kind in (("vision", other.vision.kind), ("memory", other.memory.preset_kind)):
+        if wanted[noun] not in (None, kind):
+            other = dataclasses.replace(other, **{noun: getattr(own, noun)})
+    return other
+
+
+def _larger(stored: Any, remembered: Any) -> Any:
+    """The larger of two budgets; one that is not a number stays as it was stored."""
+    try:
+        return stored if remembered is None or float(stored) >= float(remembered) else remembered
+    except (TypeError, ValueError):
+        return stored
+
+
+def with_values(experiment: Experiment, values: dict[str, Any]) -> Experiment:
+    """An experiment with other values, by dotted name, as JSON holds them; unknown names are left.
+
+    Raises:
+        ValueError: a value is out of its range, or contradicts another.
+    """
+    env_id = values.get("env.id", experiment.env.id)
+    env = env_of(env_id, experiment.env)
+    changes: dict[str, Any] = {"env": env}
+    for each in dataclasses.fields(experiment):
+        value = env if each.name == "env" else getattr(experiment, each.name)
+        if dataclasses.is_dataclass(value):
+            changes[each.name] = _replaced(value, values, f"{each.name}.")
+        elif each.name in values:
+            changes[each.name] = _as(value, values[each.name])
+    return dataclasses.replace(experiment, **changes)
+
+
+def _replaced(settings: Any, values: dict[str, Any], prefix: str) -> Any:
+    own = {
+        each.name: _as(getattr(settings, each.name), values[prefix + each.name])
+        for each in dataclasses.fields(settings)
+        if prefix + each.name in values
+    }
+    return dataclasses.replace(settings, **own)
+
+
+def _as(here: Any, value: Any) -> Any:
+    # JSON has no tuples, and an infinite number is written as its name.
+    if isinstance(here, tuple):
+        return tuple(value)
+    return float(value) if isinstance(here, float) else value
+
+
+def stored_experiment(folder: str | Path, iteration: int = -1) -> Experiment:
+    """The settings of a run that lies in a folder.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
-        ValueError: config.json is damaged, or of an unknown experiment.
+        ValueError: a file of it is damaged, or of an unknown experiment.
     """
-    path = Path(folder) / "config.json"
-    stored = read_json(path)
-    if stored is None:
+    memo = memo_of(folder)
+    if memo is None:
         raise FileNotFoundError(
-            f"{path} is missing: expected the folder of a run; make one: python -m WorldModels.record carracing"
+            f"{Path(folder) / 'config.json'} is missing: expected the folder of a run; make one: "
+            "python -m WorldModels.record carracing"
         )
-    stored = stored if isinstance(stored, dict) else {}
-    if stored.get("name") not in GAMES or stored.get("scale") not in SCALES:
+    if memo.name not in GAMES or memo.scale not in SCALES:
         raise ValueError(
-            f"{path}: expected an experiment among {', '.join(GAMES)}, received {stored.get('name')!r}."
+            f"{Path(folder) / 'config.json'}: expected an experiment among {', '.join(GAMES)}, "
+            f"received {memo.name!r}."
         )
     try:
-        return _filled(preset(stored["name"], stored["scale"]), stored)
-    except (TypeError, AttributeError) as error:
+        return resolved(memo.name, memo.scale, Path(folder), iteration)
+    except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(
-            f"{path}: expected the settings of a run, received a damaged file ({error}); record or train again."
+            f"{folder}: expected the settings of a run, received a damaged file ({error}); record "
+            "or train again."
         ) from None
 
 
 def typed(experiment: Experiment) -> list[str]:
-    """What to type after a verb to have these settings: name, scale, and a flag for each that
-    differs from their preset.
+    """What to type after a verb, in an empty folder, to have these settings.
+
+    Name, scale, and a flag for each setting that differs from its preset.
     """
     kinds = {"vision": experiment.vision.kind, "memory": experiment.memory.preset_kind}
+    start = preset(experiment.name, experiment.scale, kinds)
     words = [experiment.name, "--scale", experiment.scale]
-    for name, field, mine, default in pairs(
-        experiment, preset(experiment.name, experiment.scale, kinds)
-    ):
-        if mine != default and field.metadata["role"] != "free":
-            words += _flag(name, mine)
+    for name, each, mine, default in pairs(experiment, start):
+        if mine != default and each.metadata["role"] != "free":
+            words += _words(name, mine)
     return words
 
 
-def _flag(name: str, value: Any) -> list[str]:
+def _words(name: str, value: Any) -> list[str]:
     if value is False:
         noun, dot, last = name.rpartition(".")
         name = f"{noun}{dot}no-{last}"
     values = () if isinstance(value, bool) else value if isinstance(value, tuple) else (value,)
-    return [f"--{name}".replace("_", "-"), *map(str, values)]
-
-
-def _filled(default: Any, stored: dict) -> Any:
-    """A dataclass with the stored values for those of its fields that are stored."""
-    changes = {}
-    for field in dataclasses.fields(default):
-        if field.name in stored:
-            here = getattr(default, field.name)
-            changes[field.name] = (
-                _filled(here, stored[field.name])
-                if dataclasses.is_dataclass(here)
-                else _as(here, stored[field.name])
-            )
-    return dataclasses.replace(default, **changes)
-
-
-def _as(here: Any, value: Any) -> Any:
-    # JSON knows no tuple, and an infinite number is written as its name.
-    if isinstance(here, tuple):
-        return tuple(value)
-    return float(value) if isinstance(here, float) else value
+    return [flag_of(name), *map(str, values)]

@@ -14,7 +14,7 @@ ANNEALED = IN_THE_REAL_WORLD | {"controller.sigma_schedule": ("anneal",)}
 class ControllerSettings:
     """C, the linear controller, and its evolution (paper section A.4; hardmaru train.py)."""
 
-    noun: ClassVar[str] = "controller"
+    flag_prefix: ClassVar[str] = "controller"
 
     # where C evolves; mixed: in the dream, and then on in the real world
     world: Literal["real", "dream", "mixed"] = recipe("real")

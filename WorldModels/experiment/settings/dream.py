@@ -15,7 +15,7 @@ class DreamSettings:
     Paper section 4; hardmaru doomrnn/doomrnn.py and train.py.
     """
 
-    noun: ClassVar[str] = "dream"
+    flag_prefix: ClassVar[str] = "dream"
 
     # uncertainty of the dream: 1 as M learned it (paper: 1.15 gave the best driver)
     temperature: float = recipe(1.15)

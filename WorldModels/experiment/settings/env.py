@@ -10,7 +10,7 @@ from WorldModels.experiment.fields import positive, recipe, shape
 class EnvSettings:
     """The environment as V sees it."""
 
-    noun: ClassVar[str] = "env"
+    flag_prefix: ClassVar[str] = "env"
 
     id: str = shape("CarRacing-v3")  # Gymnasium id, or TakeCover (ViZDoom)
     # what V sees: frames, or the environment's own numbers (needs --vision.kind dense)

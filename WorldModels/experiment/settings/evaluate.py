@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from WorldModels.experiment.fields import budget, positive, within
+from WorldModels.experiment.fields import budget, positive, recipe, within
 
 DREAMT = {"controller.world": ("dream", "mixed")}
 
@@ -12,12 +12,12 @@ DREAMT = {"controller.world": ("dream", "mixed")}
 class EvaluateSettings:
     """The test: tracks, or games, that chose nothing, in the official environment."""
 
-    noun: ClassVar[str] = "evaluate"
+    flag_prefix: ClassVar[str] = "evaluate"
 
     tracks: int = budget(100)  # test tracks
     baseline_tracks: int = budget(20)  # test tracks for each policy beside it
     # blind policies beside it, the random one first: see control/policies.py
-    baselines: str = budget("cauchy,straight")
+    baselines: str = recipe("cauchy,straight")
     # dreams of the driver and of each policy, where it was evolved in one
     dreams: int = budget(100, DREAMT)
     # real games of each kept generation of a driver evolved in the dream

@@ -25,7 +25,7 @@ from WorldModels.experiment.settings.vision import VisionSettings
 class Experiment:
     """One experiment: its name, its scale, and the settings of each noun."""
 
-    noun: ClassVar[str] = ""
+    flag_prefix: ClassVar[str] = ""
 
     name: Annotated[str, tyro.conf.Positional] = recipe("carracing")  # which experiment
     # which preset the flags start from

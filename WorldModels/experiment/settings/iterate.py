@@ -10,7 +10,7 @@ from WorldModels.experiment.fields import recipe, within
 class IterateSettings:
     """What iteration k takes from iteration k - 1 (paper section 5)."""
 
-    noun: ClassVar[str] = "iterate"
+    flag_prefix: ClassVar[str] = "iterate"
 
     # share of the new episodes that the controller before drives; --record.policies has the rest
     controller_share: float = recipe(0.5)

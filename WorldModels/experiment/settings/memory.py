@@ -15,7 +15,7 @@ WITH_AN_END = {"memory.terminated_head": (True,)}
 class MemorySettings:
     """M and its training (paper section A.2; hardmaru rnn_train.py)."""
 
-    noun: ClassVar[str] = "memory"
+    flag_prefix: ClassVar[str] = "memory"
 
     kind: Literal["mdn_rnn", "transformer", "trade"] = shape("mdn_rnn")  # network family
     # trade: a GRU in place of the positions; or latents one dimension after the other

@@ -12,7 +12,7 @@ ON_A_ROAD = {"game.has_road": (True,)}
 class RecordSettings:
     """Episodes to record, and who drives in them (hardmaru extract.py)."""
 
-    noun: ClassVar[str] = "record"
+    flag_prefix: ClassVar[str] = "record"
 
     episodes: int = budget(10_000)  # episodes to have in the folder (paper: 10,000)
     max_frames: int = recipe(1000)  # longest episode, in frames acted upon

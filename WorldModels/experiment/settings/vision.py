@@ -14,7 +14,7 @@ DENSE = {"vision.kind": ("dense",)}
 class VisionSettings:
     """V and its training (paper section A.1; hardmaru vae_train.py)."""
 
-    noun: ClassVar[str] = "vision"
+    flag_prefix: ClassVar[str] = "vision"
 
     # network family; dense: for environments without pictures
     kind: Literal["vae", "vae_gan", "dense"] = shape("vae")

@@ -1,0 +1,71 @@
+"""config.json of a run: its name, its scale, and the flags that were typed for it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from WorldModels.experiment.fields import named, plain
+from WorldModels.experiment.files import read_json
+from WorldModels.experiment.older import flags_of
+
+KINDS = ("vision.kind", "memory.kind", "memory.trade")  # settings that choose a noun's preset
+
+
+@dataclass(frozen=True)
+class Memo:
+    """What config.json remembers: the run's name and scale, and flags as typed, by dotted name."""
+
+    name: str
+    scale: str
+    typed: dict[str, Any] = field(default_factory=dict)
+
+
+def memo_of(folder: str | Path) -> Memo | None:
+    """What a run's folder remembers; None where there is no run.
+
+    Raises:
+        ValueError: config.json is damaged.
+    """
+    path = Path(folder) / "config.json"
+    stored = read_json(path)
+    if stored is None:
+        return None
+    try:
+        typed = stored["typed"] if "typed" in stored else flags_of(stored)
+        return Memo(stored["name"], stored["scale"], dict(typed))
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(
+            f"{path}: expected the settings of a run, received a damaged file ({error}); record or "
+            "train again."
+        ) from None
+
+
+def to_remember(folder: Path, experiment: Any, typed: frozenset[str]) -> dict[str, Any]:
+    """What config.json remembers after a verb: the flags of before, and those typed now.
+
+    Args:
+        folder: the run's.
+        experiment: as it was parsed.
+        typed: dotted names of what was typed now.
+    """
+    memo = memo_of(folder)
+    before = dict(memo.typed) if memo else {}
+    now = {
+        name: plain(value)
+        for name, each, value in named(experiment)
+        if name in typed and each.metadata["remembered"] and name not in ("name", "scale")
+    }
+    for noun in ("vision", "memory"):
+        if any(
+            now.get(kind, before.get(kind)) != before.get(kind)
+            for kind in KINDS
+            if kind.startswith(noun)
+        ):
+            drop(before, noun)
+    return before | now
+
+
+def drop(values: dict[str, Any], noun: str) -> None:
+    """Forget a noun's settings."""
+    for name in [name for name in values if name.startswith(f"{noun}.")]:
+        del values[name]

@@ -1,0 +1,124 @@
+"""Takes a stage's output from another run (--reuse), where it was made with the same settings."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from WorldModels.experiment.fields import flag_of, plain, shown
+from WorldModels.experiment.files import atomic, hash_files, write_json
+from WorldModels.experiment.stages import STAGES, iterations_in, stage_facts
+
+
+def inputs_of(run: Any, name: str) -> dict[str, str]:
+    """The hashes of what a stage that can be reused is made from, as its verb notes them."""
+    if name == "series":
+        return {"vision": hash_files([run.path / "vision.keras"])}
+    series = sorted((run.path / "series").glob("*.npz"))
+    return {"series": hash_files(series)} if name == "memory" else {}
+
+
+def take(stage: Any, folder: Path) -> None:
+    """Take a complete stage's output from another run, where the settings agree.
+
+    Raises:
+        FileNotFoundError: the folder is not a run.
+        ValueError: it was made with another setting, and no flag typed now asks for that.
+    """
+    if not STAGES[stage.name].reusable:
+        return
+    source = _source(stage, folder)
+    facts = stage_facts(source, stage.name)
+    if not facts or not facts["complete"]:
+        return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
+    if differs := _differences(stage, facts["settings"]):
+        typed = stage.run.typed
+        for name, (here, there) in differs.items():
+            if typed is not None and name not in typed and not _kind_typed(name, typed):
+                raise ValueError(
+                    f"{flag_of(name)}: {shown(here)} here, but {source}'s {stage.name} were made "
+                    f"with {shown(there)}; give {flag_of(name)} to make them here, or drop --reuse."
+                )
+        return stage.run.say(
+            f"{stage.name}: {source}'s were made with other settings ({', '.join(differs)}); "
+            "made here."
+        )
+    if facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
+        return stage.run.say(f"{stage.name}: {source}'s were made from another input; made here.")
+    for output in STAGES[stage.name].outputs:
+        _copy(source / output, stage.run.path / output)
+    stage.run.say(f"{stage.name}: taken from {source}.")
+    write_json(stage.file, facts)
+
+
+def _source(stage: Any, folder: Path) -> Path:
+    """The iteration's folder of another run that a stage is taken from."""
+    iterations = iterations_in(folder)
+    if not iterations:
+        raise FileNotFoundError(
+            f"--reuse: expected the folder of a run, received {folder}; name one such as "
+            "results/carracing."
+        )
+    own = stage.run.iteration
+    return folder / str(own if own in iterations else iterations[-1])
+
+
+def _differences(stage: Any, there: dict) -> dict[str, tuple[Any, Any]]:
+    """Dotted settings that differ: here and there; what the other file lacks does not count."""
+    found = {}
+    for noun, fields in stage.settings.items():
+        if not isinstance(fields, dict):
+            fields, stored, prefix = {noun: fields}, {noun: there.get(noun)}, ""
+        else:
+            stored, prefix = there.get(noun, {}), f"{noun}."
+        for field, value in fields.items():
+            if stored.get(field) is not None and stored[field] != value:
+                found[f"{prefix}{field}"] = (value, stored[field])
+    return found
+
+
+def _kind_typed(name: str, typed: frozenset[str]) -> bool:
+    """Whether another kind of the setting's noun was asked for, which brings its own settings."""
+    noun = name.split(".")[0]
+    return bool({f"{noun}.kind", f"{noun}.trade"} & typed)
+
+
+def _same_episodes(stage: Any, source: Path) -> bool:
+    """Whether what the stage was made from is what is here: pictures of a size, or episodes."""
+    if stage.name == "vision":
+        facts = stage_facts(source, "episodes")
+        there = facts["settings"]["env"] if facts else {}
+        here = plain(stage.run.experiment.env)
+        names = ("id", "observation", "frame_size")
+        return bool(facts) and all(there.get(name, here[name]) == here[name] for name in names)
+    if stage.name == "series":
+        here = stage.run.need_episodes()
+        there = [source.parent / path.relative_to(stage.run.folder) for path in here]
+        there = [source / "episodes"] if len(here) == 1 else there
+        hashes = [
+            {hash_files(list(path.glob("*.npz"))) for path in pair}
+            for pair in zip(here, there, strict=True)
+        ]
+        return all(len(pair) == 1 for pair in hashes)
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file or folder, complete or not at all."""
+    if not source.exists():
+        return
+    with atomic(target) as temporary:
+        if source.is_dir():
+            shutil.copytree(source, temporary, copy_function=_link_or_copy)
+        else:
+            shutil.copy2(source, temporary)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    # Episodes and series never change in place, so a link is as good as a copy; logs grow.
+    if str(source).endswith(".npz"):
+        try:
+            return os.link(source, target)
+        except OSError:
+            pass
+    shutil.copy2(source, target)

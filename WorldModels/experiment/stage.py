@@ -1,0 +1,152 @@
+"""One stage of one iteration: does what is there contradict the settings, is it complete or stale?
+
+A verb asks in this order: (1) does a setting contradict its input or its own earlier output?
+(2) was its input made anew since? (3) is it complete? (4) otherwise it runs, continuing what is
+there.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from WorldModels.experiment.fields import flag_of, plain, shown
+from WorldModels.experiment.files import read_json, remove, write_json
+from WorldModels.experiment.reuse import take
+from WorldModels.experiment.stages import (
+    STAGES,
+    nouns_of,
+    stage_facts,
+    stage_file,
+    stage_settings,
+)
+
+FORMAT = 2  # of the file that says what a stage was made with
+
+
+class Stage:
+    """One stage of one iteration.
+
+    Args:
+        run: the open `Run`.
+        name: a key of STAGES.
+        inputs: hashes of the files that the output is made from.
+
+    Attributes:
+        done: budgets that have been spent already (empty at the start).
+        complete: nothing is left to do at the present budget.
+        anew: the earlier output is removed when the stage begins.
+
+    Raises:
+        ValueError: a setting contradicts an input or the stage's own earlier output.
+    """
+
+    def __init__(self, run: Any, name: str, inputs: dict[str, str]):
+        self.run, self.name, self.inputs = run, name, inputs
+        self.file = stage_file(run.path, name)
+        self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
+        # The environment comes before all else.
+        reads = () if name == "episodes" else dict.fromkeys(("episodes", *STAGES[name].reads))
+        for read in reads:
+            self._check_input(read)
+        if run.experiment.reuse and not self.file.exists():
+            take(self, Path(run.experiment.reuse))
+        facts = self._facts()
+        self.done = facts.get("budgets", {}) if facts.get("complete") else {}
+        self.complete = bool(facts.get("complete")) and covers(self.done, self.budgets)
+        if self.complete:
+            run.remember()
+
+    def _facts(self) -> dict:
+        """What is there and still counts; empty where the stage is made anew."""
+        facts = read_json(self.file) or {}
+        self.anew = bool(self.run.experiment.force and facts)
+        if self.anew:
+            self.run.say(f"{self.name}: made anew, as --force asks.")
+            return {}
+        if facts:
+            self._check_own(facts)
+        if facts and facts["inputs"] != self.inputs:
+            changed = [key for key in self.inputs if facts["inputs"].get(key) != self.inputs[key]]
+            self.run.say(
+                f"{self.name}: its input ({', '.join(changed)}) has changed since it was made; "
+                f"{self.name} is made anew."
+            )
+            self.anew = True
+            return {}
+        return facts
+
+    def _check_input(self, read: str) -> None:
+        facts = stage_facts(self.run.path, read)
+        for noun in nouns_of(read, self.run.experiment) if facts else ():
+            self._check_noun(noun, facts["settings"].get(noun, {}), read)
+
+    def _check_noun(self, noun: str, there: dict, read: str) -> None:
+        settings = getattr(self.run.experiment, noun)
+        # This stage may have an environment and a dream of its own, but for what it hands on.
+        roles = ("shape",) if noun in ("env", "dream") else ("shape", "recipe")
+        for field in settings.__dataclass_fields__.values():
+            if field.metadata["role"] not in roles or field.name not in there:
+                continue
+            here, stored = plain(getattr(settings, field.name)), there[field.name]
+            flag = flag_of(f"{noun}.{field.name}")
+            if here != stored:
+                raise ValueError(
+                    f"{flag}: {shown(here)} asked for, but {self.run.path}'s {read} were made with "
+                    f"{shown(stored)}; drop the flag, give {flag} {shown(stored)}, or name another "
+                    "folder with --results FOLDER."
+                )
+
+    def _check_own(self, facts: dict) -> None:
+        """Refuse a setting other than the one that the output was made with."""
+        for noun, fields in self.settings.items():
+            there = facts["settings"].get(noun)
+            if not isinstance(fields, dict):
+                self._compare(noun, fields, there)
+                continue
+            for field, value in fields.items():
+                self._compare(f"{noun}.{field}", value, (there or {}).get(field))
+
+    def _compare(self, name: str, new: Any, old: Any) -> None:
+        if old is not None and new != old:
+            raise ValueError(
+                f"{flag_of(name)}: {shown(new)} asked for, but the {self.name} in {self.run.path} "
+                f"were made with {shown(old)}; keep {shown(old)}, name another folder with "
+                "--results FOLDER, or make them anew with --force."
+            )
+
+    def begin(self, **facts: Any) -> None:
+        """Note what the output is being made with, before the first of it is written.
+
+        Call it once nothing can be refused any more: from here on the flags are remembered.
+        """
+        if self.anew:
+            self.clear()
+            self.anew = False
+        self.run.remember()
+        self._write(False, facts)
+
+    def finish(self, **facts: Any) -> None:
+        """Note that the output is complete at the present budget."""
+        self.complete, self.done = True, self.budgets
+        self._write(True, facts)
+
+    def _write(self, complete: bool, facts: dict) -> None:
+        budgets = {k: str(v) if _number(v) == math.inf else v for k, v in self.budgets.items()}
+        made_with = {"format": FORMAT, "settings": self.settings, "budgets": budgets}
+        state = {"inputs": self.inputs, "complete": complete}
+        write_json(self.file, {**made_with, **state, **facts})
+
+    def clear(self) -> None:
+        """Remove the stage's output."""
+        for output in STAGES[self.name].outputs:
+            remove(self.run.path / output)
+        remove(self.file)
+
+
+def covers(done: dict, budgets: dict) -> bool:
+    """Whether what has been done reaches every budget."""
+    return all(_number(done.get(name)) >= _number(value) for name, value in budgets.items())
+
+
+def _number(value: Any) -> float:
+    return -math.inf if value is None else float(value)
