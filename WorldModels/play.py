@@ -1,16 +1,14 @@
 """Drive yourself: in the real game, in the game as V sees it, or in the dream.
 
     python -m WorldModels.play carracing                                   # the real game
-    python -m WorldModels.play carracing --world latent                    # V's frame beside what V
-    makes of it
+    python -m WorldModels.play carracing --world latent                    # V's frame, and what V
+                                                                           # makes of it
     python -m WorldModels.play takecover --world dream --temperature 1.3   # M is the world
 
-Arrow keys drive; m hands over to the trained controller and back; space pauses, . steps once while
-paused; [ and ] lower and
-raise the temperature of a dream; r restarts, n takes another track, game or dream; g saves a GIF of
-the last ten seconds in
-play/ of the iteration's folder; Esc quits. Reads the run's folder only, so it may run while another
-verb does.
+The arrow keys drive; m hands over to the trained controller and back; space pauses, and . steps
+once while paused; [ and ] lower and raise the temperature of a dream; r restarts, n takes another
+track, game or dream; g saves a GIF of the last ten seconds in play/ of the iteration's folder; Esc
+quits. The verb only reads the run's folder, so it may run while another verb does.
 """
 
 import math
@@ -23,11 +21,14 @@ import numpy as np
 
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-FIRST_SEED = 8_000_000  # of the tracks that people drive on; neither training, validation nor test draws from here
+FIRST_SEED = 8_000_000  # of the tracks that people drive; nothing else draws from here on
 GIF_WIDTH = 256  # pixels of a picture in a GIF, or a little less: small pictures are enlarged
+SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "the dream"}
+# What each world needs: file -> the verb that makes it.
 NEEDS = {
     "real": {},
     "latent": {"vision.keras": "train_vision"},
@@ -37,20 +38,16 @@ NEEDS = {
         "vision.keras": "train_vision",
     },
 }
-SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "the dream"}
 
 
 @dataclass(frozen=True)
 class PlaySettings(Experiment):
-    """An experiment, and where in it the person drives."""
+    """An experiment, and where in it you drive."""
 
-    world: Literal["real", "latent", "dream"] = free(
-        "real"
-    )  # the game; the game as V sees it; M's dream
+    # the game; the game as V sees it; M's dream
+    world: Literal["real", "latent", "dream"] = free("real")
     temperature: float | None = free(None)  # of the dream; default --dream.temperature
-    frames: int = free(
-        0
-    )  # stop after so many thirtieths of a second (0: when the window is closed)
+    frames: int = free(0)  # stop after so many thirtieths of a second (0: when you quit)
 
     def __post_init__(self):
         super().__post_init__()
@@ -63,22 +60,23 @@ class PlaySettings(Experiment):
 
 
 def play(run: Run) -> None:
-    """Open the world and the window, and go on until the person quits."""
-    settings = run.experiment
-    if settings.env.observation == "vector" and settings.world != "real":
-        raise ValueError(
-            f"--world: expected real beside --env.observation vector, as V sees no picture, received {settings.world}."
-        )
-    for name, verb in NEEDS[settings.world].items():
-        run.need(name, verb)
+    """Open the world and the window, and continue until the person quits."""
     from WorldModels.envs.takecover.game import EngineDiedError
     from WorldModels.playing.window import Window, need_screen
 
+    settings = run.experiment
+    if settings.env.observation == "vector" and settings.world != "real":
+        raise ValueError(
+            "--world: expected real beside --env.observation vector, since V sees no picture, "
+            f"received {settings.world}."
+        )
+    for name, verb in NEEDS[settings.world].items():
+        run.need(name, verb)
     need_screen()
     session = open_session(run)
     window = Window(f"{settings.name}, {SEEN[settings.world]}", session.pictures)
     try:
-        go_on(session, window, settings.frames)
+        loop(session, window, settings.frames)
     except KeyboardInterrupt:  # Ctrl-C in the terminal is as good as Esc in the window
         pass
     except EngineDiedError as error:
@@ -90,9 +88,13 @@ def play(run: Run) -> None:
         session.world.close()
 
 
-def go_on(session, window, frames: int = 0) -> None:
-    """Keys, a step and a picture, thirty times a second, until the person quits or so many `frames`
-    are shown.
+def loop(session: Any, window: Any, frames: int = 0) -> None:
+    """Keys, a step and a picture, thirty times a second, until the person quits.
+
+    Args:
+        session: a playing.session.Session.
+        window: a playing.window.Window.
+        frames: stop after so many pictures; 0: never.
     """
     shown, told = 0, ""
     while not session.over:
@@ -107,10 +109,8 @@ def go_on(session, window, frames: int = 0) -> None:
         window.wait()
 
 
-def open_session(run: Run):
-    """The session of an open run: the world that --world names, its pictures, and the controller
-    where there is one.
-    """
+def open_session(run: Run) -> Any:
+    """The session of an open run: the world, its pictures, and the controller if there is one."""
     from WorldModels.playing.hands import Hands
     from WorldModels.playing.session import Session
 
@@ -119,7 +119,7 @@ def open_session(run: Run):
     world, driver, no_driver = _dream(run) if dream else _game(run)
     return Session(
         world,
-        Hands(settings.env.id, world.action_space.shape[0]),
+        Hands(game_of(settings.env.id), world.action_space.shape[0]),
         _look(run, world),
         driver=driver,
         no_driver=no_driver,
@@ -134,9 +134,7 @@ def _temperature(settings: PlaySettings) -> float:
 
 
 def _game(run: Run) -> tuple[Any, Any, str]:
-    """The real world, seen through V and M where those and C are there, and C; else bare, None, and
-    a line that says why.
-    """
+    """The real world seen through V and M, and C; or the bare world, None, and why."""
     from WorldModels.assembly.worlds import controller_file, driven, real_world
 
     bare = real_world(run.path, run.experiment.env)()
@@ -149,7 +147,7 @@ def _game(run: Run) -> tuple[Any, Any, str]:
 
 
 def _dream(run: Run) -> tuple[Any, Any, str]:
-    """The dream, with C's features where there is a C, and C; else None and a line that says why."""
+    """The dream, with C's features if there is a C, and C; or else None, and why."""
     from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller, ControllerPolicy
 
@@ -160,17 +158,18 @@ def _dream(run: Run) -> tuple[Any, Any, str]:
     except (FileNotFoundError, ValueError) as error:
         return dream_world(run.path, settings, **how)(), None, one_line(error)
     world = dream_world(run.path, settings, **how, features=shape.features)()
-    if world.observation_space.shape != (shape.feature_size,):
-        return (
-            world,
-            None,
-            f"expected a controller for {world.observation_space.shape[0]} features, as M gives, found one for "
-            f"{shape.feature_size}: evolve it again: {run.command('train_controller')}",
-        )
-    return world, ControllerPolicy(shape, parameters), ""
+    given = world.observation_space.shape
+    if given == (shape.feature_size,):
+        return world, ControllerPolicy(shape, parameters), ""
+    return (
+        world,
+        None,
+        f"expected a controller for the {given[0]} features that M gives, found one for "
+        f"{shape.feature_size}; evolve it again: {run.command('train_controller')}",
+    )
 
 
-def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
+def _look(run: Run, world: Any) -> Callable[[Any, dict], dict[str, np.ndarray]]:
     """What is shown of a world, from an observation and its info."""
     kind = run.experiment.world
     if kind != "latent":
@@ -180,7 +179,7 @@ def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
 
     reconstruct = open_reconstruction(run.path)
 
-    def both(observation, info):
+    def both(observation: np.ndarray, info: dict) -> dict[str, np.ndarray]:
         frame = info.get("frame", observation)
         return {"frame": frame, "reconstruction": as_uint8(reconstruct(frame[None])[0])}
 
@@ -188,8 +187,7 @@ def _look(run: Run, world) -> Callable[[Any, dict], dict[str, np.ndarray]]:
 
 
 def save_gif(folder: Path, clip: list[dict[str, np.ndarray]]) -> Path:
-    """Write a clip of pictures side by side as the next NNN.gif of a folder, whole or not at all;
-    gives the file.
+    """Write a clip of pictures side by side as the next NNN.gif of a folder; gives the file.
 
     Raises:
         OSError: it cannot be written.
@@ -201,11 +199,13 @@ def save_gif(folder: Path, clip: list[dict[str, np.ndarray]]) -> Path:
     width = max(frames[0].shape[1] for frames in clips.values())
     taken = [int(path.stem) for path in folder.glob("*.gif") if path.stem.isdigit()]
     file = folder / f"{max(taken, default=-1) + 1:03}.gif"
-    write_gif(file, side_by_side(clips, max(1, GIF_WIDTH // width)), FPS / CLIP_EVERY, every=1)
+    shown = side_by_side(clips, max(1, GIF_WIDTH // width))
+    write_gif(file, shown, FPS / CLIP_EVERY, every=1)
     return file
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb."""
     run_verb("play", play, argv, __doc__, PlaySettings, reads_only=True)
 
 

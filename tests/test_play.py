@@ -10,7 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 from PIL import Image
 
-from WorldModels.play import go_on, save_gif
+from WorldModels.play import loop, save_gif
 from WorldModels.playing.hands import Hands
 from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
 
@@ -106,7 +106,7 @@ def play(tmp_path, monkeypatch):
 
         def frames(self, number=1):
             for _ in range(number):
-                go_on(self.session, self.window, frames=1)
+                loop(self.session, self.window, frames=1)
 
         def press(self, key, frames=1):
             self.post(key)
@@ -251,7 +251,7 @@ def test_a_gif_that_cannot_be_written_is_told_and_the_game_goes_on(play, tmp_pat
 def test_escape_or_closing_the_window_quits(play, how):
     player = play()
     player.post("escape") if how == "escape" else pygame.event.post(pygame.event.Event(pygame.QUIT))
-    go_on(player.session, player.window)
+    loop(player.session, player.window)
     assert player.session.over
 
 

@@ -1,5 +1,6 @@
-"""Scalars and pictures for TensorBoard, written without TensorFlow: importing that costs seconds
-and 700 MB. Knows no network.
+"""Scalars and pictures for TensorBoard, written without TensorFlow.
+
+Importing TensorFlow costs seconds and 700 MB.
 """
 
 import os
@@ -12,10 +13,9 @@ from pathlib import Path
 def event_writer(
     folder: str | Path, say: Callable[[str], None] = print, step: str = "generation"
 ) -> Callable[[dict], None]:
-    """A function that appends a row's numbers to an event file, at the step row[step], and flushes
-    it.
+    """A function that appends a row's numbers to an event file, at the step row[step].
 
-    Without the tensorboard package one line is said, and rows go nowhere.
+    Without the tensorboard package it says so in one line, and writes nothing.
 
     Args:
         folder: of the event files; a new one for every call.
@@ -27,25 +27,17 @@ def event_writer(
         return lambda row: None
 
     def write_row(row: dict) -> None:
-        write(
-            int(row[step]),
-            [
-                dict(tag=name, simple_value=float(value))
-                for name, value in row.items()
-                if name != step
-            ],
-        )
+        numbers = {name: float(value) for name, value in row.items() if name != step}
+        write(int(row[step]), [dict(tag=name, simple_value=x) for name, x in numbers.items()])
 
     return write_row
 
 
 def image_writer(folder: str | Path) -> Callable[[str, int, bytes], None]:
-    """A function of a name, a step and the content of a PNG file, which it appends to an event
-    file.
+    """A function of a name, a step and a PNG file's content, which it appends to an event file.
 
-    Without the tensorboard package the pictures go nowhere. TensorBoard reads the newest file of a
-    folder alone, so give it one of
-    its own.
+    Without the tensorboard package it writes nothing. TensorBoard only reads the newest file of a
+    folder, so give it a folder of its own.
 
     Args:
         folder: of the event files; a new one for every call.
@@ -54,15 +46,8 @@ def image_writer(folder: str | Path) -> Callable[[str, int, bytes], None]:
 
     def write_image(name: str, step: int, png: bytes) -> None:
         width, height = struct.unpack(">II", png[16:24])  # where every PNG has them
-        write(
-            step,
-            [
-                dict(
-                    tag=name,
-                    image=dict(height=height, width=width, colorspace=3, encoded_image_string=png),
-                )
-            ],
-        )
+        image = dict(height=height, width=width, colorspace=3, encoded_image_string=png)
+        write(step, [dict(tag=name, image=image)])
 
     return write_image if write else lambda name, step, png: None
 
@@ -70,9 +55,7 @@ def image_writer(folder: str | Path) -> Callable[[str, int, bytes], None]:
 def _opened(
     folder: str | Path, say: Callable[[str], None]
 ) -> Callable[[int, list[dict]], None] | None:
-    """A function that appends values to a new event file; None, and one line said, without the
-    tensorboard package.
-    """
+    """A function that appends values to a new event file; None without the tensorboard package."""
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
@@ -82,19 +65,16 @@ def _opened(
         return None
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    records = RecordWriter(
-        open(folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}", "wb")
-    )
+    name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
+    records = RecordWriter(open(folder / name, "wb"))
 
     def write(event: Event) -> None:
         records.write(event.SerializeToString())
         records.flush()
 
+    def write_values(step: int, values: list[dict]) -> None:
+        summary = Summary(value=[Summary.Value(**value) for value in values])
+        write(Event(wall_time=time.time(), step=step, summary=summary))
+
     write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-    return lambda step, values: write(
-        Event(
-            wall_time=time.time(),
-            step=step,
-            summary=Summary(value=[Summary.Value(**v) for v in values]),
-        )
-    )
+    return write_values

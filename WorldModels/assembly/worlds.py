@@ -66,7 +66,8 @@ def real_world(
     Args:
         folder: the iteration's folder.
         env: settings of the environment.
-        features, latent: what the controller sees; no features: the bare world.
+        features: what the controller sees; empty: the bare world.
+        latent: "mean" or "sampled".
         how: random_start, max_steps.
     """
     return WorldMaker(env, str(folder), features, latent, **how)

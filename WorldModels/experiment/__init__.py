@@ -1,3 +1,1 @@
-"""What an experiment is told and where it lies: settings, presets, results. Knows no environment
-and no network.
-"""
+"""Settings, presets, and the folder of a run."""

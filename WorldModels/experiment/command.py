@@ -130,12 +130,11 @@ def refuse_idle(experiment: Experiment, typed: frozenset[str]) -> None:
 
 
 def _idle(name: str, value: Any, condition: str, present: Any, allowed: tuple) -> str:
-    needed = " or ".join(shown(each) for each in allowed)
-    if condition.startswith("game."):
-        fact = condition.removeprefix("game.").replace("_", " ")
-        why = f"it acts in games that have the fact {fact!r} only"
+    if condition == "game.has_road":
+        why = "it only acts in games with a road"
     else:
-        why = f"it acts where {flag_of(condition)} is {needed}, which here is {shown(present)}"
+        needed = " or ".join(shown(each) for each in allowed)
+        why = f"it only acts with {flag_of(condition)} {needed}, which here is {shown(present)}"
     return f"{flag_of(name)}: nothing in this run uses it, received {shown(value)}: {why}; drop it."
 
 

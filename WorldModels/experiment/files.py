@@ -1,6 +1,4 @@
-"""Files that are complete or absent: write-then-rename, rows appended whole, hashes. Knows nothing
-of experiments.
-"""
+"""Files that are complete or absent: written, then renamed; rows appended whole; hashes."""
 
 import contextlib
 import csv
@@ -20,12 +18,14 @@ TEMPORARY = ".tmp-"  # prefix of files and folders that are still being written
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path beside `path` (a file or a folder), which takes its name only once it
-    is whole and on disk.
+    """Give a temporary path that takes the name `path` only once it is whole and on disk.
+
+    Args:
+        path: of a file or a folder.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; then nothing of the new file is
-        left.
+            left.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,9 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write a value as indented JSON, complete or not at all; numpy's numbers and arrays become
-    plain ones.
+    """Write a value as indented JSON, complete or not at all.
+
+    NumPy's numbers and arrays become plain ones.
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
@@ -90,14 +91,13 @@ def read_json(path: str | os.PathLike) -> Any:
         return json.loads(path.read_text()) if path.exists() else None
     except ValueError as error:
         raise ValueError(
-            f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it again."
+            f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it "
+            "again."
         ) from None
 
 
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Append one row of progress to a CSV, whole; a half row that a crash left behind is cut off
-    first.
-    """
+    """Append one row to a CSV, whole; a half row that a crash left behind is cut off first."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _cut_half_row(path)
@@ -131,7 +131,8 @@ def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
         text = path.read_text()
     except ValueError as error:
         raise ValueError(
-            f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it again."
+            f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it "
+            "again."
         ) from None
     return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 

@@ -43,7 +43,8 @@ def resolved(
     """The settings of a run as far as they are known before the command line is read.
 
     Args:
-        name, scale: of the experiment.
+        name: of the experiment.
+        scale: its scale.
         folder: the run's; it need not be there.
         iteration: -1: the latest.
         verb: whose stage's own seed counts; empty: the remembered one.

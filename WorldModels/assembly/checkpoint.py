@@ -1,0 +1,53 @@
+"""Where a training stands, as one .npz file: weights, optimizer, metrics, place and rows."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from WorldModels.experiment.files import atomic
+
+
+def write_checkpoint(
+    path: Path, header: dict, variables: Sequence[Any], metrics: Sequence[np.ndarray]
+) -> None:
+    """Write a checkpoint, complete or not at all.
+
+    Args:
+        path: of the file.
+        header: plain values.
+        variables: of the model and its optimizer.
+        metrics: the running metrics of an epoch that has begun.
+    """
+    arrays = {f"metric_{i:05}": value for i, value in enumerate(metrics)}
+    arrays |= {f"variable_{i:05}": array_of(variable) for i, variable in enumerate(variables)}
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, header=np.array(json.dumps(header)), **arrays)
+
+
+def read_checkpoint(path: Path) -> tuple[dict, list[np.ndarray], list[np.ndarray]]:
+    """What `write_checkpoint` wrote: header, variables, metrics.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            names = sorted(file.files)
+            variables = [file[name] for name in names if name.startswith("variable_")]
+            metrics = [file[name] for name in names if name.startswith("metric_")]
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path}: expected a checkpoint, received a damaged file; use --force."
+        ) from error
+    return header, variables, metrics
+
+
+def array_of(variable: Any) -> np.ndarray:
+    """A variable's value."""
+    return np.asarray(keras.ops.convert_to_numpy(variable))
