@@ -11,7 +11,7 @@ import pytest
 from WorldModels.__main__ import VERBS
 from WorldModels.experiment.command import parse, run_verb
 from WorldModels.experiment.fields import plain
-from WorldModels.experiment.games.registry import GAMES as EXPERIMENTS
+from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.presets import SCALES, preset
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +25,7 @@ def refused(capsys, argv, work=lambda run: None):
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", GAMES)
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_preset_is_built_and_round_trips_through_the_command_line(name, scale):
     assert parse("record", [name, "--scale", scale]) == preset(name, scale)

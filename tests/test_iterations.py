@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from conftest import run_verb_process
 from fake_world import Line
+from WorldModels.episodes.split import split_series
 
-from WorldModels import estimate, iterations, train_controller, train_memory
+from WorldModels import estimate, train_controller
+from WorldModels.assembly import weights
 from WorldModels.control.controller import Controller
-from WorldModels.episodes.series import Series
+from WorldModels.control.policies import drivers
+from WorldModels.episodes import iterations
+from WorldModels.episodes.series import Series, read_series
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 from WorldModels.figures.iterations import comparison
@@ -56,13 +60,14 @@ def test_what_was_held_out_stays_held_out(opened, tmp_path):
         tmp_path / "1/series",
         [*(f"0-{i:06}" for i in range(20)), *(f"{i:06}" for i in range(20, 40))],
     )
-    first, second = (
-        [
-            [int(s.mean[0, 0]) for s in part]
-            for part in train_memory.split_series(opened(k, "train_memory"))
-        ]
-        for k in (0, 1)
-    )
+
+    def split(k):
+        paths, series = read_series(tmp_path / f"{k}/series")
+        run = opened(k, "train_memory")
+        parts = split_series(paths, run.experiment.seed, 0.2, run.iteration)
+        return [[int(series[i].mean[0, 0]) for i in part] for part in parts]
+
+    first, second = split(0), split(1)
     assert [len(part) for part in first] == [16, 4] and [len(part) for part in second] == [32, 8]
     assert set(first[1]) <= set(second[1]) and not set(second[0]) & set(second[1])
 
@@ -78,9 +83,8 @@ def test_what_was_held_out_stays_held_out(opened, tmp_path):
         (1, "controller:0.9,held:0.1", 0.5, {"controller": 0.9, "held": 0.1}),
     ],
 )
-def test_who_records(opened, iteration, policies, share, expected):
-    run = opened(iteration, record={"policies": policies}, iterate={"controller_share": share})
-    assert iterations.drivers(run) == pytest.approx(expected)
+def test_who_records(iteration, policies, share, expected):
+    assert drivers(policies, share, iteration) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +111,10 @@ def test_a_network_of_other_sizes_is_refused(tmp_path):
     )
     small.save(tmp_path / "small.keras")
     with pytest.raises(ValueError, match="small.keras: .*--iterate.networks afresh"):
-        iterations.take_weights(large, tmp_path / "small.keras")
+        weights.take_weights(large, tmp_path / "small.keras")
     (tmp_path / "small.keras").write_bytes(b"no network")
     with pytest.raises(ValueError, match="cannot be read"):
-        iterations.take_weights(small, tmp_path / "small.keras")
+        weights.take_weights(small, tmp_path / "small.keras")
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])
@@ -128,7 +132,7 @@ def test_a_warm_up_rises_to_the_schedule(schedule):
 
 @pytest.mark.parametrize("steps, expected", [(2, 1), (9, 4), (120, 60), (10_000, 60)])
 def test_a_short_training_is_not_all_warm_up(steps, expected):
-    assert iterations.warmup_steps(steps) == expected
+    assert weights.warmup_steps(steps) == expected
 
 
 def test_another_run_s_episodes_are_those_of_the_same_iteration(opened, tmp_path):
@@ -200,7 +204,7 @@ def test_another_driver_before_makes_the_driver_anew(evolved, capsys):
     evolve(evolved, 0, "--controller.generations", "6")
     capsys.readouterr()
     evolve(evolved, 1)
-    assert "its input (0/controller/best.npz) is another than before" in capsys.readouterr().out
+    assert "its input (0/controller/best.npz) has changed" in capsys.readouterr().out
 
 
 def test_a_driver_of_another_shape_is_no_beginning(evolved, capsys):

@@ -15,10 +15,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 
 from WorldModels.experiment.fields import plain
-from WorldModels.experiment.presets import EXPERIMENTS, preset
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.presets import preset
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.memory.kinds import build_memory
-from WorldModels.train_vision import build_vision
+from WorldModels.vision.kinds import build_vision
 
 CARRACING = {
     "env": {
@@ -205,9 +206,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "noun"), [(name, noun) for name in EXPERIMENTS for noun in CARRACING]
-)
+@pytest.mark.parametrize(("name", "noun"), [(name, noun) for name in GAMES for noun in CARRACING])
 def test_every_field_of_the_paper_scale_is_the_published_one(name, noun):
     assert plain(getattr(preset(name, "paper"), noun)) == PUBLISHED[name][noun]
 
@@ -219,7 +218,7 @@ def test_no_group_of_settings_is_left_out():
         if dataclasses.is_dataclass(getattr(Experiment, f.name))
     }
     assert groups == set(CARRACING) and set(TAKECOVER) <= groups
-    assert set(PUBLISHED) == set(EXPERIMENTS)
+    assert set(PUBLISHED) == set(GAMES)
 
 
 def test_networks_at_paper_scale_have_as_many_parameters_as_published():

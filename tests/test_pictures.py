@@ -12,7 +12,7 @@ from PIL import Image
 
 from WorldModels.assembly.showing import memory as gather_dreams
 from WorldModels.assembly.showing import run as gather
-from WorldModels.experiment.presets import EXPERIMENTS
+from WorldModels.experiment.games.registry import GAMES
 from WorldModels.pictures import PICTURES
 
 IMAGES = sorted(path for path in (ROOT / "imgs").iterdir() if path.is_file())
@@ -21,7 +21,7 @@ TEXT = (ROOT / "README.md").read_text()
 
 def test_there_is_no_picture_that_the_command_does_not_make():
     assert IMAGES and {path.name for path in IMAGES} <= {
-        f"{name}_{what}" for name in EXPERIMENTS for what in PICTURES
+        f"{name}_{what}" for name in GAMES for what in PICTURES
     }
 
 

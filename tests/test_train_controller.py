@@ -58,14 +58,14 @@ def test_it_evolves_then_says_so_then_goes_on(folder, capsys):
     train(folder)
     assert "there already" in capsys.readouterr().out and len(rows(folder)) == 2
     train(folder, "--controller.generations", "4")
-    assert "goes on after generation 2" in capsys.readouterr().out and len(rows(folder)) == 4
+    assert "continues after generation 2" in capsys.readouterr().out and len(rows(folder)) == 4
 
 
 def test_a_new_vision_makes_it_anew(folder, capsys):
     train(folder)
     (folder / "0" / "vision.keras").write_text("another")
     train(folder, "--seed", "0")
-    assert "is another than before" in capsys.readouterr().out and len(rows(folder)) == 2
+    assert "has changed since it was made" in capsys.readouterr().out and len(rows(folder)) == 2
 
 
 def test_candidates_share_tracks_or_not(folder, monkeypatch):

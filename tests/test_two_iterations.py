@@ -55,7 +55,7 @@ def test_the_second_iteration_goes_on_from_the_first_and_ends_with_both_scores(t
     folder, printed = two
     assert len(re.findall("there already", printed)) == len(SIX), "iteration 0 was complete"
     for name in ("vision.keras", "memory.keras"):
-        assert f"goes on from {folder}/0/{name}" in printed
+        assert f"continues from {folder}/0/{name}" in printed
     assert re.search(
         "iteration 0, lap rule .* iteration 1, lap rule .* 1 minus 0", printed.replace("\n", " ")
     )

@@ -12,10 +12,10 @@ from keras import ops
 
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.settings.vision import VisionSettings
-from WorldModels.train_vision import build_vision, learning_rate
 from WorldModels.vision.batches import FrameBatches
-from WorldModels.vision.kinds import published_form
+from WorldModels.vision.kinds import build_vision, published_form
 from WorldModels.vision.networks import TransposedConvolution
+from WorldModels.vision.optimizer import learning_rate
 from WorldModels.vision.vae import VAE
 
 ROOT = Path(__file__).parent.parent

@@ -8,10 +8,11 @@ import pytest
 from keras import ops
 from test_vision import SMALL, array, frames
 
+from WorldModels.episodes.background import median_frame
 from WorldModels.episodes.episode import Episode, list_episodes
 from WorldModels.episodes.frames import held_out
 from WorldModels.experiment.presets import preset
-from WorldModels.train_vision import main, median_frame
+from WorldModels.train_vision import main
 from WorldModels.vision.kinds import published_form
 from WorldModels.vision.vae import VAE, frame_losses
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from WorldModels.assembly import worlds
 from WorldModels.assembly.opening import first_latents
 from WorldModels.assembly.tensorboard_files import event_writer
-from WorldModels.assembly.worlds import dream_world, driver_before, real_world
 from WorldModels.experiment.run import Run, rng
 from WorldModels.experiment.settings.dream import DreamSettings
 from WorldModels.interfaces import FEATURES
@@ -36,7 +36,7 @@ def controller_shape(run: Run) -> Any:
     from WorldModels.control.controller import Controller
 
     experiment, s = run.experiment, run.experiment.controller
-    env = real_world("", experiment.env)()
+    env = worlds.real_world("", experiment.env)()
     try:
         action_size = env.action_space.shape[0]
     finally:
@@ -59,7 +59,7 @@ def mean_before(run: Run) -> Path | None:
         FileNotFoundError: it is missing; the message has the command that evolves it.
     """
     continues = run.iteration > 0 and run.experiment.iterate.controller == "previous"
-    return driver_before(run) if continues else None
+    return worlds.driver_before(run) if continues else None
 
 
 def parameters_of(file: Path, shape: Any) -> np.ndarray:
@@ -243,7 +243,7 @@ def _population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
     from WorldModels.envs.lanes import Dreaming
     from WorldModels.memory.imagine import PopulationDream
 
-    how = Dreaming(**dream_world(run.path, replace(run.experiment, dream=dream)).how)
+    how = Dreaming(**worlds.dream_world(run.path, replace(run.experiment, dream=dream)).how)
     memory = load_memory(run.need("memory.keras", "train_memory"))
     imagination = Imagination(memory)
     how.check(imagination.sizes, imagination.heads)

@@ -5,6 +5,7 @@ A verb asks in this order: (1) does a setting contradict its input or its own ea
 there.
 """
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class Stage:
         settings = getattr(self.run.experiment, noun)
         # This stage may have an environment and a dream of its own, but for what it hands on.
         roles = ("shape",) if noun in ("env", "dream") else ("shape", "recipe")
-        for field in settings.__dataclass_fields__.values():
+        for field in dataclasses.fields(settings):
             if field.metadata["role"] not in roles or field.name not in there:
                 continue
             here, stored = plain(getattr(settings, field.name)), there[field.name]
