@@ -18,14 +18,18 @@ from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of
 from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
-from WorldModels.experiment.stored import resolved
+from WorldModels.experiment.stored import Start, resolved
 
 # Settings that choose the defaults of others, and what says where the run is.
 FIRST = ("results", "reuse", "iteration", *KINDS, "env.id")
 
 
 def parse(
-    verb: str, argv: list[str], description: str = "", settings: type[Experiment] = Experiment
+    verb: str,
+    argv: list[str],
+    description: str = "",
+    settings: type[Experiment] = Experiment,
+    forget: str = "",
 ) -> Experiment:
     """Settings from a command line.
 
@@ -37,6 +41,7 @@ def parse(
         argv: arguments.
         description: for --help.
         settings: Experiment, or a dataclass that adds a verb's own flags to it.
+        forget: a noun that starts from its preset, whatever the run or --reuse remembers of it.
 
     Raises:
         ValueError: an unknown experiment or scale, a value out of range, a flag that nothing in
@@ -48,16 +53,17 @@ def parse(
     scale = _scale_of(name, scale, folder)
     chosen = {each: first[each] for each in (*KINDS, "env.id") if first[each]}
     iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
-    start = resolved(name, scale, folder, iteration, verb, chosen, first["reuse"])
+    start = Start(name, scale, folder, iteration, verb, chosen, first["reuse"], forget)
     experiment = tyro.cli(
         settings,
         prog=f"python -m WorldModels.{verb}",
         description=description,
         args=argv,
-        default=settings(**vars(start)),
+        default=settings(**vars(resolved(start))),
         config=(tyro.conf.AvoidSubcommands,),
     )
-    refuse_idle(experiment, typed_names(argv))
+    exempt = forget or getattr(experiment, "compared_noun", "")
+    refuse_idle(experiment, typed_names(argv), exempt)
     return experiment
 
 
@@ -111,8 +117,14 @@ def typed_names(argv: list[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def refuse_idle(experiment: Experiment, typed: frozenset[str]) -> None:
+def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "") -> None:
     """Refuse a flag that nothing in this run would use.
+
+    Args:
+        experiment: as it was parsed.
+        typed: dotted names of the flags.
+        exempt: a noun of which several kinds are compared: a flag of one may mean nothing to
+            another.
 
     Raises:
         ValueError: there is one; the message names it, and the setting under which it acts.
@@ -120,7 +132,6 @@ def refuse_idle(experiment: Experiment, typed: frozenset[str]) -> None:
     game = game_of(experiment.env.id)
     values: dict[str, Any] = {name: value for name, _, value in named(experiment)}
     values |= {f"game.{fact}": value for fact, value in vars(game).items()}
-    exempt = getattr(experiment, "compared_noun", None)
     for name, field, value in named(experiment):
         if name not in typed or name.split(".")[0] == exempt:
             continue

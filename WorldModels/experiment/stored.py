@@ -31,16 +31,9 @@ from WorldModels.experiment.stages import (
 )
 
 
-def resolved(
-    name: str,
-    scale: str,
-    folder: Path,
-    iteration: int = -1,
-    verb: str = "",
-    typed: dict[str, str] | None = None,
-    reuse: str = "",
-) -> Experiment:
-    """The settings of a run as far as they are known before the command line is read.
+@dataclass(frozen=True)
+class Start:
+    """What is known of a command line before it is read whole.
 
     Args:
         name: of the experiment.
@@ -50,26 +43,43 @@ def resolved(
         verb: whose stage's own seed counts; empty: the remembered one.
         typed: what is typed now of the settings that choose others: a kind, env.id.
         reuse: folder of another run, whose settings take the preset's place.
+        forget: a noun that starts from its preset all the same.
+    """
+
+    name: str
+    scale: str
+    folder: Path
+    iteration: int = -1
+    verb: str = ""
+    typed: dict[str, str] = field(default_factory=dict)
+    reuse: str = ""
+    forget: str = ""
+
+
+def resolved(start: Start) -> Experiment:
+    """The settings of a run as far as they are known before the command line is read whole.
 
     Raises:
         ValueError: a file is damaged, or the settings contradict one another.
     """
-    typed = typed or {}
-    memo = memo_of(folder)
+    memo = memo_of(start.folder)
     remembered = dict(memo.typed) if memo else {}
-    iteration = present_iteration(folder, iteration)
-    probe = preset(name, scale)
-    earlier, own = _made(folder, iteration, verb, probe)
+    iteration = present_iteration(start.folder, start.iteration)
+    probe = preset(start.name, start.scale)
+    earlier, own = _made(start.folder, iteration, start.verb, probe)
+    if start.forget:
+        drop(remembered, start.forget)
     for noun in ("vision", "memory"):
-        if _other_kind(noun, typed, [probe, remembered, earlier.fixed, own.fixed]):
+        if _other_kind(noun, start.typed, [probe, remembered, earlier.fixed, own.fixed]):
             for values in (remembered, earlier.fixed, earlier.budgets, own.fixed, own.budgets):
                 drop(values, noun)
-    kinds = {**_only_kinds(earlier.fixed), **_only_kinds(remembered), **_only_kinds(own.fixed)}
-    base = _base(name, scale, kinds | typed, reuse)
-    fixed = earlier.fixed | earlier.budgets | remembered | own.fixed
+    kinds = _kinds(earlier.fixed) | _kinds(remembered) | _kinds(own.fixed) | start.typed
+    values = earlier.fixed | earlier.budgets | remembered | own.fixed
     for each, value in own.budgets.items():
-        fixed[each] = _larger(value, remembered.get(each))
-    return with_values(base, fixed | ({"env.id": typed["env.id"]} if "env.id" in typed else {}))
+        values[each] = _larger(value, remembered.get(each))
+    if "env.id" in start.typed:
+        values["env.id"] = start.typed["env.id"]
+    return with_values(_base(start, kinds), values)
 
 
 @dataclass
@@ -103,7 +113,7 @@ def _made(folder: Path, iteration: int, verb: str, probe: Experiment) -> tuple[_
     return earlier, own
 
 
-def _only_kinds(values: dict[str, Any]) -> dict[str, Any]:
+def _kinds(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in KINDS if name in values}
 
 
@@ -120,20 +130,22 @@ def _other_kind(noun: str, typed: dict[str, str], before: list[Any]) -> bool:
     return False
 
 
-def _base(name: str, scale: str, kinds: dict[str, str], reuse: str) -> Experiment:
+def _base(start: Start, kinds: dict[str, str]) -> Experiment:
     """The preset of name, scale and kinds; or the other run's settings, with the kinds' own."""
     wanted = {noun: kinds.get(f"{noun}.kind") for noun in ("vision", "memory")}
     if (wanted["memory"], kinds.get("memory.trade")) == ("trade", "paper"):
         wanted["memory"] = "trade:paper"
-    own = preset(name, scale, wanted)
-    if not reuse:
+    own = preset(start.name, start.scale, wanted)
+    if not start.reuse:
         return own
-    other = stored_experiment(reuse)
-    other = dataclasses.replace(other, name=name, scale=scale)
+    other = stored_experiment(start.reuse)
+    changes: dict[str, Any] = {"name": start.name, "scale": start.scale}
     for noun, kind in (("vision", other.vision.kind), ("memory", other.memory.preset_kind)):
         if wanted[noun] not in (None, kind):
-            other = dataclasses.replace(other, **{noun: getattr(own, noun)})
-    return other
+            changes[noun] = getattr(own, noun)
+    if start.forget:
+        changes[start.forget] = getattr(own, start.forget)
+    return dataclasses.replace(other, **changes)
 
 
 def _larger(stored: Any, remembered: Any) -> Any:
@@ -197,7 +209,7 @@ def stored_experiment(folder: str | Path, iteration: int = -1) -> Experiment:
             f"received {memo.name!r}."
         )
     try:
-        return resolved(memo.name, memo.scale, Path(folder), iteration)
+        return resolved(Start(memo.name, memo.scale, Path(folder), iteration))
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(
             f"{folder}: expected the settings of a run, received a damaged file ({error}); record "
