@@ -111,6 +111,7 @@ def open_session(run: Run):
     """The session of an open run: the world that --world names, its pictures, and the controller
     where there is one.
     """
+    from WorldModels.experiment.games.registry import game_of
     from WorldModels.playing.hands import Hands
     from WorldModels.playing.session import Session
 
@@ -119,7 +120,7 @@ def open_session(run: Run):
     world, driver, no_driver = _dream(run) if dream else _game(run)
     return Session(
         world,
-        Hands(settings.env.id, world.action_space.shape[0]),
+        Hands(game_of(settings.env.id), world.action_space.shape[0]),
         _look(run, world),
         driver=driver,
         no_driver=no_driver,

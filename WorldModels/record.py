@@ -45,6 +45,7 @@ class Recorder:
     def __call__(self) -> Callable[[int], tuple[int, float, str]]:
         from WorldModels.control.policies import POLICIES, policy_of_episode
         from WorldModels.control.rollout import rollout
+        from WorldModels.experiment.games.registry import game_of
 
         settings, worlds = self.experiment.record, {}
 
@@ -55,7 +56,9 @@ class Recorder:
             if key not in worlds:
                 worlds[key] = self.world(random_start, name == "controller")
             world, driver = worlds[key]
-            return world, driver or POLICIES[name](world.action_space.shape[0])
+            return world, driver or POLICIES[name](
+                game_of(self.experiment.env.id).named_actions(world.action_space.shape[0])
+            )
 
         def record_one(index: int) -> tuple[int, float, str]:
             world, policy = world_and_policy(index)

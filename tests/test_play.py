@@ -10,6 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 from PIL import Image
 
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.play import go_on, save_gif
 from WorldModels.playing.hands import Hands
 from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
@@ -88,7 +89,7 @@ def play(tmp_path, monkeypatch):
             }
             self.session = Session(
                 self.world,
-                Hands("CarRacing-v3", 3),
+                Hands(game_of("CarRacing-v3"), 3),
                 lambda *_: {"road": self.world.render()},
                 **kwargs,
             )
