@@ -1,4 +1,4 @@
-"""Workers: results do not depend on them; those in trouble are replaced or reported; none is left."""
+"""Workers: results do not depend on them; those in trouble are replaced; none is left behind."""
 
 import os
 import signal
