@@ -46,10 +46,13 @@ class BlindPolicy:
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
         """The next action: (A,) float32 in -1..1; the observation is ignored."""
-        raise NotImplementedError
+        return self._next()
 
     def _begin(self) -> None:
         """Draw what holds for a whole episode."""
+
+    def _next(self) -> np.ndarray:
+        raise NotImplementedError
 
     def _places(self, kind: str) -> list[int]:
         return [i for i, own in enumerate(self.kinds) if own == kind]
@@ -66,7 +69,7 @@ class Uniform(BlindPolicy):
 
     name = "uniform"
 
-    def act(self, observation=None):
+    def _next(self):
         return self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
 
 
@@ -84,7 +87,7 @@ class Held(BlindPolicy):
     def _begin(self):
         self.left = 0
 
-    def act(self, observation=None):
+    def _next(self):
         if self.left == 0:
             self.left = int(self.rng.integers(self.shortest, self.longest + 1))
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
@@ -108,7 +111,7 @@ class HeldShort(BlindPolicy):
     def _begin(self):
         self.step, self.length = 0, int(self.rng.integers(1, self.longest + 1))
 
-    def act(self, observation=None):
+    def _next(self):
         if self.step % self.length == 0:
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
             self.length = int(self.rng.integers(1, self.longest + 1))
@@ -133,7 +136,7 @@ class Diverse(BlindPolicy):
         self.ends, self.left = 1 / scale, 0
         self.shares = self.rng.dirichlet((1, 1, 1), self.action_size)
 
-    def act(self, observation=None):
+    def _next(self):
         if self.left == 0:
             self.left = int(self.rng.geometric(self.ends))
             self.action = np.array(
@@ -149,7 +152,7 @@ class Stay(BlindPolicy):
     name = "stay"
     side = 0.0
 
-    def act(self, observation=None):
+    def _next(self):
         return self._steer(self.side)
 
 
@@ -176,7 +179,7 @@ class Sweep(BlindPolicy):
     def _begin(self):
         self.step = 0
 
-    def act(self, observation=None):
+    def _next(self):
         action = self._steer(1.0 if self.step // self.half % 2 else -1.0)
         self.step += 1
         return action
@@ -188,7 +191,7 @@ class Straight(BlindPolicy):
     name = "straight"
     pressure = 0.2  # of the gas, 0..1
 
-    def act(self, observation=None):
+    def _next(self):
         action = np.zeros(self.action_size, np.float32)
         action[self.gas] = 2 * self.pressure - 1
         return action

@@ -15,26 +15,21 @@ def lockstep(
     """Play one episode in every lane until the last one ends.
 
     Args:
-        env: leaves a lane that has ended as it is (AutoresetMode.DISABLED), and truncates by
-            itself.
+        env: leaves ended lanes as they are (AutoresetMode.DISABLED), and truncates by itself.
         policies: one per lane: reset(seed), act(observation) -> (A,).
         seeds: of each lane's episode and policy.
-        watch: called after the reset and after every step with the observations (lanes, ...) and
-            the lanes that are still in their episodes, (lanes,) bool, including those that end with
-            this very step.
+        watch: called after the reset and every step with the observations (lanes, ...), and with
+            a mask (lanes,) bool of the lanes that were still playing before it.
 
     Returns:
         returns (lanes,) float64 and steps (lanes,) int.
 
     Raises:
-        ValueError: there are not as many policies and seeds as lanes, or a reward is NaN or
-            infinite.
+        ValueError: not as many policies and seeds as lanes, or a reward that is not finite.
     """
     lanes = env.num_envs
     _check_counts(lanes, policies, seeds)
-    observations, _ = env.reset(seed=[int(seed) for seed in seeds])
-    for policy, seed in zip(policies, seeds, strict=True):
-        policy.reset(int(seed))
+    observations = _reset(env, policies, seeds)
     actions = np.zeros((lanes, *env.single_action_space.shape), np.float32)
     returns, steps, alive = np.zeros(lanes), np.zeros(lanes, int), np.ones(lanes, bool)
     watch = watch or (lambda observations, alive: None)
@@ -49,6 +44,13 @@ def lockstep(
         watch(observations, alive)
         alive = alive & ~(terminated | truncated)
     return returns, steps
+
+
+def _reset(env: VectorEnv, policies: Sequence, seeds: Sequence[int]) -> np.ndarray:
+    observations, _ = env.reset(seed=[int(seed) for seed in seeds])
+    for policy, seed in zip(policies, seeds, strict=True):
+        policy.reset(int(seed))
+    return observations
 
 
 def _check_counts(lanes: int, policies: Sequence, seeds: Sequence[int]) -> None:

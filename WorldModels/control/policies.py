@@ -37,7 +37,7 @@ class Cauchy(BlindPolicy):
         self.bias = scale * self.rng.standard_cauchy(self.action_size)
         self.weights = scale * self.rng.standard_cauchy((self.action_size, self.noise_size))
 
-    def act(self, observation=None):
+    def _next(self):
         noise = self.rng.standard_normal(self.noise_size)
         return np.tanh(self.weights @ noise + self.bias).astype(np.float32)
 
@@ -59,7 +59,7 @@ class Brownian(BlindPolicy):
         self.low, self.high = np.transpose([self.ranges[kind] for kind in self.kinds])
         self.action = None
 
-    def act(self, observation=None):
+    def _next(self):
         if self.action is None:
             self.action = self.rng.uniform(self.low, self.high)
         else:
