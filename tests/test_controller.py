@@ -1,6 +1,4 @@
-"""C: its published sizes, its layout, a population in one call, files; and the one loop that it
-drives in.
-"""
+"""C: its published sizes, its layout, a population in one call, files; and the rollout loop."""
 
 import numpy as np
 import pytest

@@ -115,8 +115,9 @@ def test_good_mixtures():
 
 
 def test_held_short_redraws_at_steps_that_its_length_divides():
-    """hardmaru/WorldModelsExperiments, doomrnn/extract.py: a length of 1 lasts one step, longer
-    ones up to their next multiple.
+    """A length of 1 lasts one step, longer ones last up to their next multiple.
+
+    As in hardmaru/WorldModelsExperiments, doomrnn/extract.py.
     """
     held = np.concatenate(
         [

@@ -14,8 +14,8 @@ import numpy as np
 from WorldModels.episodes.frames import FrameFile, common_frame
 
 READ_AHEAD = 4  # batches made before they are asked for
-# The first batch is drawn once this fraction (1/4) of the buffer is filled, so that training does
-# not wait for the disk.
+# The first batch is drawn once 1/FIRST_FILL of the buffer is filled, so that training does not wait
+# for the disk.
 FIRST_FILL = 4
 
 

@@ -11,13 +11,11 @@ from PIL import Image
 
 from WorldModels.playing.hands import ARROWS, Hands
 
-FPS = 30  # ticks a second
+FPS = 30  # ticks per second
 CLIP_SECONDS = 10  # that `g` saves, up to the present
 MESSAGE_SECONDS = 6
 CLIP_EVERY = 2  # a clip has every second step
-CLIP_WIDTH = (
-    320  # most pixels of a picture in a clip; wider ones are reduced to a half, a third ...
-)
+CLIP_WIDTH = 320  # most pixels of a picture in a clip; wider ones are halved, or more
 TEMPERATURE_STEP = 0.05
 Pictures = dict[str, np.ndarray]  # name -> (H, W, 3) uint8, shown side by side
 
