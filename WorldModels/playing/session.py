@@ -15,7 +15,7 @@ FPS = 30  # ticks per second
 CLIP_SECONDS = 10  # that `g` saves, up to the present
 MESSAGE_SECONDS = 6
 CLIP_EVERY = 2  # a clip has every second step
-CLIP_WIDTH = 320  # most pixels of a picture in a clip; wider ones are halved, or more
+CLIP_WIDTH = 320  # most pixels of a picture in a clip; wider ones are reduced to 1/2, 1/3 ...
 TEMPERATURE_STEP = 0.05
 Pictures = dict[str, np.ndarray]  # name -> (H, W, 3) uint8, shown side by side
 
