@@ -85,10 +85,10 @@ def nan_world():
 
 
 def main(folder, workers):
-    from WorldModels.control.evolution import CMAES
     from WorldModels.control.executors import Executor
     from WorldModels.control.generations import Generations
     from WorldModels.control.scoring import DriverMaker, lengths_of, returns_of, score
+    from WorldModels.control.strategies.cmaes import CMAES
     from WorldModels.experiment.settings.controller import ControllerSettings
 
     settings = ControllerSettings(**{**FIVE, "generations": 12})

@@ -257,11 +257,12 @@ def test_the_window_shows_the_pictures_of_a_session(monkeypatch):
     pygame = pytest.importorskip("pygame")
     from test_play import COLOURS, Road
 
+    from WorldModels.experiment.games.registry import game_of
     from WorldModels.playing.hands import Hands
     from WorldModels.playing.session import Session
 
     show = function_of(WINDOW)
-    session = Session(Road(), Hands("CarRacing-v3", 3), lambda *_: {"road": COLOURS})
+    session = Session(Road(), Hands(game_of("CarRacing-v3"), 3), lambda *_: {"road": COLOURS})
     window = function_of(WINDOW.removesuffix(".show"))("a road", session.pictures)
     show(window, session)
     there = pygame.surfarray.array3d(window.surface).reshape(-1, 3)

@@ -1,6 +1,4 @@
-"""C: its published sizes, its layout, a population in one call, files; and the one loop that it
-drives in.
-"""
+"""C: its published sizes, its layout, a population in one call, files; and the rollout loop."""
 
 import numpy as np
 import pytest
@@ -68,13 +66,14 @@ def test_layout_is_bias_then_weights_row_by_row():
 
 
 def test_features_come_in_the_order_z_c_h():
-    from WorldModels.control.controller import FEATURES
-    from WorldModels.envs.latent import FEATURES as EMITTED
+    from WorldModels.control import controller
+    from WorldModels.envs import lanes, latent
+    from WorldModels.interfaces import FEATURES
 
-    assert {
-        kind: tuple(part[0] if part != "latent" else "z" for part in parts)
-        for kind, parts in FEATURES.items()
-    } == EMITTED
+    assert FEATURES == {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}
+    assert all(user.FEATURES is FEATURES for user in (controller, lanes, latent))
+    sizes = {kind: Controller(kind, 2, 30, 400).feature_size for kind in FEATURES}
+    assert sizes == {"z": 2, "zh": 32, "zch": 432}
 
 
 def test_a_file_holds_everything(tmp_path):

@@ -1,6 +1,4 @@
-"""CMA-ES and its generations: a resumed run gives bit for bit what an unbroken one gives, wherever
-it was killed.
-"""
+"""CMA-ES and its generations: a killed and resumed run equals an unbroken one, bit for bit."""
 
 import csv
 import math
@@ -8,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from fake_world import CONTROLLER, FIVE
 
 from WorldModels.control import generations as module
 from WorldModels.control.controller import Controller
-from WorldModels.control.evolution import CMAES
 from WorldModels.control.generations import Generations
+from WorldModels.control.search_state import load_state
+from WorldModels.control.strategies.cmaes import CMAES
 from WorldModels.control.strategies.strategy import sigma_cap
 from WorldModels.experiment.files import TEMPORARY
 from WorldModels.experiment.settings.controller import ControllerSettings
@@ -74,7 +74,7 @@ class Killed(BaseException):
 
 
 def breed(folder, *, kill=None, settings=None, **changes):
-    """An evolution whose score is a formula; `kill` names the moment of death: (what, generation)."""
+    """An evolution scored by a formula; `kill` is the moment of death: (what, generation)."""
     settings = settings or ControllerSettings(**{**FIVE, **changes})
 
     def die(what, generation):
@@ -257,6 +257,23 @@ def test_a_damaged_state_is_one_line(tmp_path):
     (tmp_path / "state.pkl").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="state.pkl.*--force"):
         breed(tmp_path)
+
+
+def test_a_search_of_an_earlier_version_loads_and_continues(tmp_path):
+    """Its state.pkl names CMAES and _Normal in control/evolution.py, where they were then."""
+    with tarfile.open(Path(__file__).parent / "data" / "older-real.tar.xz") as archive:
+        content = archive.extractfile("real/0/controller/state.pkl").read()
+    (tmp_path / "state.pkl").write_bytes(content)
+    assert b"WorldModels.control.evolution" in content
+    evolution, progress = load_state(tmp_path)
+    assert type(evolution) is CMAES and evolution.generation == progress.generation == 2
+    asked = evolution.ask()
+    assert np.isfinite(asked).all() and asked.shape == (4, len(evolution.mean))
+    before = evolution.mean
+    evolution.tell(-(asked**2).sum(1))
+    assert evolution.generation == 3 and not np.array_equal(evolution.mean, before)
+    again = load_state(tmp_path)[0]
+    np.testing.assert_array_equal(again.ask(), asked)
 
 
 # The same with real worker processes and a real kill.

@@ -1,6 +1,4 @@
-"""Workers: results do not depend on them; the dead, the hanging and the failing are replaced or
-reported; none is left.
-"""
+"""Workers: results do not depend on them; those in trouble are replaced; none is left behind."""
 
 import os
 import signal
@@ -14,7 +12,9 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, hears_ctrl_c
 
-from WorldModels.control.executors import Executor, SerialExecutor
+from WorldModels.control import executors
+from WorldModels.control.executors import Executor, SerialExecutor, open_executor
+from WorldModels.experiment.machine import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 quiet = {"say": lambda text: None}
@@ -136,13 +136,25 @@ def test_workers_have_one_thread_and_no_keras():
     with Executor(environment, 1) as executor:
         found = dict(
             executor.map_unordered(
-                [(name, name) for name in ("OMP_NUM_THREADS", "keras", "tensorflow", "torch")]
+                [(name, name) for name in (*THREADS, "keras", "tensorflow", "torch")]
             )
         )
-    assert found["OMP_NUM_THREADS"] == ("1", False) and not any(
-        found[n][1] for n in ("keras", "tensorflow", "torch")
-    )
+    assert all(found[name] == ("1", False) for name in THREADS)
+    assert not any(found[name][1] for name in ("keras", "tensorflow", "torch"))
     assert os.environ.get("CUDA_VISIBLE_DEVICES") != "-1"
+
+
+@pytest.mark.parametrize(
+    "workers, tasks, expected",
+    [(0, None, 5), (2, None, 2), (0, 3, 3), (8, 3, 3), (2, 3, 2), (4, 0, 1)],
+)
+def test_as_many_workers_as_asked_for_or_cores_but_no_more_than_tasks(
+    workers, tasks, expected, monkeypatch
+):
+    monkeypatch.setattr(executors, "cores", lambda: 5)
+    monkeypatch.setattr(executors, "Executor", lambda make, size, **how: (make, size, how))
+    made = open_executor(square, workers, tasks, hang_seconds=7)
+    assert made == (square, expected, {"hang_seconds": 7})
 
 
 def test_at_least_one_worker():

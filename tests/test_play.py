@@ -1,6 +1,4 @@
-"""A person at the keys: posted key events, a window that nobody sees, and what happens in the
-world.
-"""
+"""A person at the keys: posted key events, an invisible window, and what happens in the world."""
 
 import os
 
@@ -10,6 +8,8 @@ import pytest
 from gymnasium.spaces import Box
 from PIL import Image
 
+from WorldModels.experiment.games.game import Game
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.play import loop, save_gif
 from WorldModels.playing.hands import Hands
 from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
@@ -29,9 +29,7 @@ COLOURS = np.array([[(200, 0, 0), (0, 200, 0)], [(0, 0, 200), (200, 200, 0)]], n
 
 
 class Road(gymnasium.Env):
-    """Rewards every step with the gas that is given; ends after 40 steps; keeps what it was asked
-    to do.
-    """
+    """Rewards every step with its gas, ends after 40 steps, and keeps its actions."""
 
     observation_space, action_space = Box(-1, 1, (2,), np.float32), Box(-1, 1, (3,), np.float32)
     temperature = 1.0
@@ -58,7 +56,7 @@ class Road(gymnasium.Env):
 
 
 class Robot:
-    """Brakes, which no person of these tests does."""
+    """Brakes, which the person in these tests never does."""
 
     name = "robot"
 
@@ -71,9 +69,7 @@ class Robot:
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    """A session in a window: keys are posted as the system posts them, then so many frames are
-    shown.
-    """
+    """A session in a window: keys are posted as the system does it, then frames are shown."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     from WorldModels.playing.window import Window
 
@@ -88,7 +84,7 @@ def play(tmp_path, monkeypatch):
             }
             self.session = Session(
                 self.world,
-                Hands("CarRacing-v3", 3),
+                Hands(game_of("CarRacing-v3"), 3),
                 lambda *_: {"road": self.world.render()},
                 **kwargs,
             )
@@ -126,6 +122,20 @@ def test_a_held_key_drives_until_it_is_let_go(play):
     player.post("up", down=False)
     player.frames(2)
     assert player.session.return_ == 4 and player.session.steps == 9
+
+
+def test_the_arrows_do_what_the_game_says():
+    gas = Game("Truck-v0", actions=(), keys={"up": (0, 2.0)}, rest=(-1.0, 0.0))
+    unknown = game_of("Lander-v9")
+    for game, held, action in (
+        (gas, {"up"}, [1, 0]),
+        (gas, {"left"}, [-1, 0]),
+        (unknown, {"right", "down"}, [1, -1]),
+        (unknown, {"left", "right", "up"}, [0, 1]),
+    ):
+        hands = Hands(game, 2)
+        hands.held.update(held)
+        assert hands.act().tolist() == action and hands.act().dtype == np.float32
 
 
 def test_a_window_out_of_sight_holds_no_key(play):

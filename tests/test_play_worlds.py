@@ -14,6 +14,7 @@ from conftest import ROOT, run_verb_process
 
 from WorldModels.envs.wrappers import DriveAction
 from WorldModels.experiment.command import parse
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.play import PlaySettings, open_session
 from WorldModels.playing.hands import Hands
@@ -30,7 +31,7 @@ from WorldModels.playing.hands import Hands
     ],
 )
 def test_the_arrows_mean_to_the_car_what_they_show(held, steer_gas_brake):
-    hands, game = Hands("CarRacing-v3", 3), DriveAction(gymnasium.Env())
+    hands, game = Hands(game_of("CarRacing-v3"), 3), DriveAction(gymnasium.Env())
     hands.held.update(held)
     action = hands.act()
     assert game.action_space.contains(action)
@@ -39,7 +40,7 @@ def test_the_arrows_mean_to_the_car_what_they_show(held, steer_gas_brake):
 
 @pytest.mark.parametrize("held, action", [((), 0), (("left",), -1), (("right", "up"), 1)])
 def test_the_arrows_move_aside_in_take_cover(held, action):
-    hands = Hands("TakeCover", 1)
+    hands = Hands(game_of("TakeCover"), 1)
     hands.held.update(held)
     assert hands.act().tolist() == [action] and hands.act().dtype == np.float32
 

@@ -1,17 +1,24 @@
-"""The random drivers: equal seeds, equal actions; what each is known for; mixtures by share."""
+"""The blind policies: equal seeds, equal actions; what each is known for; mixtures by share."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
 
-from WorldModels.control.policies import POLICIES, parse_mixture, policy_of_episode
+from WorldModels.control.policies import POLICIES, drivers, parse_mixture, policy_of_episode
+from WorldModels.experiment.games.game import Action, Game
+from WorldModels.experiment.games.registry import game_of
 
 BY_RULE = {"stay", "left", "right", "sweep", "straight"}  # the same in every episode
+CAR = game_of("CarRacing-v3").named_actions(3)
+UNKNOWN = game_of("Lander-v9").named_actions(3)  # three numbers, but not a car
+TRUCK = Game(  # a toy game: CarRacing's numbers in another order, and a second brake
+    "Truck-v0", actions=tuple(Action(k, k) for k in ("gas", "brake", "symmetric", "brake"))
+).named_actions(4)
 
 
-def actions(name, seed, steps=300, **settings):
-    policy = POLICIES[name](**settings)
+def actions(name, seed, steps=300, meaning=CAR):
+    policy = POLICIES[name](meaning)
     policy.reset(seed)
     return np.array([policy.act(None) for _ in range(steps)])
 
@@ -29,7 +36,7 @@ def test_equal_seeds_give_equal_actions(name):
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_driver_has_other_numbers_than_the_world_of_its_seed(name):
-    policy = POLICIES[name]()
+    policy = POLICIES[name](CAR)
     policy.reset(11)
     assert policy.rng.random() != np.random.default_rng(11).random()
 
@@ -44,7 +51,7 @@ def test_uniform_and_held_fill_the_range_and_held_holds():
     assert (held[:, 2] > 0).mean() == pytest.approx(
         0.1, abs=0.06
     )  # the brake is touched now and then
-    assert (actions("held", 0, 5000, pedals=False)[:, 2] > 0).mean() == pytest.approx(0.5, abs=0.1)
+    assert (actions("held", 0, 5000, UNKNOWN)[:, 2] > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_cauchy_is_heavy_tailed_with_gas_near_a_half():
@@ -66,7 +73,7 @@ def test_brownian_walks_in_the_units_of_the_environment():
         2 * np.sqrt(1 / 50), rel=0.1
     )  # gas = (a1 + 1) / 2
     assert episodes[..., 2].min() >= 0 and episodes[:, 0, 2].mean() == pytest.approx(0.5, abs=0.12)
-    free = np.array([actions("brownian", s, pedals=False) for s in range(20)])
+    free = np.array([actions("brownian", s, meaning=UNKNOWN) for s in range(20)])
     assert free[..., 2].min() < -0.9
     gas = np.array([actions("brownian_gas", s) for s in range(20)])
     assert gas[..., 1].min() >= -0.5 and gas[..., 2].max() <= 0.1 + 1e-6
@@ -108,8 +115,9 @@ def test_good_mixtures():
 
 
 def test_held_short_redraws_at_steps_that_its_length_divides():
-    """hardmaru/WorldModelsExperiments, doomrnn/extract.py: a length of 1 lasts one step, longer
-    ones up to their next multiple.
+    """A length of 1 lasts one step, longer ones last up to their next multiple.
+
+    As in hardmaru/WorldModelsExperiments, doomrnn/extract.py.
     """
     held = np.concatenate(
         [
@@ -125,7 +133,7 @@ def test_held_short_redraws_at_steps_that_its_length_divides():
 
 
 def test_diverse_has_a_manner_of_its_own_in_every_episode():
-    episodes = np.array([actions("diverse", s, 1000, action_size=1)[:, 0] for s in range(100)])
+    episodes = np.array([actions("diverse", s, 1000, 1)[:, 0] for s in range(100)])
     assert set(np.unique(episodes)) == {-1.0, 0.0, 1.0}
     switches = (np.diff(episodes) != 0).mean(1)
     assert (
@@ -137,15 +145,54 @@ def test_diverse_has_a_manner_of_its_own_in_every_episode():
         and (still < 0.1).sum() > 5
         and still.mean() == pytest.approx(1 / 3, abs=0.07)
     )
-    sizes = [actions("diverse", s, 100, action_size=2) for s in range(20)]
+    sizes = [actions("diverse", s, 100, 2) for s in range(20)]
     assert any(not np.array_equal(a[:, 0], a[:, 1]) for a in sizes)
 
 
 def test_the_yardsticks_do_what_their_names_say():
     for name, first in (("stay", 0), ("left", -1), ("right", 1)):
-        np.testing.assert_array_equal(actions(name, 0, 20, action_size=2), [[first, 0]] * 20)
-    sweep = actions("sweep", 0, 400, action_size=1)[:, 0]
+        np.testing.assert_array_equal(actions(name, 0, 20, 2), [[first, 0]] * 20)
+    sweep = actions("sweep", 0, 400, 1)[:, 0]
     np.testing.assert_array_equal(sweep, np.repeat([-1, 1, -1, 1], 100))
     steer, gas, brake = actions("straight", 0, 1)[0]
     assert steer == 0 and 0 < (gas + 1) / 2 < 0.5 and brake <= 0
-    assert not actions("straight", 0, 5, pedals=False).any()
+    assert not actions("straight", 0, 5, UNKNOWN).any()
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_where_nothing_is_known_every_number_of_an_action_is_symmetric(name):
+    by_size, by_name = actions(name, 2, meaning=3), actions(name, 2, meaning=UNKNOWN)
+    np.testing.assert_array_equal(by_size, by_name)
+    if name not in BY_RULE:
+        episodes = np.concatenate([actions(name, s, meaning=UNKNOWN) for s in range(60)])
+        assert np.abs(np.median(episodes, axis=0)).max() < 0.25
+        assert np.abs(np.mean(episodes < 0, axis=0) - np.mean(episodes > 0, axis=0)).max() < 0.3
+
+
+def test_gas_and_brake_are_where_the_game_says():
+    for name in ("brownian", "brownian_gas"):
+        gas, brake, steer, handbrake = np.concatenate(
+            [actions(name, s, meaning=TRUCK) for s in range(20)]
+        ).T
+        assert brake.min() >= 0 and handbrake.min() >= 0 and steer.min() == -1
+        assert gas.min() == (-0.5 if name == "brownian_gas" else -1) and gas.max() == 1
+    held = actions("held", 0, 5000, TRUCK)
+    assert ((held > 0).mean(0) < 0.25).tolist() == [False, True, False, True]
+    gas, *others = actions("straight", 0, 1, TRUCK)[0]
+    assert -1 < gas < 0 and others == [0, 0, 0]
+    assert actions("left", 0, 1, TRUCK).tolist() == [[0, 0, -1, 0]]
+
+
+@pytest.mark.parametrize(
+    "iteration, policies, share, expected",
+    [
+        (0, "held", 0.5, {"held": 1.0}),
+        (1, "held", 0.5, {"controller": 0.5, "held": 0.5}),
+        (2, "held:0.5,cauchy:0.5", 0.2, {"controller": 0.2, "held": 0.4, "cauchy": 0.4}),
+        (1, "held", 0.0, {"held": 1.0}),
+        (1, "held", 1.0, {"controller": 1.0}),
+        (1, "controller:0.9,held:0.1", 0.5, {"controller": 0.9, "held": 0.1}),
+    ],
+)
+def test_the_controller_before_records_its_share(iteration, policies, share, expected):
+    assert drivers(policies, share, iteration) == pytest.approx(expected)

@@ -1,6 +1,4 @@
-"""Laws of every evolution strategy: it climbs, equal seeds give equal runs, a pickled copy goes on
-bit for bit, and so does a run.
-"""
+"""Laws of every evolution strategy: it climbs; equal seeds give equal runs, pickled or not."""
 
 import os
 import pickle
@@ -46,8 +44,10 @@ def sphere(parameters):
     ids=["quadratic", "noisy_sphere"],
 )
 def test_it_climbs_in_a_hundred_dimensions(kind, score, noise, left):
-    """300 generations of 32; left is a share of the loss at the start (138 and 35). The worst of
-    the five measured: 0.04 and 0.18.
+    """300 generations of 32.
+
+    `left` is a share of the loss at the start (138 and 35); the worst of the five strategies
+    reached 0.04 and 0.18.
     """
     evolution, generator = search(kind), np.random.default_rng(9)
     for _ in range(300):
@@ -217,9 +217,7 @@ def test_elites_drive_again_and_stay_only_if_they_are_still_among_the_best():
 
 
 def breed(folder, kind, killed_at=None, **changes):
-    """Four generations on disk whose score is a formula: what they deliver, and their table without
-    wall times.
-    """
+    """Run four generations scored by a formula: their result, and their table less wall times."""
     settings = ControllerSettings(**{**FIVE, "generations": 4, **changes})
     evolution = search(kind, size=CONTROLLER.num_parameters, population=settings.population_size)
 

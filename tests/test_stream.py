@@ -1,6 +1,4 @@
-"""Laws of the frame stream: every frame once an epoch, a bounded buffer, an order that follows from
-the epoch alone.
-"""
+"""Laws of the frame stream: each frame once per epoch, a bounded buffer, a fixed order."""
 
 import threading
 import tracemalloc

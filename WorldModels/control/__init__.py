@@ -1,5 +1,1 @@
-"""Who drives and how drivers are bred: controllers, random policies, the one rollout loop, workers,
-CMA-ES.
-
-Knows no network: a world emits features (or frames), a policy answers with an action.
-"""
+"""Controllers and blind policies, the rollout loop, worker processes and evolution."""

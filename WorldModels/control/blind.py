@@ -1,36 +1,43 @@
-"""Players who look at nothing: they play any world with actions in -1..1, at random or by rule.
-Know no environment.
+"""Blind policies: they ignore what they see and act at random or by a rule.
 
-The one thing taken for granted is the published meaning of CarRacing's three actions (steer = a0,
-gas = (a1 + 1) / 2,
-brake = clip(a2, 0, 1)), which `pedals=False` switches off. For Doom's Take Cover, where one number
-says left, stay or
-right, most of these are its recorders and the yardsticks beside a learned player.
+They play any world whose actions lie in -1..1, and are told what each number of an action means.
+In Doom's Take Cover most of them record the episodes, and are the baselines of a trained player.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-# An environment seeded with s draws from SeedSequence(s); this second word gives its driver a
-# stream of his own.
+from WorldModels.experiment.games.game import Action, Game
+
+# An environment seeded with s draws from SeedSequence(s); this second word gives its policy a
+# stream of its own.
 _STREAM = 1
 
 
-class RandomPolicy:
-    """A driver that ignores what it sees; `reset(seed)` begins an episode and fixes every action of
-    it.
+class BlindPolicy:
+    """A policy that ignores its observations; `reset(seed)` fixes every action of an episode.
 
     Args:
+        actions: what each number of an action means (Game.named_actions), or how many numbers there
+            are, if nothing is known about them: then all of them are symmetric.
+
+    Attributes:
         action_size: numbers in an action.
-        pedals: with three actions, take them for CarRacing's steer, gas and brake.
+        gas, brake: the places of the numbers of that kind.
+        steering: the place of the first symmetric number; 0 if there is none.
     """
 
     name = ""
 
-    def __init__(self, action_size: int = 3, pedals: bool = True):
-        self.action_size = action_size
-        self.pedals = pedals and action_size == 3
+    def __init__(self, actions: Sequence[Action] | int):
+        if isinstance(actions, int):
+            actions = Game("").named_actions(actions)
+        self.kinds = [action.kind for action in actions]
+        self.action_size = len(self.kinds)
+        self.gas, self.brake = self._places("gas"), self._places("brake")
+        self.steering = (self._places("symmetric") or [0])[0]
 
     def reset(self, seed: int) -> None:
         """Begin an episode; equal seeds give equal actions."""
@@ -38,28 +45,39 @@ class RandomPolicy:
         self._begin()
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
-        """The next action: (A,) float32 in -1..1; the observation is not looked at."""
-        raise NotImplementedError
+        """The next action: (A,) float32 in -1..1; the observation is ignored."""
+        return self._next()
 
     def _begin(self) -> None:
         """Draw what holds for a whole episode."""
 
+    def _next(self) -> np.ndarray:
+        raise NotImplementedError
 
-class Uniform(RandomPolicy):
-    """Every action drawn anew, uniform in -1..1."""
+    def _places(self, kind: str) -> list[int]:
+        return [i for i, own in enumerate(self.kinds) if own == kind]
+
+    def _steer(self, value: float) -> np.ndarray:
+        """An action of zeros but for the steering."""
+        action = np.zeros(self.action_size, np.float32)
+        action[self.steering] = value
+        return action
+
+
+class Uniform(BlindPolicy):
+    """Draws every action anew, uniform in -1..1."""
 
     name = "uniform"
 
-    def act(self, observation=None):
+    def _next(self):
         return self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
 
 
-class Held(RandomPolicy):
-    """A uniform action held for 4 to 24 steps, then another: drives far and fast, and often off the
-    road.
+class Held(BlindPolicy):
+    """Holds a uniform action for 4 to 24 steps, then draws another.
 
-    With pedals one foot drives: the brake is touched in one action of ten only, else the car would
-    hardly move.
+    In CarRacing it drives far and fast, and often off the road. Only one action in ten brakes;
+    otherwise the car would hardly move.
     """
 
     name = "held"
@@ -69,24 +87,22 @@ class Held(RandomPolicy):
     def _begin(self):
         self.left = 0
 
-    def act(self, observation=None):
+    def _next(self):
         if self.left == 0:
             self.left = int(self.rng.integers(self.shortest, self.longest + 1))
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
-            if self.pedals:
+            for i in self.brake:  # below 0 is no brake
                 pressed = self.rng.random() < self.brakes
-                self.action[2] = (
-                    abs(self.action[2]) if pressed else -abs(self.action[2])
-                )  # below 0 is no brake
+                self.action[i] = abs(self.action[i]) if pressed else -abs(self.action[i])
         self.left -= 1
         return self.action.copy()
 
 
-class HeldShort(RandomPolicy):
-    """A uniform action held for a few steps (hardmaru/WorldModelsExperiments, doomrnn/extract.py).
+class HeldShort(BlindPolicy):
+    """Holds a uniform action for a few steps (hardmaru/WorldModelsExperiments, doomrnn/extract.py).
 
-    As there, a new action and a new length in 1..10 are drawn at every step whose number the
-    present length divides.
+    As there, a new action and a new length in 1..10 are drawn at every step whose number is a
+    multiple of the current length.
     """
 
     name = "held_short"
@@ -95,7 +111,7 @@ class HeldShort(RandomPolicy):
     def _begin(self):
         self.step, self.length = 0, int(self.rng.integers(1, self.longest + 1))
 
-    def act(self, observation=None):
+    def _next(self):
         if self.step % self.length == 0:
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
             self.length = int(self.rng.integers(1, self.longest + 1))
@@ -103,16 +119,13 @@ class HeldShort(RandomPolicy):
         return self.action.copy()
 
 
-class Diverse(RandomPolicy):
-    """Holds -1, 0 or 1 in a manner of its own in every episode: restless or slow, one-sided or
-    standing still.
+class Diverse(BlindPolicy):
+    """Holds -1, 0 or 1 in a different style each episode: restless or slow, one-sided or idle.
 
     An episode draws the mean length of a hold, log-uniform in 2..200 steps, and for each number of
-    the action how
-    likely each of the three is, Dirichlet(1, 1, 1); each hold then draws its length (geometric) and
-    its action. What a
-    memory has never seen, such as a long stay at a wall, it dreams wrongly, and evolution finds
-    that.
+    the action the probabilities of the three values, Dirichlet(1, 1, 1). Each hold then draws its
+    length (geometric) and its action. M dreams wrongly about whatever it has never seen, such as a
+    long stay at a wall, and evolution exploits that.
     """
 
     name = "diverse"
@@ -123,7 +136,7 @@ class Diverse(RandomPolicy):
         self.ends, self.left = 1 / scale, 0
         self.shares = self.rng.dirichlet((1, 1, 1), self.action_size)
 
-    def act(self, observation=None):
+    def _next(self):
         if self.left == 0:
             self.left = int(self.rng.geometric(self.ends))
             self.action = np.array(
@@ -133,36 +146,32 @@ class Diverse(RandomPolicy):
         return self.action.copy()
 
 
-class Stay(RandomPolicy):
-    """Does nothing: every number is 0."""
+class Stay(BlindPolicy):
+    """Every number is 0 (which is half gas in CarRacing)."""
 
     name = "stay"
-    first = 0.0
+    side = 0.0
 
-    def act(self, observation=None):
-        action = np.zeros(self.action_size, np.float32)
-        action[0] = self.first
-        return action
+    def _next(self):
+        return self._steer(self.side)
 
 
 class Left(Stay):
-    """Always left: the first number is -1, the others 0."""
+    """Always left: the steering is -1, every other number is 0."""
 
     name = "left"
-    first = -1.0
+    side = -1.0
 
 
 class Right(Stay):
-    """Always right: the first number is 1, the others 0."""
+    """Always right: the steering is 1, every other number is 0."""
 
     name = "right"
-    first = 1.0
+    side = 1.0
 
 
-class Sweep(RandomPolicy):
-    """Left for 100 steps, then right for 100, and so on, with closed eyes: hard to beat in Doom's
-    Take Cover.
-    """
+class Sweep(BlindPolicy):
+    """Left for 100 steps, then right for 100, and so on: hard to beat in Doom's Take Cover."""
 
     name = "sweep"
     half = 100  # steps
@@ -170,21 +179,19 @@ class Sweep(RandomPolicy):
     def _begin(self):
         self.step = 0
 
-    def act(self, observation=None):
-        action = np.zeros(self.action_size, np.float32)
-        action[0] = 1.0 if self.step // self.half % 2 else -1.0
+    def _next(self):
+        action = self._steer(1.0 if self.step // self.half % 2 else -1.0)
         self.step += 1
         return action
 
 
-class Straight(RandomPolicy):
-    """Drives straight ahead: no steering, gentle gas, no brake. Without pedals every number is 0."""
+class Straight(BlindPolicy):
+    """Drives straight ahead with gentle gas; where no number is gas, every number is 0."""
 
     name = "straight"
-    gas = 0.2  # of CarRacing's 0..1
+    pressure = 0.2  # of the gas, 0..1
 
-    def act(self, observation=None):
+    def _next(self):
         action = np.zeros(self.action_size, np.float32)
-        if self.pedals:
-            action[1] = 2 * self.gas - 1
+        action[self.gas] = 2 * self.pressure - 1
         return action

@@ -1,8 +1,7 @@
-"""C: features -> action, linear or with one hidden layer, for one driver or a whole population.
-Knows no world.
+"""C: from features to an action, linear or with a hidden layer, for a driver or a population.
 
-A controller is its shape; its parameters are one flat vector per driver, so that evolution can
-treat them as a point.
+A controller is its shape. Its parameters are one flat vector per driver, so that evolution can
+treat a driver as a point.
 """
 
 import os
@@ -10,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-FEATURES = {"z": ("latent",), "zh": ("latent", "hidden"), "zch": ("latent", "cell", "hidden")}
+from WorldModels.interfaces import FEATURES
 
 
 @dataclass(frozen=True)
@@ -18,17 +17,16 @@ class Controller:
     """The shape of a driver: what it sees, and the layers between that and its actions.
 
     Every action is a tanh, hence in -1..1. The published ones (hardmaru/WorldModelsExperiments):
-    [z, h] linear with 867
-    parameters, z with a hidden layer of 40 with 1,443, Doom's [z, c, h] without bias with 1,088.
+    linear on [z, h] with 867 parameters; z with a hidden layer of 40, 1,443; Doom's on [z, c, h]
+    without bias, 1,088.
 
     Attributes:
         features: "z", "zh" or "zch", the parts that are concatenated in this order.
         latent_size, hidden_size, cell_size: numbers in z, h and c; cell_size 0 means as many as h.
         action_size: numbers in an action.
-        num_hidden: tanh units between; 0 is linear.
+        num_hidden: tanh units in the hidden layer; 0 is linear.
         bias: whether layers have one.
-        latent: "mean" or "sampled": the z that it was evolved on, which is the z that it must be
-            shown.
+        latent: "mean" or "sampled": the z that it was evolved on, and must be shown.
 
     Raises:
         ValueError: unknown features or latent.
@@ -44,23 +42,18 @@ class Controller:
     latent: str = "mean"
 
     def __post_init__(self):
-        if self.features not in FEATURES:
-            raise ValueError(
-                f"--controller.features: expected one of {', '.join(FEATURES)}, received {self.features!r}."
-            )
-        if self.latent not in ("mean", "sampled"):
-            raise ValueError(
-                f"--controller.latent: expected mean or sampled, received {self.latent!r}."
-            )
+        for name, known in (("features", tuple(FEATURES)), ("latent", ("mean", "sampled"))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(
+                    f"--controller.{name}: expected one of {', '.join(known)}, received {value!r}."
+                )
 
     @property
     def feature_size(self) -> int:
         """Numbers in the features (F)."""
-        sizes = {
-            "latent": self.latent_size,
-            "hidden": self.hidden_size,
-            "cell": self.cell_size or self.hidden_size,
-        }
+        cell_size = self.cell_size or self.hidden_size
+        sizes = {"z": self.latent_size, "h": self.hidden_size, "c": cell_size}
         return sum(sizes[part] for part in FEATURES[self.features])
 
     @property
@@ -72,8 +65,8 @@ class Controller:
         """The actions of a population, each driver on its own batch.
 
         Args:
-            parameters: (P, N); the layout is, layer by layer, bias (outputs,) and weights (inputs,
-                outputs) row by row.
+            parameters: (P, N): layer by layer the bias (outputs,), then the weights
+                (inputs, outputs) row by row.
             features: (P, B, F).
             xp: numpy, or keras.ops inside a compiled loop.
 
@@ -83,19 +76,19 @@ class Controller:
         Raises:
             ValueError: parameters are not (P, N) or features not (P, B, F).
         """
-        if len(parameters.shape) != 2 or parameters.shape[-1] != self.num_parameters:
-            raise ValueError(
-                f"parameters: expected shape (P, {self.num_parameters}), received {tuple(parameters.shape)}."
-            )
-        if len(features.shape) != 3 or features.shape[-1] != self.feature_size:
-            raise ValueError(
-                f"features: expected shape (P, B, {self.feature_size}), received {tuple(features.shape)}."
-            )
+        size, shape = self.num_parameters, tuple(parameters.shape)
+        if len(shape) != 2 or shape[-1] != size:
+            raise ValueError(f"parameters: expected shape (P, {size}), received {shape}.")
+        size, shape = self.feature_size, tuple(features.shape)
+        if len(shape) != 3 or shape[-1] != size:
+            raise ValueError(f"features: expected shape (P, B, {size}), received {shape}.")
         return self.forward(self.unpack(parameters, xp), features, xp)
 
     def unpack(self, parameters, xp=np) -> list[tuple]:
-        """Each layer's bias (P, 1, outputs), or None, and weights (P, inputs, outputs), out of (P,
-        N).
+        """Split parameters (P, N) into layers.
+
+        Returns:
+            For each layer its bias (P, 1, outputs), or None, and weights (P, inputs, outputs).
         """
         layers, start = [], 0
         for inputs, outputs in self._layers():
@@ -103,31 +96,22 @@ class Controller:
             if self.bias:
                 bias = xp.reshape(parameters[:, start : start + outputs], (-1, 1, outputs))
                 start += outputs
-            layers.append(
-                (
-                    bias,
-                    xp.reshape(
-                        parameters[:, start : start + inputs * outputs], (-1, inputs, outputs)
-                    ),
-                )
-            )
+            weights = parameters[:, start : start + inputs * outputs]
+            layers.append((bias, xp.reshape(weights, (-1, inputs, outputs))))
             start += inputs * outputs
         return layers
 
     @staticmethod
     def forward(layers: list[tuple], features, xp=np):
-        """tanh(features weights + bias), layer after layer; shapes that numpy multiplies and adds."""
+        """Compute tanh(features weights + bias), layer after layer; shapes broadcast."""
         for bias, weights in layers:
             features = xp.matmul(features, weights)
             features = xp.tanh(features if bias is None else features + bias)
         return features
 
     def _layers(self) -> list[tuple[int, int]]:
-        sizes = [
-            self.feature_size,
-            *([self.num_hidden] if self.num_hidden else []),
-            self.action_size,
-        ]
+        hidden = [self.num_hidden] if self.num_hidden else []
+        sizes = [self.feature_size, *hidden, self.action_size]
         return list(zip(sizes[:-1], sizes[1:], strict=True))
 
     def save(self, path: str | os.PathLike, parameters: np.ndarray, **facts: float) -> None:
@@ -136,7 +120,7 @@ class Controller:
         Args:
             path: .npz file.
             parameters: (N,).
-            facts: numbers to keep with it, such as generation and validation_mean.
+            facts: numbers to keep with it, such as generation and validation.
 
         Raises:
             ValueError: parameters are not (N,) or not finite.
@@ -144,22 +128,18 @@ class Controller:
         from WorldModels.experiment.files import atomic
 
         parameters = np.asarray(parameters, np.float64)
-        if parameters.shape != (self.num_parameters,) or not np.isfinite(parameters).all():
+        if not self._fits(parameters):
             raise ValueError(
-                f"{path}: expected {self.num_parameters} finite parameters, received shape {parameters.shape}."
+                f"{path}: expected {self.num_parameters} finite parameters, "
+                f"received shape {parameters.shape}."
             )
+        kept = {f"fact_{name}": np.float64(fact) for name, fact in facts.items()}
         with atomic(path) as temporary:
-            np.savez(
-                temporary,
-                parameters=parameters,
-                **asdict(self),
-                **{f"fact_{k}": np.float64(v) for k, v in facts.items()},
-            )
+            np.savez(temporary, parameters=parameters, **asdict(self), **kept)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> tuple["Controller", np.ndarray, dict[str, float]]:
-        """Read a driver: its shape, its parameters (N,) float64 and the facts that were saved with
-        it.
+        """Read a driver: its shape, its parameters (N,) float64, and the facts saved with it.
 
         Raises:
             FileNotFoundError: no such file.
@@ -167,29 +147,37 @@ class Controller:
         """
         remedy = "expected a driver (.npz) of train_controller; run train_controller again"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                shape = {name: file[name].item() for name in asdict(cls())}
-                facts = {
-                    name.removeprefix("fact_"): file[name].item()
-                    for name in file.files
-                    if name.startswith("fact_")
-                }
-                controller, parameters = cls(**shape), file["parameters"]
+            controller, parameters, facts = cls._read(path)
         except FileNotFoundError:
             raise
         except Exception as error:
             raise ValueError(
                 f"{path}: {remedy}, received a file that cannot be read as one: {error}."
             ) from None
-        if parameters.shape != (controller.num_parameters,) or not np.isfinite(parameters).all():
+        if not controller._fits(parameters):
             raise ValueError(
-                f"{path}: {remedy}, received {parameters.shape} parameters for {controller.num_parameters}."
+                f"{path}: {remedy}, received {parameters.shape} parameters for "
+                f"{controller.num_parameters}."
             )
         return controller, parameters, facts
 
+    @classmethod
+    def _read(cls, path: str | os.PathLike) -> tuple["Controller", np.ndarray, dict[str, float]]:
+        with np.load(path, allow_pickle=False) as file:
+            shape = {name: file[name].item() for name in asdict(cls())}
+            facts = {
+                name.removeprefix("fact_"): file[name].item()
+                for name in file.files
+                if name.startswith("fact_")
+            }
+            return cls(**shape), file["parameters"], facts
+
+    def _fits(self, parameters: np.ndarray) -> bool:
+        return parameters.shape == (self.num_parameters,) and bool(np.isfinite(parameters).all())
+
 
 class ControllerPolicy:
-    """A controller with its parameters as a policy: one lane, as cheap as a matrix product.
+    """A controller with its parameters as a policy; a step costs one matrix product.
 
     Args:
         controller: the shape.
@@ -205,15 +193,17 @@ class ControllerPolicy:
         parameters = np.asarray(parameters, np.float32)
         if parameters.shape != (controller.num_parameters,):
             raise ValueError(
-                f"parameters: expected shape ({controller.num_parameters},), received {parameters.shape}."
+                f"parameters: expected shape ({controller.num_parameters},), "
+                f"received {parameters.shape}."
             )
-        lane = [
-            (None if b is None else b[0, 0], w[0]) for b, w in controller.unpack(parameters[None])
+        self.layers = [
+            (None if bias is None else bias[0, 0], weights[0])
+            for bias, weights in controller.unpack(parameters[None])
         ]
-        self.layers, self.forward = lane, controller.forward
+        self.forward = controller.forward
 
     def reset(self, seed: int) -> None:
-        """Nothing to remember: the memory is the world's."""
+        """Begin an episode; the policy has no state, as memory is part of the world."""
 
     def act(self, features: np.ndarray) -> np.ndarray:
         """(F,) float32 -> (A,) float32 in -1..1."""

@@ -1,10 +1,8 @@
-"""Runs tasks in this process, or in worker processes that are watched: one process, one thread, one
-world.
+"""Runs tasks in this process, or in watched worker processes of one thread and one world each.
 
-A worker that dies or hangs is replaced and its task tried again; results are named by their task,
-so they do not depend
-on how many workers there are. Knows nothing of worlds or policies, only of `make_worker() ->
-callable(task) -> result`.
+A worker that dies or hangs is replaced and its task tried again. Results are named by their task,
+so they do not depend on the number of workers. The work is given as `make_worker`, a picklable
+() -> callable(task) -> result.
 """
 
 import os
@@ -16,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from multiprocessing import connection
 from typing import Any
 
+from WorldModels.control.task_queue import TaskQueue
 from WorldModels.control.worker import Worker
 
 
@@ -24,11 +23,29 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class SerialExecutor:
-    """The same tasks, one after the other, in this process.
+def open_executor(
+    make_worker: Callable[[], Callable[[Any], Any]],
+    workers: int = 0,
+    tasks: int | None = None,
+    **how: Any,
+) -> "Executor":
+    """Start worker processes, as --workers asks for.
 
     Args:
-        make_worker: builds a callable(task) -> result.
+        make_worker: see Executor.
+        workers: processes; 0: one per core.
+        tasks: how many tasks there are, if known: there are no more workers than that.
+        how: further arguments of Executor.
+    """
+    size = workers or cores()
+    return Executor(make_worker, size if tasks is None else min(size, max(tasks, 1)), **how)
+
+
+class SerialExecutor:
+    """Runs the tasks one after the other in this process.
+
+    Args:
+        make_worker: makes a callable(task) -> result.
     """
 
     def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]):
@@ -42,7 +59,7 @@ class SerialExecutor:
             yield task_id, self.work(task)
 
     def close(self) -> None:
-        """Nothing is left running."""
+        """Do nothing: there is no process to end."""
 
     def __enter__(self):
         return self
@@ -52,17 +69,16 @@ class SerialExecutor:
 
 
 class Executor:
-    """Watched worker processes that share out tasks.
+    """Watched worker processes that share the tasks.
 
     Args:
-        make_worker: picklable; called once in each worker, gives callable(task) -> result. Tasks
+        make_worker: picklable; called once in each worker, makes a callable(task) -> result. Tasks
             and results are pickled.
-        workers: processes; they start at once and build side by side.
-        say: told, in a line, of every worker that is replaced.
+        workers: processes; they start at once and build in parallel.
+        say: receives a line about every worker that is replaced.
         attempts: failures of one task after which everything stops.
         hang_seconds: a task may take this long, or `hang_factor` times the median task if that is
-            longer; ten times this
-            long while no task has finished yet.
+            longer; ten times this long until the first task has finished.
         hang_factor: see `hang_seconds`.
         build_seconds: how long a worker may take to get ready.
 
@@ -83,17 +99,10 @@ class Executor:
     ):
         if workers < 1:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
-        self.make_worker, self.size, self.say, self.attempts = (
-            pickle.dumps(make_worker),
-            workers,
-            say,
-            attempts,
-        )
-        self.hang_seconds, self.hang_factor, self.build_seconds = (
-            hang_seconds,
-            hang_factor,
-            build_seconds,
-        )
+        self.make_worker = pickle.dumps(make_worker)
+        self.size, self.say, self.attempts = workers, say, attempts
+        self.hang_seconds, self.hang_factor = hang_seconds, hang_factor
+        self.build_seconds = build_seconds
         self.durations: deque[float] = deque(maxlen=301)
         self.failed_builds = 0
         self.workers: list[Worker] = []
@@ -106,10 +115,10 @@ class Executor:
 
         Raises:
             ValueError, OSError, ImportError: a task raised it (a user's mistake: trying again would
-            not help).
-            RuntimeError: a task failed `attempts` times, with the worker's own traceback.
+                not help).
+            RuntimeError: a task failed `attempts` times; the message has the worker's traceback.
         """
-        queue, failures = _Queue(iter(tasks)), {}
+        queue, failures = TaskQueue(iter(tasks)), {}
         try:
             self._fill()
             while self._deal(queue):
@@ -122,9 +131,8 @@ class Executor:
                     else:
                         self._failed(worker, *message[1:], queue, failures)
         finally:
-            for worker in [
-                w for w in self.workers if w.tasks
-            ]:  # left in the middle: nobody waits for these results
+            # Workers that are still busy were abandoned: nobody waits for their results.
+            for worker in [w for w in self.workers if w.tasks]:
                 self._remove(worker)
 
     def close(self) -> None:
@@ -149,48 +157,35 @@ class Executor:
         worker.end(patience)
         self.workers.remove(worker)
 
-    def _deal(self, queue: "_Queue") -> bool:
-        """Give idle workers a task, and busy ones the next while there are plenty; False when all
-        is done.
+    def _deal(self, queue: TaskQueue) -> bool:
+        """Give idle workers a task, and busy ones the next if many are waiting.
+
+        Returns:
+            False when all is done.
         """
-        for depth in (1, 2):
+        for depth, least in ((1, 1), (2, 2 * self.size)):
             for worker in self.workers:
-                if (
-                    worker.ready
-                    and len(worker.tasks) < depth
-                    and queue.has(1 if depth == 1 else 2 * self.size)
-                ):
+                if worker.ready and len(worker.tasks) < depth and queue.has(least):
                     entry = queue.take()
                     if not worker.give(entry):
                         queue.give_back([entry])
         return queue.has(1) or any(worker.tasks for worker in self.workers)
 
     def _messages(self) -> list[tuple[Worker, tuple]]:
-        """What the workers have to tell, the dead and the hanging included; waits until there is
-        something.
-        """
-        now = time.monotonic()
-        limit = self._limit()
-        deadlines = [
-            w.since + (limit if w.ready else self.build_seconds)
-            for w in self.workers
-            if w.tasks or not w.ready
-        ]
-        wait = max(0.0, min(deadlines, default=now + 1.0) - now)
-        heard = set(connection.wait([w.pipe for w in self.workers], min(wait, 5.0)))
+        """Wait for the workers' next messages, including those about dead and hanging ones."""
+        now, task_seconds = time.monotonic(), self._task_seconds()
+        limits = {w: task_seconds if w.ready else self.build_seconds for w in self.workers}
+        due = min((w.since + limits[w] for w in self.workers if w.busy), default=now + 1.0)
+        wait = min(max(0.0, due - now), 5.0)
+        heard = set(connection.wait([w.pipe for w in self.workers], wait))
         told = [(w, w.hear()) for w in self.workers if w.pipe in heard]
         now = time.monotonic()
-        for worker in self.workers:
-            allowed = limit if worker.ready else self.build_seconds
-            if (
-                worker.pipe not in heard
-                and (worker.tasks or not worker.ready)
-                and now - worker.since > allowed
-            ):
-                told.append((worker, ("error", None, f"it hung: no answer within {allowed:.0f} s")))
+        for worker, limit in limits.items():
+            if worker.pipe not in heard and worker.busy and now - worker.since > limit:
+                told.append((worker, ("error", None, f"it hung: no answer within {limit:.0f} s")))
         return told
 
-    def _limit(self) -> float:
+    def _task_seconds(self) -> float:
         """Seconds after which a task counts as hanging."""
         if not self.durations:
             return 10 * self.hang_seconds
@@ -201,11 +196,14 @@ class Executor:
         worker: Worker,
         mistake: BaseException | None,
         reason: str,
-        queue: "_Queue",
-        failures: dict,
+        queue: TaskQueue,
+        failures: dict[Hashable, int],
     ) -> None:
-        """Replace a worker; give its tasks back; stop if the mistake is the user's or the task has
-        failed too often.
+        """Replace a worker and put its tasks back, or stop.
+
+        Raises:
+            BaseException: the user's mistake, if it is one.
+            RuntimeError: the task, or starting a worker, has failed `attempts` times.
         """
         tasks, built = list(worker.tasks), worker.ready
         self._remove(worker)
@@ -214,35 +212,21 @@ class Executor:
             raise mistake
         queue.give_back(tasks)
         what = f"task {tasks[0][0]}" if tasks else "no task" if built else "starting"
-        count = 1
-        if tasks:
-            count = failures[tasks[0][0]] = failures.get(tasks[0][0], 0) + 1
-        elif not built:
-            count = self.failed_builds = self.failed_builds + 1
+        count = self._count_failure(tasks, built, failures)
         if count >= self.attempts:
             raise RuntimeError(
-                f"a worker failed {count} times at {what}. What the last one said:\n{reason.rstrip()}"
+                f"a worker failed {count} times at {what}. The last failure:\n{reason.rstrip()}"
             )
         self.say(f"worker replaced ({what}): {reason.strip().splitlines()[-1]}")
         self._fill()
 
-
-class _Queue:
-    """Tasks that no worker has yet; looks a little ahead into their source."""
-
-    def __init__(self, source: Iterator):
-        self.source, self.waiting = source, deque()
-
-    def has(self, count: int) -> bool:
-        while len(self.waiting) < count:
-            entry = next(self.source, None)
-            if entry is None:
-                break
-            self.waiting.append(entry)
-        return len(self.waiting) >= count
-
-    def take(self) -> tuple[Hashable, Any]:
-        return self.waiting.popleft()
-
-    def give_back(self, entries: list) -> None:
-        self.waiting.extendleft(reversed(entries))
+    def _count_failure(self, tasks: list, built: bool, failures: dict[Hashable, int]) -> int:
+        """How often the task that failed, or starting a worker, has now failed."""
+        if tasks:
+            task_id = tasks[0][0]
+            failures[task_id] = failures.get(task_id, 0) + 1
+            return failures[task_id]
+        if built:
+            return 1
+        self.failed_builds += 1
+        return self.failed_builds

@@ -1,13 +1,10 @@
-"""Generation after generation, on disk after each: a run killed at any moment goes on to identical
-numbers.
+"""Runs an evolution generation by generation, with everything on disk after each.
 
-    ask -> score -> tell -> (score the mean on validation tracks) -> mean.npz, best.npz,
-    generations/K.npz
-        -> a row of generations.csv -> state.pkl
+    ask -> score -> tell -> (score the mean on validation tracks)
+        -> mean.npz, best.npz, generations/K.npz -> a row of generations.csv -> state.pkl
 
-state.pkl comes last. What was written after it by a generation that was killed is written again,
-identically, or cut off.
-Knows the world only as the functions that score a population in it.
+A run that is killed at any moment continues to identical numbers. state.pkl comes last: whatever a
+killed generation wrote is written again, identically, or cut off.
 """
 
 import math
@@ -22,6 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from WorldModels.control.controller import Controller
+from WorldModels.control.search_state import load_state
 from WorldModels.experiment.files import append_row, atomic, read_rows
 
 
@@ -30,10 +28,11 @@ class Progress:
     """How far the evolution has come.
 
     Attributes:
-        generation: generations told.
+        generation: generations completed.
         frames: training steps of the environment; validation does not count.
         seconds: wall time, over all resumes.
-        best, best_generation: highest validation score of a mean, and whose it was.
+        best: highest validation score of a mean.
+        best_generation: the generation of that mean.
     """
 
     generation: int = 0
@@ -50,14 +49,13 @@ class Generations:
     Attributes:
         folder: where everything is written.
         controller: the shape of the drivers.
-        evolution: a fresh one (ask, tell, anneal, mean, sigma, sigma_rms); replaced by the folder's
-            where there is one.
-        settings: experiment.settings.ControllerSettings: budgets, rollouts, schedules.
+        evolution: a new strategy (ask, tell, anneal, mean, sigma, sigma_rms); replaced by the one
+            in the folder, if there is one.
+        settings: experiment.settings.controller.ControllerSettings: budgets, rollouts, schedules.
         score: (parameters (P, N), generation from 0, rollouts, heard) -> returns (P, R), steps
-            played (P, R);
-            calls heard(steps) as episodes come in.
+            played (P, R); calls heard(steps) as episodes finish.
         validate: parameters (N,) -> returns (n,) on validation tracks.
-        write_event: told of every row (a dict with generation and frames); for TensorBoard.
+        write_event: receives every row (a dict with generation and frames), for TensorBoard.
     """
 
     folder: Path
@@ -77,7 +75,7 @@ class Generations:
 
     @property
     def share(self) -> float:
-        """Share of the budget that is spent: 1 and more is all of it."""
+        """Share of the budget that is spent; at 1 or more it is all spent."""
         s, p = self.settings, self.progress
         return max(
             p.frames / s.steps if s.steps else 0.0,
@@ -90,39 +88,36 @@ class Generations:
         return self.share >= 1 or self.progress.best >= self.settings.target_return
 
     def run(self, show: bool = True) -> Progress:
-        """Go on until the budget is spent or a mean's validation score reaches the target return."""
-        if not (
-            self.folder / "mean.npz"
-        ).exists():  # so that a stop in the first generation leaves a driver too
-            self.controller.save(
-                self.folder / "mean.npz", self.evolution.mean, generation=0, frames=0
-            )
-        unit, total = (
-            ("step", self.settings.steps)
-            if self.settings.steps
-            else ("generation", self.settings.generations)
-        )
-        done = self.progress.frames if unit == "step" else self.progress.generation
-        hidden = {} if show else {"disable": True}  # where it is shown, TQDM_DISABLE has its say
-        with tqdm(
-            total=total,
-            initial=min(done, total),
-            unit=unit,
-            unit_scale=unit == "step",
-            desc="controller",
-            smoothing=0.05,
-            mininterval=0.5,
-            **hidden,
-        ) as bar:
+        """Continue until the budget is spent or a mean's validation score reaches the target."""
+        mean = self.folder / "mean.npz"
+        if not mean.exists():  # so that a stop in the first generation leaves a driver too
+            self.controller.save(mean, self.evolution.mean, generation=0, frames=0)
+        by_steps = self.settings.steps > 0
+        with self._bar(show, by_steps) as bar:
             while not self.finished:
-                row = self._generation(lambda steps: bar.update(steps if unit == "step" else 0))
+                row = self._generation(lambda steps: bar.update(steps if by_steps else 0))
                 best = f"{self.progress.best:.0f}" if math.isfinite(self.progress.best) else "-"
                 bar.set_postfix_str(
                     f"generation {row['generation']}, mean {row['mean']:.0f}, best {best}",
                     refresh=False,
                 )
-                bar.update(unit == "generation")
+                bar.update(not by_steps)
         return self.progress
+
+    def _bar(self, show: bool, by_steps: bool) -> tqdm:
+        total = self.settings.steps if by_steps else self.settings.generations
+        done = self.progress.frames if by_steps else self.progress.generation
+        hidden = {} if show else {"disable": True}  # a bar that is shown obeys TQDM_DISABLE
+        return tqdm(
+            total=total,
+            initial=min(done, total),
+            unit="step" if by_steps else "generation",
+            unit_scale=by_steps,
+            desc="controller",
+            smoothing=0.05,
+            mininterval=0.5,
+            **hidden,
+        )
 
     def _generation(self, heard: Callable[[int], None]) -> dict:
         started, s, p = time.monotonic(), self.settings, self.progress
@@ -143,8 +138,9 @@ class Generations:
         return row
 
     def _row(self, returns: np.ndarray, lengths: np.ndarray, sigma: float, rollouts: int) -> dict:
-        """The original's nine columns (hardmaru train.py, .hist.json), and ours; validation is
-        filled in later.
+        """The original's nine columns (hardmaru train.py, .hist.json), then ours.
+
+        The elapsed seconds and the validation score are filled in later.
         """
         p = self.progress
         return {
@@ -166,27 +162,29 @@ class Generations:
         }
 
     def _keep(self, row: dict) -> None:
-        """Score the mean when it is due, and write it under the names that it has earned."""
+        """Save the mean under every name that it has earned, scored first if a score is due."""
         s, p, mean = self.settings, self.progress, self.evolution.mean
         facts = {"generation": p.generation, "frames": p.frames}
         last = self.share >= 1
         if last or p.generation % s.validation_every == 0:
-            scores = np.asarray(self.validate(mean), np.float64)
-            row["validation"], row["validation_sd"] = (
-                round(float(scores.mean()), 4),
-                round(float(scores.std()), 4),
-            )
-            facts |= {
-                "validation": float(scores.mean()),
-                "validation_sd": float(scores.std()),
-                "validation_rollouts": len(scores),
-            }
-            if scores.mean() > p.best:
-                p.best, p.best_generation = float(scores.mean()), p.generation
+            facts |= self._validated(row, mean)
+            if facts["validation"] > p.best:
+                p.best, p.best_generation = facts["validation"], p.generation
                 self.controller.save(self.folder / "best.npz", mean, **facts)
         self.controller.save(self.folder / "mean.npz", mean, **facts)
         if last or p.generation % s.keep_every == 0 or p.best >= s.target_return:
             self.controller.save(self.folder / "generations" / f"{p.generation}.npz", mean, **facts)
+
+    def _validated(self, row: dict, mean: np.ndarray) -> dict[str, float]:
+        """Score the mean (N,) on the validation tracks; the score also goes into the row."""
+        scores = np.asarray(self.validate(mean), np.float64)
+        score, spread = float(scores.mean()), float(scores.std())
+        row["validation"], row["validation_sd"] = round(score, 4), round(spread, 4)
+        return {
+            "validation": score,
+            "validation_sd": spread,
+            "validation_rollouts": len(scores),
+        }
 
     def _write(self, row: dict) -> None:
         append_row(self.folder / "generations.csv", row)
@@ -197,26 +195,8 @@ class Generations:
         )
 
 
-def load_state(folder: Path) -> tuple[Any, Progress] | None:
-    """The evolution and its progress as the last generation left them; None where there is none.
-    Only for our own files.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    path = folder / "state.pkl"
-    if not path.exists():
-        return None
-    try:
-        return pickle.loads(path.read_bytes())
-    except Exception as error:
-        raise ValueError(
-            f"{path}: expected the state of an evolution, received a damaged file ({error}); use --force."
-        ) from None
-
-
 def _cut_rows(path: Path, last: int) -> None:
-    """Drop the rows of generations after `last`: they were killed before their state was written."""
+    """Drop the rows of generations after `last`, which were killed before they wrote state.pkl."""
     rows = read_rows(path)
     kept = sum(int(row["generation"]) <= last for row in rows)
     if kept < len(rows):

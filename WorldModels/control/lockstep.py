@@ -1,6 +1,4 @@
-"""Episodes side by side in a vector world, a policy to each. Does not know that the world may be a
-dream.
-"""
+"""Plays episodes side by side in a vector world, with one policy per lane."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,48 +12,57 @@ def lockstep(
     seeds: Sequence[int],
     watch: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Play one episode in every lane until the last has ended.
+    """Play one episode in every lane until the last one ends.
 
     Args:
-        env: leaves a lane that has ended as it is (AutoresetMode.DISABLED); truncates by itself.
-        policies: one a lane: reset(seed), act(observation) -> (A,).
+        env: leaves ended lanes as they are (AutoresetMode.DISABLED), and truncates by itself.
+        policies: one per lane: reset(seed), act(observation) -> (A,).
         seeds: of each lane's episode and policy.
-        watch: told after the reset and after every step the observations (lanes, ...), and which
-            lanes are in their episodes,
-            (lanes,) bool, those that end with this very step included.
+        watch: called after the reset and every step with the observations (lanes, ...), and with
+            a mask (lanes,) bool of the lanes that were still playing before it.
 
     Returns:
         returns (lanes,) float64 and steps (lanes,) int.
 
     Raises:
-        ValueError: not as many policies and seeds as lanes, or a reward is NaN or infinite.
+        ValueError: not as many policies and seeds as lanes, or a reward that is not finite.
     """
     lanes = env.num_envs
-    if (len(policies), len(seeds)) != (lanes, lanes):
-        raise ValueError(
-            f"lockstep: expected {lanes} policies and seeds, received {len(policies)} and {len(seeds)}."
-        )
-    observations, _ = env.reset(seed=[int(seed) for seed in seeds])
-    for policy, seed in zip(policies, seeds, strict=True):
-        policy.reset(int(seed))
-    actions, alive = (
-        np.zeros((lanes, *env.single_action_space.shape), np.float32),
-        np.ones(lanes, bool),
-    )
-    returns, steps = np.zeros(lanes), np.zeros(lanes, int)
-    if watch:
-        watch(observations, alive)
+    _check_counts(lanes, policies, seeds)
+    observations = _reset(env, policies, seeds)
+    actions = np.zeros((lanes, *env.single_action_space.shape), np.float32)
+    returns, steps, alive = np.zeros(lanes), np.zeros(lanes, int), np.ones(lanes, bool)
+    watch = watch or (lambda observations, alive: None)
+    watch(observations, alive)
     while alive.any():
         for lane in np.flatnonzero(alive):
             actions[lane] = policies[lane].act(observations[lane])
         observations, rewards, terminated, truncated, _ = env.step(actions)
-        if not np.isfinite(rewards[alive]).all():
-            raise ValueError(
-                "rewards: expected finite numbers, received NaN or infinity; train memory anew."
-            )
+        _check_finite(rewards[alive])
         returns[alive] += rewards[alive]
         steps += alive
-        if watch:
-            watch(observations, alive)
+        watch(observations, alive)
         alive = alive & ~(terminated | truncated)
     return returns, steps
+
+
+def _reset(env: VectorEnv, policies: Sequence, seeds: Sequence[int]) -> np.ndarray:
+    observations, _ = env.reset(seed=[int(seed) for seed in seeds])
+    for policy, seed in zip(policies, seeds, strict=True):
+        policy.reset(int(seed))
+    return observations
+
+
+def _check_counts(lanes: int, policies: Sequence, seeds: Sequence[int]) -> None:
+    if (len(policies), len(seeds)) != (lanes, lanes):
+        raise ValueError(
+            f"lockstep: expected {lanes} policies and seeds, "
+            f"received {len(policies)} and {len(seeds)}."
+        )
+
+
+def _check_finite(rewards: np.ndarray) -> None:
+    if not np.isfinite(rewards).all():
+        raise ValueError(
+            "rewards: expected finite numbers, received NaN or infinity; train memory again."
+        )

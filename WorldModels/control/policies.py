@@ -1,18 +1,15 @@
-"""The players who look at nothing, by name, and how a mixture of them is dealt out.
-
-CarRacing's random drivers stand here, the others in blind.py. Knows no environment.
-"""
+"""The blind policies by name, and how the episodes of a recording are shared out among policies."""
 
 import math
 
 import numpy as np
 
 from WorldModels.control.blind import (
+    BlindPolicy,
     Diverse,
     Held,
     HeldShort,
     Left,
-    RandomPolicy,
     Right,
     Stay,
     Straight,
@@ -21,15 +18,14 @@ from WorldModels.control.blind import (
 )
 
 
-class Cauchy(RandomPolicy):
-    """tanh(W noise + b) with heavy-tailed W and b of one scale per episode
-    (hardmaru/WorldModelsExperiments extract.py).
+class Cauchy(BlindPolicy):
+    """tanh(W noise + b), with heavy-tailed W and b of one scale per episode.
 
-    There a controller with Cauchy weights times U(0, 0.01) looks at an untrained V and M whose
-    weights are nearly zero:
-    it sees 32 numbers of white noise for z and about 0 for the 256 of h, which therefore are left
-    out here. Steering is
-    mostly near 0 with a saturated direction now and then, gas about a half, the brake about 0.
+    From hardmaru/WorldModelsExperiments, extract.py: there a controller with Cauchy weights times
+    U(0, 0.01) sees through an untrained V and M whose weights are nearly zero. It gets 32 numbers
+    of white noise for z, and about 0 for the 256 of h, which are therefore left out here. In
+    CarRacing the steering is mostly near 0, with a saturated direction now and then, the gas about
+    a half, and the brake about 0.
     """
 
     name = "cauchy"
@@ -41,48 +37,44 @@ class Cauchy(RandomPolicy):
         self.bias = scale * self.rng.standard_cauchy(self.action_size)
         self.weights = scale * self.rng.standard_cauchy((self.action_size, self.noise_size))
 
-    def act(self, observation=None):
+    def _next(self):
         noise = self.rng.standard_normal(self.noise_size)
         return np.tanh(self.weights @ noise + self.bias).astype(np.float32)
 
 
-class Brownian(RandomPolicy):
-    """A random walk a += sqrt(1/50) N(0, 1) from a uniform start, clipped to its range
-    (ctallec/world-models).
+class Brownian(BlindPolicy):
+    """A random walk from a uniform start, clipped to its range (ctallec/world-models).
 
-    There it walks in the environment's own range, gas and brake in 0..1; with pedals that is mapped
-    to -1..1.
+        a += sqrt(1/50) N(0, 1)
+
+    As there, gas and brake walk in 0..1, the range of the environment; the gas is then mapped to
+    -1..1.
     """
 
     name = "brownian"
     step = math.sqrt(1 / 50)
-    # steer, gas, brake in the environment's own units
-    lowest, highest = (-1.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    ranges = {"symmetric": (-1.0, 1.0), "gas": (0.0, 1.0), "brake": (0.0, 1.0)}
 
     def _begin(self):
-        self.low = np.array(self.lowest if self.pedals else [-1.0] * self.action_size)
-        self.high = np.array(self.highest if self.pedals else [1.0] * self.action_size)
+        self.low, self.high = np.transpose([self.ranges[kind] for kind in self.kinds])
         self.action = None
 
-    def act(self, observation=None):
+    def _next(self):
         if self.action is None:
             self.action = self.rng.uniform(self.low, self.high)
         else:
             walked = self.action + self.step * self.rng.standard_normal(self.action_size)
             self.action = np.minimum(np.maximum(walked, self.low), self.high)
         action = self.action.astype(np.float32)
-        if self.pedals:
-            action[1] = 2 * action[1] - 1
+        action[self.gas] = 2 * action[self.gas] - 1
         return action
 
 
 class BrownianGas(Brownian):
-    """The random walk with a heavy foot: gas in 0.25..1 and brake in 0..0.1, so that the car gets
-    somewhere.
-    """
+    """A random walk with a heavy foot (gas 0.25..1, brake 0..0.1), so that the car gets going."""
 
     name = "brownian_gas"
-    lowest, highest = (-1.0, 0.25, 0.0), (1.0, 1.0, 0.1)
+    ranges = {"symmetric": (-1.0, 1.0), "gas": (0.25, 1.0), "brake": (0.0, 0.1)}
 
 
 KINDS = (
@@ -103,29 +95,20 @@ POLICIES = {policy.name: policy for policy in KINDS}
 
 
 def parse_mixture(text: str) -> dict[str, float]:
-    """The shares in "held:0.4,cauchy:0.3,brownian:0.3" or "cauchy", in the order given; they sum to
-    1.
+    """The shares in "held:0.4,cauchy:0.3,brownian:0.3" or "cauchy", in the order given.
 
-    Besides the kinds in POLICIES, "controller" is a valid name.
+    Besides the names in POLICIES, "controller" is valid. The shares sum to 1.
 
     Raises:
-        ValueError: an unknown name, a name twice, a share that is no positive number, or shares
-        that do not sum to 1.
+        ValueError: an unknown name, a repeated name, a share that is not a positive number, or
+            shares that do not sum to 1.
     """
     shares = {}
     parts = [part.strip() for part in text.split(",")]
     for part in parts:
         name, _, number = part.partition(":")
         name = name.strip()
-        if name not in POLICIES and name != "controller":
-            known = ", ".join([*POLICIES, "controller"])
-            raise ValueError(
-                f"--record.policies: expected names among {known}, received {name!r} in {text!r}."
-            )
-        if name in shares:
-            raise ValueError(
-                f"--record.policies: expected each name once, received {name!r} twice in {text!r}."
-            )
+        _check_name(name, shares, text)
         shares[name] = _share(number, text) if number or len(parts) > 1 else 1.0
     total = sum(shares.values())
     if abs(total - 1) > 1e-3:
@@ -135,6 +118,18 @@ def parse_mixture(text: str) -> dict[str, float]:
     return {name: share / total for name, share in shares.items()}
 
 
+def _check_name(name: str, before: dict[str, float], text: str) -> None:
+    if name not in POLICIES and name != "controller":
+        known = ", ".join([*POLICIES, "controller"])
+        raise ValueError(
+            f"--record.policies: expected names among {known}, received {name!r} in {text!r}."
+        )
+    if name in before:
+        raise ValueError(
+            f"--record.policies: expected each name once, received {name!r} twice in {text!r}."
+        )
+
+
 def _share(number: str, text: str) -> float:
     try:
         share = float(number)
@@ -142,18 +137,39 @@ def _share(number: str, text: str) -> float:
         share = math.nan
     if not 0 < share <= 1:
         raise ValueError(
-            f"--record.policies: expected name:share with a share above 0 and at most 1, received {number!r} in {text!r}."
+            "--record.policies: expected name:share with a share above 0 and at most 1, "
+            f"received {number!r} in {text!r}."
         )
     return share
 
 
-def policy_of_episode(shares: dict[str, float], index: int) -> str:
-    """Which policy drives episode `index` (from 0): the shares hold closely for any number of
-    episodes.
+def drivers(policies: str, controller_share: float, iteration: int) -> dict[str, float]:
+    """Which policies record an iteration (paper section 5), as shares of its episodes.
 
-    The golden ratio's multiples spread evenly over 0..1, and so do every second, third ... of them,
-    so that every n-th
-    episode (say, those that start at the line) has the same mixture.
+    From iteration 1 on, the controller of the iteration before takes `controller_share` of them and
+    the policies share the rest. A mixture that names the controller is taken as it is.
+
+    Args:
+        policies: a mixture, see `parse_mixture`.
+        controller_share: 0..1, of the episodes.
+        iteration: from 0.
+
+    Raises:
+        ValueError: `policies` is not a mixture of known policies.
+    """
+    stated = parse_mixture(policies)
+    if iteration == 0 or "controller" in stated:
+        return stated
+    rest = {name: (1 - controller_share) * share for name, share in stated.items()}
+    mixture = {"controller": controller_share} | rest
+    return {name: share for name, share in mixture.items() if share > 0}
+
+
+def policy_of_episode(shares: dict[str, float], index: int) -> str:
+    """Which policy plays episode `index` (from 0): the shares hold closely for any number of them.
+
+    The multiples of the golden ratio spread evenly over 0..1, and so does every second, third ...
+    of them. So every n-th episode (say, those that start at the line) has the same mixture.
     """
     golden = (math.sqrt(5) - 1) / 2
     position = math.fmod(golden * (index + 1), 1.0)

@@ -1,6 +1,4 @@
-"""The one loop: a world and a policy, one episode. Does not know whether it is dreaming, recording
-or being scored.
-"""
+"""The one rollout loop: a world and a policy play one episode."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,7 +6,8 @@ from dataclasses import dataclass, field
 import gymnasium
 import numpy as np
 
-# A hopeless episode is charged what CarRacing takes for every step without a new tile.
+# What an episode that is stopped as hopeless is charged for every step that was not played:
+# CarRacing's cost of a step without a new tile.
 STEP_COST = 0.1
 
 
@@ -17,18 +16,17 @@ class Rollout:
     """How one episode went.
 
     Attributes:
-        return_: sum of rewards, with what a hopeless stop charges.
+        return_: sum of rewards, less the charge for a hopeless stop.
         length: steps played.
         terminated, truncated: how it ended; a hopeless stop truncates.
-        hopeless: it was stopped early for want of a positive reward.
-        lap: the world said that the lap was finished (info["lap_finished"]).
-        return_095: the return up to and with the step at which the rule "95 % of the tiles and over
-        the line" ends the
-            episode (info["lap_095"]): the score under that rule of a drive under the rule "every
-            tile".
+        hopeless: it was stopped early because no positive reward came.
+        lap: the world reported that the lap was finished (info["lap_finished"]).
+        return_095: the return up to and including the step at which the rule "95 % of the tiles and
+            over the line" ends the episode (info["lap_095"]): the score under that rule of an
+            episode driven under the rule "every tile".
         lap_095: whether that rule ended it.
-        episode: the recorded Episode, where one was asked for.
-        frames: (T+1, H, W, 3) uint8, where they were asked for.
+        episode: the recorded Episode, if one was asked for.
+        frames: (T+1, H, W, 3) uint8, if they were asked for.
     """
 
     return_: float = 0.0
@@ -88,10 +86,9 @@ def rollout(
         seed: of the world's reset and the policy's.
         max_steps: steps after which the episode is truncated.
         keep: "episode" to record what V would see (info["frame"], else the observation), "frames"
-            for those alone.
+            to keep only the frames.
         hopeless_steps: for training only: stop after this many steps in a row without a positive
-            reward, and charge 0.1
-            for each step that was not played; 0 never stops.
+            reward, and charge 0.1 for each step that was not played; 0 never stops.
 
     Raises:
         ValueError: the world gave a reward or an observation that is NaN or infinite.
@@ -101,44 +98,6 @@ def rollout(
     _check(0.0, observation, 0, seed)
     record = _Record([np.array(info.get("frame", observation))]) if keep else None
     result = _play(env, policy, observation, seed, max_steps, record, hopeless_steps)
-    return _with_record(result, record, keep, seed, policy)
-
-
-def _play(
-    env, policy, observation, seed: int, max_steps: int, record: _Record | None, hopeless_steps: int
-) -> Rollout:
-    result, total, length, barren = Rollout(), 0.0, 0, 0
-    terminated = truncated = False
-    while not (terminated or truncated):
-        action = policy.act(observation)
-        observation, reward, terminated, truncated, info = env.step(action)
-        length, reward = length + 1, float(reward)
-        _check(reward, observation, length, seed)
-        total += reward
-        if record is not None:
-            record.add(action, reward, info.get("frame", observation))
-        if not result.lap_095 and info.get("lap_095", False):
-            result.lap_095, result.return_095 = True, total
-        truncated = bool(truncated or (length >= max_steps and not terminated))
-        barren = 0 if reward > 0 else barren + 1
-        if hopeless_steps and barren >= hopeless_steps and not (terminated or truncated):
-            result.hopeless = truncated = True
-            total -= STEP_COST * (max_steps - length)
-    result.return_, result.length, result.terminated, result.truncated = (
-        total,
-        length,
-        bool(terminated),
-        truncated,
-    )
-    result.lap = bool(info.get("lap_finished", False))
-    if not result.lap_095:
-        result.return_095 = total
-    return result
-
-
-def _with_record(
-    result: Rollout, record: _Record | None, keep: str | None, seed: int, policy
-) -> Rollout:
     if keep == "episode":
         result.episode = record.episode(result, seed, policy)
     elif keep == "frames":
@@ -146,16 +105,51 @@ def _with_record(
     return result
 
 
+def _play(
+    env, policy, observation, seed: int, max_steps: int, record: _Record | None, hopeless_steps: int
+) -> Rollout:
+    result, barren = Rollout(), 0
+    while not (result.terminated or result.truncated):
+        action = policy.act(observation)
+        observation, reward, terminated, truncated, info = env.step(action)
+        reward = float(reward)
+        result.length += 1
+        _check(reward, observation, result.length, seed)
+        result.return_ += reward
+        if record is not None:
+            record.add(action, reward, info.get("frame", observation))
+        if not result.lap_095 and info.get("lap_095", False):
+            result.lap_095, result.return_095 = True, result.return_
+        result.terminated = bool(terminated)
+        result.truncated = bool(truncated or (result.length >= max_steps and not terminated))
+        barren = 0 if reward > 0 else barren + 1
+        if hopeless_steps and barren >= hopeless_steps:
+            _give_up(result, max_steps)
+    result.lap = bool(info.get("lap_finished", False))
+    if not result.lap_095:
+        result.return_095 = result.return_
+    return result
+
+
+def _give_up(result: Rollout, max_steps: int) -> None:
+    """Stop an episode that has not ended by itself, and charge it for the steps not played."""
+    if not (result.terminated or result.truncated):
+        result.hopeless = result.truncated = True
+        result.return_ -= STEP_COST * (max_steps - result.length)
+
+
 def _check(reward: float, observation: np.ndarray, step: int, seed: int) -> None:
     if not math.isfinite(reward):
         raise ValueError(
-            f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; mend the environment."
+            f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; "
+            "the fault is in the environment."
         )
-    # A dot product is the cheapest way to see a NaN: under a microsecond for 288 features.
+    # A dot product is the cheapest test for a NaN: under a microsecond for 288 features.
     if observation.dtype.kind == "f" and not math.isfinite(
         np.dot(observation.ravel(), observation.ravel())
     ):
         raise ValueError(
-            f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or infinity; "
-            "mend the environment, or train vision and memory anew."
+            f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or "
+            "infinity; the fault is in the environment, or vision and memory need to be trained "
+            "again."
         )

@@ -1,6 +1,4 @@
-"""Scores drivers on tracks with an executor: one task is one episode of one driver. Knows a world
-only by its maker.
-"""
+"""Scores drivers on tracks with an executor: one task is one episode of one driver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +11,12 @@ from WorldModels.control.rollout import Rollout, rollout
 
 @dataclass(frozen=True)
 class Drive:
-    """A task: one episode of a driver with parameters (N,) on the track of a seed; see `rollout`
-    for the rest.
+    """A task: one episode of one driver on one track; for the last two fields see `rollout`.
+
+    Attributes:
+        parameters: (N,), of the driver.
+        seed: of the track.
+        max_steps, hopeless_steps: see `rollout`.
     """
 
     parameters: np.ndarray
@@ -28,7 +30,7 @@ class DriverMaker:
     """Makes, in whatever process calls it, a callable(Drive) -> Rollout; picklable.
 
     Attributes:
-        make_world: picklable; gives a world that emits features.
+        make_world: picklable; makes a world that emits features.
         controller: the shape of all the drivers.
     """
 
@@ -39,13 +41,14 @@ class DriverMaker:
         """Build the world.
 
         Raises:
-            ValueError: its features are not as many as the controller takes.
+            ValueError: it does not emit as many features as the controller takes.
         """
         env, controller = self.make_world(), self.controller
         if env.observation_space.shape != (controller.feature_size,):
             raise ValueError(
-                f"features: expected {controller.feature_size} ({controller.features}), received {env.observation_space.shape} "
-                "from the world; the controller belongs to another vision or memory."
+                f"features: expected {controller.feature_size} ({controller.features}), "
+                f"received {env.observation_space.shape} from the world; the controller belongs "
+                "to another vision or memory."
             )
 
         def drive(task: Drive) -> Rollout:
@@ -69,26 +72,22 @@ def score(
     """Drive every member of a population on its tracks.
 
     Args:
-        executor: over a DriverMaker.
+        executor: over a DriverMaker; it may raise ValueError and RuntimeError.
         parameters: (P, N).
-        tracks: (P, R) seeds, or (R,) where all drive the same.
+        tracks: (P, R) seeds, or (R,) if all drive on the same.
         max_steps: length of an episode.
         hopeless_steps: training only, see `rollout`.
-        heard: told of every rollout as it comes in.
+        heard: receives every rollout as it finishes.
 
     Returns:
-        results[member][rollout]; the same whatever the executor.
-
-    Raises:
-        ValueError, RuntimeError: as the executor does.
+        results[member][rollout]; they do not depend on the executor.
     """
     parameters = np.asarray(parameters, np.float64)
     tracks = np.broadcast_to(tracks, (len(parameters), np.shape(tracks)[-1]))
     results = [[None] * tracks.shape[1] for _ in parameters]
-    places = np.ndindex(tracks.shape)
     drives = (
         ((p, r), Drive(parameters[p], int(tracks[p, r]), max_steps, hopeless_steps))
-        for p, r in places
+        for p, r in np.ndindex(tracks.shape)
     )
     for (p, r), result in executor.map_unordered(drives):
         results[p][r] = result
@@ -98,10 +97,10 @@ def score(
 
 
 def returns_of(results: list[list[Rollout]]) -> np.ndarray:
-    """(P, R) float64."""
+    """The returns, (P, R) float64."""
     return np.array([[result.return_ for result in member] for member in results])
 
 
 def lengths_of(results: list[list[Rollout]]) -> np.ndarray:
-    """(P, R) steps played."""
+    """The steps played, (P, R)."""
     return np.array([[result.length for result in member] for member in results])

@@ -1,7 +1,6 @@
-"""A worker process, from both ends: the parent's handle, and what runs inside. Imports nothing
-heavy.
+"""A worker process, from both ends: the parent's handle, and what runs inside.
 
-Inside: build once, then tasks in, results out, until the pipe closes.
+Inside: build once, then tasks in and results out until the pipe closes. Imports nothing heavy.
 """
 
 import contextlib
@@ -18,25 +17,33 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-# One thread per worker whatever library computes; read by numpy and the rest when they are
-# imported, hence environment.
-ONE_THREAD = {
-    **{
-        f"{name}_NUM_THREADS": "1"
-        for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
-    },
+from WorldModels.experiment.machine import ONE_THREAD
+
+# A worker's environment variables: one thread whatever library computes, and no GPU. Libraries read
+# them when they are imported.
+ENVIRONMENT = ONE_THREAD | {
+    "NUMEXPR_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
-SMALL = 16_384  # bytes of a task that a busy worker's pipe holds for sure
-# What a user can mend: handed to the parent as it is, and not tried again.
+SMALL = 16_384  # bytes of a task that the pipe of a busy worker is sure to hold
+# A user's mistakes: passed on to the parent as they are, and not tried again.
 MISTAKES = (ValueError, OSError, ImportError)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Worker:
-    """One worker process, seen from the parent."""
+    """One worker process, seen from the parent.
+
+    Args:
+        make_worker: pickled callable that makes a callable(task) -> result.
+
+    Attributes:
+        pipe: to the process.
+        tasks: (task id, task), given and not answered; it is working on the first.
+        ready: it has been built.
+        since: time.monotonic() when it began what it is doing.
+    """
 
     def __init__(self, make_worker: bytes):
         context = get_context("spawn")
@@ -44,28 +51,31 @@ class Worker:
         self.process = context.Process(
             target=serve, args=(theirs, os.getpid(), make_worker), daemon=True
         )
-        self.tasks: deque[tuple[Hashable, Any]] = (
-            deque()
-        )  # given and not answered; the first is being worked on
+        self.tasks: deque[tuple[Hashable, Any]] = deque()
         self.ready, self.since = False, time.monotonic()
         with _quiet_start():
             self.process.start()
         theirs.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is due: it is being built, or has a task."""
+        return bool(self.tasks) or not self.ready
+
     def give(self, entry: tuple[Hashable, Any]) -> bool:
-        """Send a task; False, and nothing done, where a busy worker's pipe might not hold it."""
+        """Send a task; False, and nothing is sent, if a busy worker's pipe might not hold it."""
         message = pickle.dumps(entry[1], protocol=5)
         if self.tasks and len(message) > SMALL:
             return False
         if not self.tasks:
             self.since = time.monotonic()
         self.tasks.append(entry)
-        with contextlib.suppress(OSError):  # it has died; `hear` will say so
+        with contextlib.suppress(OSError):  # it has died; `hear` will report that
             self.pipe.send_bytes(message)
         return True
 
     def hear(self) -> tuple:
-        """The next message, or what became of the process."""
+        """The next message, or an error that says how the process died."""
         try:
             message = self.pipe.recv()
         except (EOFError, OSError):
@@ -76,16 +86,16 @@ class Worker:
         return message
 
     def finish(self) -> Hashable:
-        """The id of the task that was answered."""
+        """Remove the task that was answered, and give its id."""
         self.since = time.monotonic()
         return self.tasks.popleft()[0]
 
     def dismiss(self) -> None:
-        """Tell an idle worker that there is nothing more to do."""
+        """Tell an idle worker that there are no more tasks."""
         self.pipe.close()
 
     def end(self, patience: float) -> None:
-        """See the process off: wait so many seconds, then kill it."""
+        """Wait `patience` seconds for the process to end, then kill it."""
         if patience:
             self.process.join(patience)
         if self.process.is_alive():
@@ -103,13 +113,11 @@ def _obituary(status: int | None) -> str:
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """While a process starts: its environment says one thread, and a Ctrl-C waits until the child
-    can ignore it.
-    """
+    """Set a worker's environment while it starts, and hold back Ctrl-C until it can ignore it."""
     resource_tracker.ensure_running()  # starting it later would let the signal through again
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    before = {name: os.environ.get(name) for name in ENVIRONMENT}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(ONE_THREAD)
+    os.environ.update(ENVIRONMENT)
     try:
         yield
     finally:
@@ -122,17 +130,16 @@ def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
     """Answer tasks until the parent closes the pipe or dies.
 
     Sends ("ready",) once built, ("result", result, seconds) for each task, and ("error", exception
-    or None, traceback)
-    when something was raised; after an error the process ends, since its world may be in any state.
+    or None, traceback) when an exception was raised. After an error the process ends, since its
+    world may be in any state.
 
     Args:
         pipe: to the parent.
         parent: its process id.
-        make_worker: pickled callable that builds a callable(task) -> result.
+        make_worker: pickled callable that makes a callable(task) -> result.
     """
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole terminal; the parent decides
+    # Ctrl-C reaches every process of the terminal; the parent decides what happens.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     die_with(parent)
     try:
@@ -144,7 +151,7 @@ def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
             pipe.send(("error", _mistake(error), traceback.format_exc()))
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # no tear-down of libraries that may hang in it
+    os._exit(0)  # without the libraries' tear-down, which may hang
 
 
 def _work(pipe: Connection, make_worker: bytes) -> None:
@@ -158,9 +165,7 @@ def _work(pipe: Connection, make_worker: bytes) -> None:
 
 
 def _apart(function):
-    """A function whose own EOFError or ConnectionError is not taken for the parent's closing of the
-    pipe.
-    """
+    """Wrap a function so that its own EOFError or ConnectionError is not taken for the pipe's."""
 
     def call(*arguments):
         try:
@@ -183,8 +188,9 @@ def _mistake(error: BaseException) -> BaseException | None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the process `parent` dies, however it dies (Linux;
-    elsewhere the pipe tells).
+    """Have the kernel kill this process when the process `parent` dies, however it dies.
+
+    Only on Linux; elsewhere the closed pipe ends it.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from WorldModels.envs.latent import FEATURES
-from WorldModels.interfaces import LATENT, Imagination, State
+from WorldModels.interfaces import FEATURES, LATENT, Imagination, State
 
 REWARDS = ("head", "constant")
 TERMINATIONS = ("threshold", "sampled", "never")

@@ -4,13 +4,8 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from WorldModels.interfaces import Perception
+from WorldModels.interfaces import FEATURES, Perception
 
-FEATURES = {
-    "z": ("z",),
-    "zh": ("z", "h"),
-    "zch": ("z", "c", "h"),
-}  # in the order of the controller's weights
 LATENTS = ("mean", "sampled")
 
 

@@ -1,3 +1,1 @@
-"""Data as it lies on disk: episodes of frames, series of latents, and streams of batches out of
-them. Knows no network.
-"""
+"""Data on disk: episodes of frames, series of latents, and the batches made from them."""

@@ -1,8 +1,9 @@
-"""One episode, one .npz: what was seen, done and received. Knows no environment and no network."""
+"""One episode, one .npz: what was seen, done and received."""
 
 import os
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from WorldModels.experiment.files import atomic
 
+SMALL_FIELDS = ("actions", "rewards", "terminated", "truncated", "seed", "policy")
+_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile)
+
 
 @dataclass
 class Episode:
-    """One episode, with the observation after the last action kept (T actions, T+1 observations:
-    Minari's convention).
+    """One episode: T actions and T+1 observations, the last one included (Minari's convention).
 
     Attributes:
         observations: (T+1, H, W, 3) uint8 frames, or (T+1, D) float32 where the world has no
@@ -24,7 +27,7 @@ class Episode:
         rewards: (T,) float32; rewards[t] is received for actions[t].
         terminated, truncated: of the last step.
         seed: what the environment was reset with.
-        policy: who acted.
+        policy: name of the policy that acted.
     """
 
     observations: np.ndarray
@@ -39,8 +42,9 @@ class Episode:
         return len(self.actions)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the episode, complete or not at all; stored, not compressed, since reading must
-        keep up with training.
+        """Write the episode, complete or not at all.
+
+        It is not compressed, since reading must keep up with training.
         """
         with atomic(path) as temporary:
             np.savez(
@@ -60,13 +64,9 @@ class Episode:
 
         Raises:
             ValueError: the file is truncated, not an episode, pickled, or holds NaN; the message
-            names it.
+                names it.
         """
-        fields = load_npz(
-            path,
-            {"observations", "actions", "rewards", "terminated", "truncated", "seed", "policy"},
-            "an episode",
-        )
+        fields = load_npz(path, {"observations", *SMALL_FIELDS}, "an episode")
         _check_shapes(path, fields["observations"].shape, fields["observations"].dtype, fields)
         return cls(
             fields["observations"],
@@ -82,54 +82,48 @@ class Episode:
 def _check_shapes(
     path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype, fields: dict[str, np.ndarray]
 ) -> None:
-    """Raise ValueError where observations of this shape and dtype and the other arrays make no
-    episode.
+    """Check that observations of this shape and dtype and the other arrays make an episode.
+
+    Raises:
+        ValueError: they do not.
     """
-    actions, rewards = fields["actions"], fields["rewards"]
     frames = dtype == np.uint8 and len(shape) == 4 and shape[-1] == 3
     if not frames and not (dtype == np.float32 and len(shape) == 2):
         raise ValueError(
-            f"{path}: expected frames (T+1, H, W, 3) uint8 or vectors (T+1, D) float32, received {shape} {dtype}."
+            f"{path}: expected frames (T+1, H, W, 3) uint8 or vectors (T+1, D) float32, "
+            f"received {shape} {dtype}."
         )
-    if (
-        actions.ndim != 2
-        or len(actions) == 0
-        or shape[0] != len(actions) + 1
-        or rewards.shape != actions.shape[:1]
-    ):
+    actions, rewards = fields["actions"].shape, fields["rewards"].shape
+    if len(actions) != 2 or not shape[0] - 1 == actions[0] > 0 or rewards != actions[:1]:
         raise ValueError(
-            f"{path}: expected T+1 observations, (T, A) actions and (T,) rewards, received {shape[0]}, {actions.shape} and "
-            f"{rewards.shape}; record it again."
+            f"{path}: expected T+1 observations, (T, A) actions and (T,) rewards, "
+            f"received {shape[0]}, {actions} and {rewards}; record it again."
         )
     if any(fields[name].shape for name in ("terminated", "truncated", "seed", "policy")):
         raise ValueError(
-            f"{path}: expected one value each of terminated, truncated, seed and policy, received arrays."
+            f"{path}: expected one value each of terminated, truncated, seed and policy, "
+            "received arrays."
         )
 
 
 def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, np.ndarray]:
-    """The arrays of an .npz that a stranger may have written: no pickles, the expected names, only
-    finite numbers.
+    """Read the arrays of an .npz that a stranger may have written.
+
+    Args:
+        path: .npz file.
+        names: of the arrays.
+        what: what the file should be, for the message.
 
     Raises:
-        ValueError: it is not so; the message names the file.
+        FileNotFoundError: no such file.
+        ValueError: it cannot be read, lacks an array, or has a pickle or a number that is not
+            finite; the message names the file.
     """
     try:
-        with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
-            missing = names - set(file.files)
-            if missing:
-                raise ValueError(f"it has no {', '.join(sorted(missing))}")
-            fields = {name: file[name] for name in names}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-    ) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+        fields = _read_npz(path, names)
+    except FileNotFoundError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, *_ZIP_ERRORS) as error:
         raise ValueError(
             f"{path}: expected {what} (.npz), received a file that cannot be read as one: {error}."
         ) from None
@@ -141,10 +135,16 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
     return fields
 
 
+def _read_npz(path: str | os.PathLike, names: set[str]) -> dict[str, np.ndarray]:
+    with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
+        missing = names - set(file.files)
+        if missing:
+            raise ValueError(f"it has no {', '.join(sorted(missing))}")
+        return {name: file[name] for name in names}
+
+
 def list_episodes(folder: str | os.PathLike) -> list[Path]:
-    """The .npz files of a folder in the order of their names, without those that are still being
-    written.
-    """
+    """The complete .npz files of a folder, in the order of their names."""
     return sorted(
         path
         for path in Path(folder).glob("*.npz")
@@ -153,8 +153,10 @@ def list_episodes(folder: str | os.PathLike) -> list[Path]:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a damaged file to NAME.damaged, so that it is kept but never read again; give the new
-    path.
+    """Rename a damaged file to NAME.damaged, so that it is kept but never read again.
+
+    Returns:
+        The new path.
     """
     target = path.with_name(path.name + ".damaged")
     os.replace(path, target)
@@ -162,41 +164,55 @@ def set_aside(path: Path) -> Path:
 
 
 def check_episode(path: str | os.PathLike, frames: bool = False) -> tuple[int, ...]:
-    """Shape of a stored episode's observations, found without reading them, or with `frames` by
-    reading the whole episode.
+    """Check a stored episode.
+
+    Args:
+        path: .npz file.
+        frames: read the observations too; otherwise only their header is read.
+
+    Returns:
+        The shape of its observations.
 
     Raises:
         ValueError: the file is truncated, not an episode, its lengths disagree, or (with `frames`)
-        a checksum is wrong or
-            an observation is NaN; the message names it.
+            a checksum is wrong or an observation is NaN; the message names it.
     """
     if frames:
         return Episode.load(path).observations.shape
-    fields = load_npz(
-        path, {"actions", "rewards", "terminated", "truncated", "seed", "policy"}, "an episode"
-    )
+    fields = load_npz(path, set(SMALL_FIELDS), "an episode")
+    shape, dtype = _observations_header(path)
+    _check_shapes(path, shape, dtype, fields)
+    return shape
+
+
+def _observations_header(path: str | os.PathLike) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the observations, without reading them."""
     try:
         with zipfile.ZipFile(path) as file, file.open("observations.npy") as member:
             np.lib.format.read_magic(member)
             shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{path}: expected an episode (.npz), received a file whose observations cannot be read: {error}."
+            f"{path}: expected an episode (.npz), received a file whose observations cannot be "
+            f"read: {error}."
         ) from None
     if fortran_order:
         raise ValueError(f"{path}: expected observations in C order, received Fortran order.")
-    _check_shapes(path, shape, dtype, fields)
-    return shape
+    return shape, dtype
 
 
-def sound_episodes(folder: str | os.PathLike, say=print, frames: bool = False) -> list[Path]:
-    """The episodes of a folder in the order of their names; damaged files are set aside by name and
-    counted, never read again.
+def sound_episodes(
+    folder: str | os.PathLike, say: Callable[[str], None] = print, frames: bool = False
+) -> list[Path]:
+    """The sound episodes of a folder, in the order of their names.
+
+    Damaged files, and those whose observations have another shape than most, are set aside by name,
+    counted, and never read again.
 
     Args:
         folder: of the episodes.
-        say: told of every file that is set aside.
-        frames: read every frame, so that none is found damaged later.
+        say: receives a line about every file that is set aside.
+        frames: read every frame, so that none turns out to be damaged later.
     """
     shapes, damaged = {}, 0
     for path in list_episodes(folder):
@@ -208,11 +224,9 @@ def sound_episodes(folder: str | os.PathLike, say=print, frames: bool = False) -
     usual = Counter(shapes.values()).most_common(1)[0][0] if shapes else None
     for path in [path for path, shape in shapes.items() if shape != usual]:
         damaged += 1
-        say(
-            f"set aside as {set_aside(path).name}: {path}: expected observations {usual} like the others, received {shapes.pop(path)}."
-        )
+        reason = f"expected observations {usual} like the others, received {shapes.pop(path)}."
+        say(f"set aside as {set_aside(path).name}: {path}: {reason}")
     if damaged:
-        say(
-            f"{damaged} damaged file{'s' * (damaged > 1)} set aside, {len(shapes)} episodes are sound."
-        )
+        files = "file" if damaged == 1 else "files"
+        say(f"{damaged} damaged {files} set aside, {len(shapes)} episodes are sound.")
     return list(shapes)

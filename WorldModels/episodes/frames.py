@@ -1,6 +1,4 @@
-"""The frames of stored episodes: read in order and in pieces, held out, sampled evenly. Knows no
-network.
-"""
+"""The frames of stored episodes: which are held out, reading them in pieces, an even sample."""
 
 import hashlib
 import zipfile
@@ -10,25 +8,30 @@ from pathlib import Path
 import numpy as np
 
 MEMBER = "observations.npy"
+_ERRORS = (
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    NotImplementedError,
+)
 
 
 def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
-    """Episodes to train on and episodes to validate on.
+    """Split episodes into those to train on and those to validate on.
 
-    Which are held out follows from the files' names alone (the lowest hashes), so it has no period
-    and hardly changes
-    when episodes are added.
+    The files whose names have the lowest hashes are held out. So the choice has no period, and
+    hardly changes when episodes are added.
 
     Args:
         paths: the episode files.
-        share: of the episodes to hold out, 0..1; above 0 it is at least one, where there are two.
+        share: of the episodes to hold out, 0..1; above 0 it is at least one, if there are two.
 
     Returns:
         (training, validation), each in the order given.
     """
-    count = (
-        min(max(round(share * len(paths)), int(share > 0)), len(paths) - 1) if len(paths) > 1 else 0
-    )
+    count = min(max(round(share * len(paths)), int(share > 0)), max(len(paths) - 1, 0))
     ranked = sorted(
         range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest()
     )
@@ -74,7 +77,7 @@ class FrameFile:
 
 
 class _Named:
-    """Turns what can go wrong in reading a file into a ValueError that names it."""
+    """Turns the errors of reading a file into a ValueError that names it."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -83,17 +86,10 @@ class _Named:
         return self
 
     def __exit__(self, kind, error, trace):
-        if isinstance(
-            error,
-            ValueError
-            | KeyError
-            | EOFError
-            | zipfile.BadZipFile
-            | zipfile.LargeZipFile
-            | NotImplementedError,
-        ):
+        if isinstance(error, _ERRORS):
             raise ValueError(
-                f"{self.path}: expected the frames of an episode, received a damaged file ({error}); remove it and record again."
+                f"{self.path}: expected the frames of an episode, received a damaged file "
+                f"({error}); remove it and record again."
             ) from None
 
 
@@ -111,10 +107,10 @@ def _header(member) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of one frame, the same in all files.
+    """Shape and dtype of one frame, the same in all files.
 
     Raises:
-        ValueError: no files, or one whose frames differ; the message names it.
+        ValueError: there are no files, or the frames of one differ; the message names it.
     """
     if not files:
         raise ValueError("episodes: expected at least one file, received none; record some first.")
@@ -122,8 +118,9 @@ def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]
     for file in files:
         if (file.shape[1:], file.dtype) != (first.shape[1:], first.dtype):
             raise ValueError(
-                f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in {first.path.name}, received "
-                f"{file.shape[1:]} {file.dtype}; keep episodes of one kind in a folder."
+                f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in "
+                f"{first.path.name}, received {file.shape[1:]} {file.dtype}; keep episodes of one "
+                "kind in a folder."
             )
     return first.shape[1:], first.dtype
 
@@ -132,7 +129,7 @@ def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
     """At most `most` frames (n, H, W, 3), spread evenly over all frames of some episodes.
 
     Raises:
-        ValueError: no files, files of different frames, or a damaged file.
+        ValueError: there are no files, their frames differ, or a file is damaged.
     """
     files = [FrameFile(path) for path in paths]
     shape, dtype = common_frame(files)

@@ -1,6 +1,7 @@
-"""One episode as V sees it, one .npz: what M is trained on. Knows no network."""
+"""One episode as V sees it, one .npz: what M is trained on."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,10 @@ FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
 
 @dataclass
 class Series:
-    """The latents of an episode's frames with what was done and received between them.
+    """The latents of an episode's frames, with the actions and rewards between them.
 
     Attributes:
-        mean, log_var: (T+1, Z) float32, of V's posterior of every frame.
+        mean, log_var: (T+1, Z) float32, of V's posterior for every frame.
         actions: (T, A) float32 in -1..1; actions[t] leads from frame t to frame t+1.
         rewards: (T,) float32; rewards[t] is received for actions[t].
         terminated: the last step ended the episode (it was not merely cut off).
@@ -44,29 +45,35 @@ class Series:
 
         Raises:
             ValueError: the file is truncated, not a series, pickled, or holds NaN; the message
-            names it.
+                names it.
         """
         fields = load_npz(path, set(FIELDS), "a series")
-        series = cls(*(fields[name] for name in FIELDS[:4]), bool(fields["terminated"]))
-        lengths = [
-            len(np.atleast_1d(array))
-            for array in (series.mean, series.log_var, series.actions, series.rewards)
-        ]
+        arrays = [fields[name] for name in FIELDS[:4]]
+        lengths = [len(np.atleast_1d(array)) for array in arrays]
         steps = lengths[2]
         if (
             steps == 0
             or lengths != [steps + 1, steps + 1, steps, steps]
-            or series.mean.shape != series.log_var.shape
+            or fields["mean"].shape != fields["log_var"].shape
         ):
             raise ValueError(
-                f"{path}: expected T+1 means and log-variances, T actions and T rewards, received {lengths}; encode it again."
+                f"{path}: expected T+1 means and log-variances, T actions and T rewards, "
+                f"received {lengths}; encode it again."
             )
-        return series
+        return cls(*arrays, bool(fields["terminated"]))
 
 
-def read_series(folder: str | os.PathLike, say=print) -> tuple[list[Path], list[Series]]:
-    """Every series of a folder in the order of their names, and their files; a damaged file is set
-    aside by name and said.
+def read_series(
+    folder: str | os.PathLike, say: Callable[[str], None] = print
+) -> tuple[list[Path], list[Series]]:
+    """Every sound series of a folder, in the order of their names.
+
+    Args:
+        folder: of the series.
+        say: receives a line about every damaged file, which is set aside by name.
+
+    Returns:
+        The files and the series.
     """
     paths, series = [], []
     for path in list_episodes(folder):

@@ -1,9 +1,7 @@
-"""Batches of frames out of episode files, in a shuffled order, with a bounded number of frames in
-memory.
+"""Shuffled batches of frames from episode files, with a bounded number of frames in memory.
 
 Episodes are shuffled and read one after the other into a buffer; batches are drawn from the buffer
-at random. The order
-follows from the epoch alone. Knows no network; whoever asks hands in the random generators.
+at random. The order depends on the epoch alone; the caller provides the random generators.
 """
 
 import queue
@@ -16,32 +14,33 @@ import numpy as np
 from WorldModels.episodes.frames import FrameFile, common_frame
 
 READ_AHEAD = 4  # batches made before they are asked for
-FIRST_FILL = 4  # the first batch is drawn once a fourth of the buffer is filled, lest training waits for the disk
+# The first batch is drawn once 1/FIRST_FILL of the buffer is filled, so that training does not wait
+# for the disk.
+FIRST_FILL = 4
 
 
 class FrameStream:
-    """Samples batches of frames from episode files; every frame comes at most once an epoch.
+    """Samples batches of frames from episode files; every frame comes at most once per epoch.
 
-    Where all frames fit into the buffer they are held and shuffled as a whole. Else the buffer,
-    with what is read ahead,
-    never holds more than `buffer_frames`, and each frame that leaves it is replaced by the next one
-    of the shuffled episodes.
-    A last batch that would be short is left out, so the frames left out differ from epoch to epoch.
+    If all frames fit into the buffer, they are held and shuffled as a whole. Otherwise the buffer,
+    with what is read ahead, never holds more than `buffer_frames`, and each frame that leaves it is
+    replaced by the next one of the shuffled episodes. A last batch that would be short is left out,
+    so the frames left out differ from epoch to epoch.
 
     Args:
         paths: episode files (.npz).
         batch_size: B.
-        buffer_frames: frames in memory at most (12 kB each at 64x64).
-        generator: epoch -> np.random.Generator; all that the order depends on.
+        buffer_frames: most frames in memory (12 kB each at 64x64).
+        generator: epoch -> np.random.Generator; the order depends on nothing else.
 
     Attributes:
         num_frames: frames in all files.
-        num_batches: batches an epoch.
+        num_batches: batches per epoch.
         frame_shape, dtype: of one frame.
 
     Raises:
-        ValueError: no files, files of different frames, fewer frames than a batch, or a damaged
-        file.
+        ValueError: there are no files, their frames differ, there are fewer frames than a batch
+            has, or a file is damaged.
     """
 
     def __init__(
@@ -58,14 +57,15 @@ class FrameStream:
         self.num_batches = self.num_frames // batch_size
         if self.num_batches == 0:
             raise ValueError(
-                f"batch size: expected at most the {self.num_frames} frames there are, received {batch_size}; "
-                "record more episodes."
+                f"batch size: expected at most {self.num_frames}, the number of recorded frames, "
+                f"received {batch_size}; record more episodes."
             )
         self._held: np.ndarray | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """The epoch's batches (B, H, W, 3) from number `start` on; a thread makes them ahead of
-        time. Close it to stop early.
+        """The epoch's batches (B, H, W, 3) from number `start` on.
+
+        A thread makes them ahead of time; close the iterator to stop early.
         """
         generator = self.generator(epoch)
         made = (
@@ -85,7 +85,7 @@ class FrameStream:
             yield self._held[order[i * self.batch_size : (i + 1) * self.batch_size]]
 
     def _from_files(self, generator, start):
-        # What is read ahead, read at the moment, and in use counts as held too.
+        # Frames that are read ahead, being read, or in use count as held too.
         size = max(self.buffer_frames - (READ_AHEAD + 3) * self.batch_size, self.batch_size)
         source = _Frames(
             [self.files[i] for i in generator.permutation(len(self.files))], self.batch_size
@@ -102,7 +102,7 @@ class FrameStream:
 
 
 class _Frames:
-    """The frames of some files one after the other, given out in any number."""
+    """The frames of some files one after the other, taken in any number."""
 
     def __init__(self, files: Sequence[FrameFile], piece: int):
         self._pieces = (frames for file in files for frames in file.pieces(piece))
@@ -119,7 +119,7 @@ class _Frames:
 
 
 def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
-    """Put the next frames into these places of the buffer; how many there were."""
+    """Put the next frames into these places of the buffer; returns how many there were."""
     done = 0
     while done < len(places):
         frames = source.take(len(places) - done)
@@ -131,9 +131,7 @@ def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
 
 
 def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
-    """Move the last frames of the buffer into the gaps, so that it stays without any; how many gaps
-    there were.
-    """
+    """Close the gaps in a buffer with its last frames; returns how many gaps there were."""
     end = filled - len(gaps)
     movable = np.setdiff1d(np.arange(end, filled), gaps)
     slots[np.sort(gaps[gaps < end])] = slots[movable]
@@ -141,33 +139,15 @@ def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
 
 
 def read_ahead(items: Iterator, depth: int) -> Iterator:
-    """The same items, made by a thread up to `depth` before they are asked for; its errors are
-    raised here.
+    """The same items, made by a thread up to `depth` of them before they are asked for.
 
-    Closing the iterator stops the thread.
+    Errors of the thread are raised here. Closing the iterator stops the thread.
     """
     made: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
-
-    def put(entry) -> bool:
-        while not stop.is_set():
-            try:
-                made.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                pass
-        return False
-
-    def work():
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-            put((None, StopIteration()))
-        except Exception as error:  # handed to whoever asks next
-            put((None, error))
-
-    thread = threading.Thread(target=work, name="read_ahead", daemon=True)
+    thread = threading.Thread(
+        target=_make, args=(items, made, stop), name="read_ahead", daemon=True
+    )
     thread.start()
     try:
         while True:
@@ -180,3 +160,25 @@ def read_ahead(items: Iterator, depth: int) -> Iterator:
     finally:
         stop.set()
         thread.join()
+
+
+def _make(items: Iterator, made: queue.Queue, stop: threading.Event) -> None:
+    """Put (item, None) for every item, and (None, error) at the end, until told to stop."""
+    try:
+        for item in items:
+            if not _put(made, (item, None), stop):
+                return
+        _put(made, (None, StopIteration()), stop)
+    except Exception as error:  # raised where the next item is asked for
+        _put(made, (None, error), stop)
+
+
+def _put(made: queue.Queue, entry: tuple, stop: threading.Event) -> bool:
+    """Put an entry as soon as there is room; False if told to stop."""
+    while not stop.is_set():
+        try:
+            made.put(entry, timeout=0.1)
+            return True
+        except queue.Full:
+            pass
+    return False

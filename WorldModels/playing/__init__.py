@@ -1,1 +1,1 @@
-"""A person in a world: what the keys do, and a window that shows it."""
+"""A person plays: what the keys do, and the window that shows the world."""

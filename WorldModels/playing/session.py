@@ -1,7 +1,4 @@
-"""One person's session in a world: what each key does, and what a tick of the clock does.
-
-Knows a world, a driver and a picture as things that it is handed; neither window nor files.
-"""
+"""A person's session in a world: what each key does, and what happens at each tick of the clock."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,33 +11,34 @@ from PIL import Image
 
 from WorldModels.playing.hands import ARROWS, Hands
 
-FPS = 30  # ticks a second
-CLIP_SECONDS = 10  # of what was seen last that `g` saves
+FPS = 30  # ticks per second
+CLIP_SECONDS = 10  # that `g` saves, up to the present
 MESSAGE_SECONDS = 6
-CLIP_EVERY = 2  # of all ticks, those that a clip shows
-CLIP_WIDTH = 320  # pixels of a picture in a clip; wider ones are made a half, a third ... as wide
+CLIP_EVERY = 2  # a clip has every second step
+CLIP_WIDTH = 320  # most pixels of a picture in a clip; wider ones are reduced to 1/2, 1/3 ...
 TEMPERATURE_STEP = 0.05
 Pictures = dict[str, np.ndarray]  # name -> (H, W, 3) uint8, shown side by side
 
 
 class Session:
-    """A world that somebody drives, one step a tick.
+    """A world that a person plays in, one step per tick.
 
     Args:
         world: the environment.
         hands: the person.
-        look: (observation, info) to the pictures to show.
-        driver: the trained controller, where there is one; else `no_driver` says in a line why not.
-        temperature: of a dream, which may be changed; None: the world is none.
-        first_seed: of the first episode; each further one counts up.
-        save: writes a clip, a list of pictures at FPS / CLIP_EVERY a second, and gives its file.
+        look: (observation, info) -> the pictures to show.
+        driver: the trained controller; None if there is none.
+        no_driver: a line that says why there is no controller.
+        temperature: of a dream, which the person may change; None if the world is not a dream.
+        first_seed: of the first episode; each further one adds 1.
+        save: writes a clip, a list of pictures at FPS / CLIP_EVERY per second; returns its file.
 
     Attributes:
-        steps, return_: of the present episode.
-        paused, ended: whether the clock stands still; `ended` is a line that says how, empty while
-            it goes on.
+        steps, return_: of the current episode.
+        paused: whether the person has paused it.
+        ended: a line that says how the episode ended; empty while it runs.
         trained: whether the controller drives.
-        message: a line for the person, for a while.
+        message: a line for the person, shown for a while.
         over: whether the person has quit.
     """
 
@@ -66,11 +64,11 @@ class Session:
 
     @property
     def episode(self) -> int:
-        """Number of the present track, game or dream, from 1."""
+        """Number of the current track, game or dream, from 1."""
         return self.seed - self.first_seed + 1
 
     def press(self, key: str) -> None:
-        """A key goes down: an arrow's name, one of KEYS, or any other, which does nothing."""
+        """A key goes down: the name of an arrow, one of KEYS, or any other, which does nothing."""
         if key in ARROWS:
             self.hands.held.add(key)
         elif key in KEYS:
@@ -81,11 +79,11 @@ class Session:
         self.hands.held.discard(key)
 
     def release_all(self) -> None:
-        """The window is no longer the one that hears of keys."""
+        """The window has lost the focus, so it will not learn when a key goes up."""
         self.hands.held.clear()
 
     def tick(self) -> None:
-        """A thirtieth of a second has gone by."""
+        """Advance by a thirtieth of a second."""
         self._left -= 1
         if self._left <= 0:
             self.message = ""
@@ -97,7 +95,7 @@ class Session:
         self.message, self._left = line, int(seconds * FPS)
 
     def restart(self) -> None:
-        """The same track, game or dream from its beginning."""
+        """Restart the same track, game or dream."""
         self.observation, info = self.world.reset(seed=self.seed)
         for policy in filter(None, (self.hands, self.driver)):
             policy.reset(self.seed)
@@ -106,22 +104,22 @@ class Session:
         self._show(info)
 
     def another(self) -> None:
-        """The next track, game or dream."""
+        """Start the next track, game or dream."""
         self.seed += 1
         self.restart()
 
     def hand_over(self) -> None:
-        """From the person to the controller, or back."""
+        """Hand over from the person to the controller, or back."""
         if self.driver is None:
             return self.say(self.no_driver, 2 * MESSAGE_SECONDS)
         self.trained = not self.trained
 
     def pause(self) -> None:
-        """Stand still, or go on."""
+        """Pause, or continue."""
         self.paused = not self.paused
 
     def step_once(self) -> None:
-        """One step while paused."""
+        """Take one step while paused."""
         if not self.paused:
             return self.say("pause first (space), then . steps once")
         if not self.ended:
@@ -136,7 +134,7 @@ class Session:
         self._change_temperature(-TEMPERATURE_STEP)
 
     def save(self) -> None:
-        """Save what was seen last."""
+        """Save the last seconds as a clip."""
         try:
             file = self.save_clip(list(self.clip))
         except OSError as error:
@@ -149,7 +147,7 @@ class Session:
         )
 
     def quit(self) -> None:
-        """Make an end of it."""
+        """Quit."""
         self.over = True
 
     def _step(self) -> None:
@@ -159,14 +157,10 @@ class Session:
         )
         self.steps, self.return_ = self.steps + 1, self.return_ + float(reward)
         if terminated or truncated:
-            why = (
-                "lap finished"
-                if info.get("lap_finished")
-                else "out of time"
-                if truncated and not terminated
-                else "the end"
-            )
-            self.ended = f"{why} after {self.steps} steps: r once more, n another"
+            out_of_time = truncated and not terminated
+            how = "out of time" if out_of_time else "episode over"
+            how = "lap finished" if info.get("lap_finished") else how
+            self.ended = f"{how} after {self.steps} steps: r to restart, n for the next"
         self._show(info)
 
     def _show(self, info: dict) -> None:
@@ -176,7 +170,7 @@ class Session:
 
     def _change_temperature(self, difference: float) -> None:
         if self.temperature is None:
-            return self.say("only a dream has a temperature: --world dream")
+            return self.say("only a dream has a temperature: start with --world dream")
         self.temperature = max(TEMPERATURE_STEP, round(self.temperature + difference, 4))
         self._set_temperature()
 

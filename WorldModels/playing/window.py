@@ -1,6 +1,4 @@
-"""A window for a session: keys in, pictures and figures out. Knows pygame and the session, no
-world.
-"""
+"""A window for a session: it takes the keys, and shows the pictures and numbers."""
 
 import os
 
@@ -20,18 +18,19 @@ NAMES = {
     pygame.K_ESCAPE: "escape",
 }
 BACKGROUND, TEXT, DIM, BRIGHT = (24, 26, 30), (235, 235, 235), (150, 155, 165), (255, 196, 80)
-SMALL, MIDDLE, LARGE = 20, 22, 40  # sizes of letters
-MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around all, above a picture, below all pictures
+SMALL, MIDDLE, LARGE = 20, 22, 40  # font sizes
+MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around everything, above a picture, below the pictures
 WIDTH, HEIGHT = 640, 480  # pixels that the pictures fill at first, or a little less
 NARROWEST = 640  # pixels of a window
+GAP = " " * 5  # between the facts of a line
 
 
 class Window:
-    """A window that shows a session's pictures as large as whole pixels allow, each pixel a square.
+    """A window that enlarges a session's pictures by a whole factor, so that pixels stay square.
 
     Args:
         world: its name.
-        pictures: the first ones; they decide the window's size, which may be changed later.
+        pictures: the first ones; they determine the window's size, which may be changed later.
 
     Raises:
         ValueError: there is no screen.
@@ -53,7 +52,7 @@ class Window:
         self.clock = pygame.time.Clock()
 
     def hear(self, session: Session) -> None:
-        """Hand the session all keys that were touched since the last time."""
+        """Pass all key events since the last call on to the session."""
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 session.quit()
@@ -73,7 +72,7 @@ class Window:
         pygame.display.flip()
 
     def wait(self) -> None:
-        """Until the next thirtieth of a second."""
+        """Wait for the next thirtieth of a second."""
         self.clock.tick(FPS)
 
     def close(self) -> None:
@@ -87,17 +86,11 @@ class Window:
         )
         width, height = _extent(pictures)
         scale = min(room[0] / width, room[1] / height)
-        scale = (
-            max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)
-        )  # a window too small for it gets a smaller picture
+        # In a window that is too small the pictures are made smaller.
+        scale = max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)
         x = (self.surface.get_width() - int(scale * width) - (len(pictures) - 1) * MARGIN) // 2
         for name, picture in pictures.items():
-            small = pygame.image.frombuffer(
-                np.ascontiguousarray(picture), picture.shape[1::-1], "RGB"
-            )
-            large = pygame.transform.scale(
-                small, (int(scale * small.get_width()), int(scale * small.get_height()))
-            )
+            large = _scaled(picture, scale)
             if len(pictures) > 1:
                 self._write(name, MIDDLE, DIM, (x, MARGIN))
             self.surface.blit(large, (x, MARGIN + LABEL))
@@ -109,40 +102,26 @@ class Window:
         self._write(f"step {session.steps}", LARGE, TEXT, (max(x + 2 * MARGIN, MARGIN + 230), top))
         state = "ended" if session.ended else "paused" if session.paused else ""
         self._write(state, LARGE, BRIGHT, (width - MARGIN - self.fonts[LARGE].size(state)[0], top))
-        who = session.driver.name if session.trained else session.hands.name
-        facts = [self.world, f"episode {session.episode}", f"driving: {who}"]
-        keys = [
-            "arrows drive",
-            "m hand over",
-            "space pause",
-            ". one step",
-            "r once more",
-            "n another",
-            "g GIF",
-            "Esc quit",
-        ]
-        if session.temperature is not None:
-            facts.append(f"temperature {session.temperature:.2f}")
-            keys.insert(4, "[ ] temperature")
-        lines = [(line, MIDDLE, TEXT) for line in self._wrapped(facts, MIDDLE, " " * 5)]
-        lines += [(line, SMALL, DIM) for line in self._wrapped(keys, SMALL, " " * 5)]
-        lines += [
-            (line, SMALL, BRIGHT)
-            for line in self._wrapped((session.message or session.ended).split(), SMALL, " ")
-        ]
+        facts, keys = _facts(self.world, session), _keys(session)
+        words = (session.message or session.ended).split()
         top += LARGE
-        for line, size, colour in lines:
-            self._write(line, size, colour, (MARGIN, top))
-            top += size - 1
+        for parts, size, colour, gap in (
+            (facts, MIDDLE, TEXT, GAP),
+            (keys, SMALL, DIM, GAP),
+            (words, SMALL, BRIGHT, " "),
+        ):
+            for line in self._wrapped(parts, size, gap):
+                self._write(line, size, colour, (MARGIN, top))
+                top += size - 1
 
     def _write(self, text: str, size: int, colour, place: tuple[int, int]) -> int:
-        """Write a line; where it ends, in pixels from the left."""
+        """Write a line; returns where it ends, in pixels from the left."""
         words = self.fonts[size].render(text, True, colour)
         self.surface.blit(words, place)
         return place[0] + words.get_width()
 
     def _wrapped(self, parts: list[str], size: int, gap: str) -> list[str]:
-        """Parts with gaps between them, in as many lines as the window's width makes of them."""
+        """Join the parts with gaps, in as many lines as the window's width makes necessary."""
         room, lines = self.surface.get_width() - 2 * MARGIN, []
         for part in parts:
             longer = f"{lines[-1]}{gap}{part}" if lines else part
@@ -153,6 +132,29 @@ class Window:
         return lines
 
 
+def _facts(world: str, session: Session) -> list[str]:
+    """What is shown of the state of a session."""
+    who = session.driver.name if session.trained else session.hands.name
+    facts = [world, f"episode {session.episode}", f"driving: {who}"]
+    if session.temperature is not None:
+        facts.append(f"temperature {session.temperature:.2f}")
+    return facts
+
+
+def _keys(session: Session) -> list[str]:
+    """What each key does in a session."""
+    dream = [] if session.temperature is None else ["[ ] temperature"]
+    keys = ["arrows drive", "m hand over", "space pause", ". one step"]
+    return keys + dream + ["r restart", "n next", "g save GIF", "Esc quit"]
+
+
+def _scaled(picture: np.ndarray, scale: float) -> pygame.Surface:
+    """A picture (H, W, 3) uint8, enlarged without smoothing."""
+    small = pygame.image.frombuffer(np.ascontiguousarray(picture), picture.shape[1::-1], "RGB")
+    size = int(scale * small.get_width()), int(scale * small.get_height())
+    return pygame.transform.scale(small, size)
+
+
 def _extent(pictures: dict[str, np.ndarray]) -> tuple[int, int]:
     """Width and height of pictures side by side, in their own pixels."""
     return sum(picture.shape[1] for picture in pictures.values()), max(
@@ -161,8 +163,9 @@ def _extent(pictures: dict[str, np.ndarray]) -> tuple[int, int]:
 
 
 def key_name(event) -> str:
-    """A key as sessions call it: by what it types where that is a sign, so that any keyboard's
-    brackets will do.
+    """The name of a key for a session.
+
+    A key that types a character is named by it, so that brackets work on any keyboard.
     """
     typed = getattr(event, "unicode", "")
     return NAMES.get(event.key) or (
@@ -176,7 +179,7 @@ def need_screen() -> None:
     """Open the connection to a screen.
 
     Raises:
-        ValueError: there is none, or SDL took one that nobody sees without being told to.
+        ValueError: there is none, or SDL fell back to an invisible one without being told to.
     """
     try:
         pygame.display.init()
@@ -187,6 +190,7 @@ def need_screen() -> None:
         driver in ("dummy", "offscreen") and not os.environ.get("SDL_VIDEODRIVER")
     ):
         raise ValueError(
-            f"display: expected a screen to open a window on, received none ({driver}); play where there is one "
-            "(at the machine, or through ssh -X), or set SDL_VIDEODRIVER=dummy to run unseen."
+            f"display: expected a screen to open a window on, received none ({driver}); play on a "
+            "machine with a screen, or through ssh -X, or set SDL_VIDEODRIVER=dummy to run without "
+            "a window."
         )

@@ -129,11 +129,12 @@ class Examiner:
         """The driver as a policy."""
         from WorldModels.control.controller import Controller, ControllerPolicy
         from WorldModels.control.policies import POLICIES
+        from WorldModels.experiment.games.registry import game_of
 
         file = self.controllers.get(DRIVER if driver in BOUND else driver)
-        return (
-            ControllerPolicy(*Controller.load(file)[:2]) if file else POLICIES[driver](action_size)
-        )
+        if file:
+            return ControllerPolicy(*Controller.load(file)[:2])
+        return POLICIES[driver](game_of(self.env.id).named_actions(action_size))
 
     def dreams(
         self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None

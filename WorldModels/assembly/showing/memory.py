@@ -181,11 +181,12 @@ def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.control.policies import POLICIES
+    from WorldModels.experiment.games.registry import game_of
 
     try:
         shape, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
-        return run.experiment.controller.features, POLICIES[
-            baseline_names(run.experiment.evaluate.baselines)[0]
-        ]
+        policy = POLICIES[baseline_names(run.experiment.evaluate.baselines)[0]]
+        game = game_of(run.experiment.env.id)
+        return run.experiment.controller.features, lambda size: policy(game.named_actions(size))
     return shape.features, lambda action_size: ControllerPolicy(shape, parameters)

@@ -1,4 +1,4 @@
-"""Adam in numpy, for the strategies that estimate a gradient. Knows no strategy."""
+"""Adam in numpy, for the strategies that estimate a gradient."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ class Adam:
 
     Args:
         size: numbers in the gradient.
-        learning_rate: length of a step where the gradient is steady.
-        beta_1, beta_2: how long the gradient and its square are remembered (hardmaru es.py: 0.99
-        and 0.999).
+        learning_rate: length of a step while the gradient is steady.
+        beta_1, beta_2: decay rates of the averages of the gradient and of its square (hardmaru
+            es.py: 0.99 and 0.999).
     """
 
     def __init__(
@@ -20,7 +20,7 @@ class Adam:
         self.first, self.second, self.count = np.zeros(size), np.zeros(size), 0
 
     def step(self, gradient: np.ndarray) -> np.ndarray:
-        """What to add to the parameters (N,) to climb along gradient (N,)."""
+        """What to add to the parameters (N,) to climb along the gradient (N,)."""
         self.count += 1
         self.first += (1 - self.beta_1) * (gradient - self.first)
         self.second += (1 - self.beta_2) * (gradient**2 - self.second)

@@ -1,6 +1,4 @@
-"""A genetic algorithm over flat parameter vectors: elites, crossover, mutation. Knows no world and
-no controller.
-"""
+"""A genetic algorithm over flat parameter vectors: elites, crossover, mutation."""
 
 import numpy as np
 
@@ -9,19 +7,18 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class GeneticAlgorithm(Strategy):
-    """The best tenth are parents; a child takes each parameter from one of two of them, and noise
-    is added (hardmaru es.py, SimpleGA).
+    """The best tenth are the parents of the next generation (hardmaru es.py, SimpleGA).
 
-    Elites drive again beside their children, on the same tracks, and stay only if they are still
-    among the best, as the elite of
-    Such et al. 2017 does. In hardmaru es.py they are forgotten exactly when forget_best is False,
-    the default; and where they are
-    kept, they keep their old return too, so that one lucky track is never forgotten.
+    A child takes each parameter from one of two parents, and noise is added.
 
-    What is delivered is the mean of the elites, not the best one: that one is in part the luckiest,
-    and averaging takes out what
-    mutation put into each, for crossover keeps them in one cloud. At least one is elite (there none
-    is of fewer than ten).
+    Elites are scored again beside their children, on the same tracks, and stay only if they are
+    still among the best, like the elite of Such et al. 2017. In hardmaru es.py they are forgotten
+    exactly when forget_best is False, the default; where they are kept, they also keep their old
+    return, so a lucky track is never forgotten.
+
+    The result is the mean of the elites, not the best of them, who is partly the luckiest.
+    Crossover keeps the elites in one cloud, so averaging removes the mutations of each. There is at
+    least one elite (in hardmaru es.py there is none among fewer than ten).
     """
 
     elite_ratio = 0.1
@@ -36,13 +33,14 @@ class GeneticAlgorithm(Strategy):
 
     @property
     def mean(self) -> np.ndarray:
-        """The mean of the elites, (N,) float64."""
+        """The mean of the elites, (N,) float64: the result of the search."""
         return self.elites.mean(axis=0)
 
     @property
     def sigma_rms(self) -> float:
-        """Mean over the parameters of a child's standard deviation: of the elites' spread and the
-        mutation together.
+        """Standard deviation of a child, averaged over the parameters.
+
+        It combines the spread of the elites and the mutation.
         """
         return float(np.sqrt(self.elites.var(axis=0) + self.sigma**2).mean())
 

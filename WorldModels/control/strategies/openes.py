@@ -1,6 +1,4 @@
-"""OpenAI's evolution strategy: one sigma for all parameters, and a gradient from ranks. Knows no
-world and no controller.
-"""
+"""OpenAI's evolution strategy: one sigma for all parameters, and a gradient from ranks."""
 
 import numpy as np
 
@@ -10,14 +8,13 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class OpenES(Strategy):
-    """Climbs the gradient of the expected fitness of its Gaussian cloud (Salimans et al. 2017),
-    estimated from mirrored pairs.
+    """Climbs the gradient of the expected fitness of a Gaussian cloud (Salimans et al. 2017).
 
         gradient = sum of fitness * noise / (P sigma),   fitness standardised
 
-    Constants as hardmaru train.py starts it. There the best candidate of the last generation is
-    what is validated; here the mean.
-    Of an odd population the last one is the mean itself, which counts for nothing in the sum.
+    The gradient is estimated from mirrored pairs. The constants are those of hardmaru train.py,
+    which validates the best candidate of the last generation; here the mean is validated. In an odd
+    population the last candidate is the mean itself and does not count in the sum.
     """
 
     learning_rate = 0.01

@@ -1,6 +1,4 @@
-"""Parameter-exploring policy gradients: a sigma for each parameter, adapted from mirrored pairs.
-Knows no world and no controller.
-"""
+"""Parameter-exploring policy gradients: a sigma for each parameter, adapted from mirrored pairs."""
 
 import numpy as np
 
@@ -10,21 +8,22 @@ from WorldModels.control.strategies.strategy import Strategy
 
 
 class PEPG(Strategy):
-    """Climbs the gradients of the expected fitness in the mean and in the sigmas (Sehnke et al.
-    2010), from mirrored pairs.
+    """Climbs the gradient of the expected fitness, in the mean and in the sigmas.
 
-        mean:  sum over pairs of (f+ - f-) noise                              through Adam
-        sigma: sum over pairs of ((f+ + f-)/2 - baseline) (noise^2 - sigma^2) / sigma / P * 0.2, at
-            most 20 % of sigma
+    After Sehnke et al. 2010, from mirrored pairs:
 
-    The baseline is the population's mean fitness. Constants as hardmaru train.py starts it. There
-    the best candidate of the last
-    generation is what is validated; here the mean. Of an odd population the last one is the mean
-    itself, which belongs to no pair.
+        mean:  sum over pairs of (f+ - f-) noise, through Adam
+        sigma: sum over pairs of ((f+ + f-)/2 - baseline) (noise^2 - sigma^2) / sigma / P * 0.2,
+               at most 20 % of sigma
+
+    The baseline is the population's mean fitness. The constants are those of hardmaru train.py,
+    which validates the best candidate of the last generation; here the mean is validated. In an odd
+    population the last candidate is the mean itself, which belongs to no pair.
     """
 
     learning_rate = 0.01
-    elite_ratio = 0.0  # above 0 the mean moves to that of the best share of the population, and nothing is asked of Adam
+    # Above 0 the mean moves to that of the best candidates, this share of all, without Adam.
+    elite_ratio = 0.0
     weight_decay = 0.005
     sigma_alpha, sigma_max_change = 0.2, 0.2
     sigma_decay, sigma_limit = 0.999, 0.02
@@ -70,11 +69,10 @@ class PEPG(Strategy):
 
 
 class SES(PEPG):
-    """A simple evolution strategy: PEPG's sigmas, and a mean that moves to the best tenth (hardmaru
-    train.py, ses).
+    """A simple evolution strategy: PEPG's sigmas, and a mean that moves to the best tenth.
 
-    At least one candidate is elite; there a tenth of fewer than ten is none, which silently makes
-    it PEPG.
+    After hardmaru train.py, ses. There is at least one elite; there, a tenth of fewer than ten is
+    none, which silently turns it into PEPG.
     """
 
     elite_ratio = 0.1

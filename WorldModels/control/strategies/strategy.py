@@ -1,22 +1,21 @@
-"""What every evolution strategy is: a cloud of flat parameter vectors that one asks for candidates
-and tells their returns.
+"""The base of the evolution strategies: ask for candidates, tell their returns.
 
-Returns are maximised. All random numbers come from the generator that it is given, so that a
-pickled copy goes on bit for bit.
-Knows no strategy.
+Returns are maximised. All random numbers come from the generator that a strategy is given, so a
+pickled copy continues bit for bit.
 """
 
 import numpy as np
 
 
 class Strategy:
-    """Evolution by ask and tell; a kind gives mean, sigma, sigma_rms, generation, `_sample`,
-    `_learn` and `_cap`.
+    """A search distribution over flat parameter vectors, used by ask and tell.
+
+    A subclass provides mean, sigma, sigma_rms, generation, `_sample`, `_learn` and `_cap`.
 
     Attributes:
-        mean: (N,) float64, what is delivered.
-        sigma: the step size: what `anneal` brings down.
-        sigma_rms: mean over the parameters of the standard deviation of the candidates (the
+        mean: (N,) float64, the result of the search.
+        sigma: the step size, which `anneal` brings down.
+        sigma_rms: standard deviation of the candidates, averaged over the parameters (the
             original's rms_stdev).
         generation: generations told so far.
 
@@ -25,7 +24,7 @@ class Strategy:
         population_size: P, at least 4.
         sigma: initial standard deviation, above 0.
         generator: source of all random numbers.
-        mean: (N,) where the search begins; None: zeros.
+        mean: (N,), where the search begins; None: zeros.
 
     Raises:
         ValueError: an argument is out of its range, or mean is not (N,).
@@ -39,20 +38,14 @@ class Strategy:
         generator: np.random.Generator,
         mean: np.ndarray | None = None,
     ):
-        for name, value, least in (
-            ("num_parameters", num_parameters, 1),
-            ("population_size", population_size, 4),
-        ):
-            if value < least:
-                raise ValueError(f"{name}: expected {least} or more, received {value}.")
-        if not sigma > 0:
-            raise ValueError(f"sigma: expected a positive number, received {sigma}.")
+        _check_arguments(num_parameters, population_size, sigma)
         start = np.zeros(num_parameters) if mean is None else np.array(mean, np.float64)
         if start.shape != (num_parameters,):
             raise ValueError(
                 f"mean: expected {num_parameters} numbers, received shape {start.shape}."
             )
-        self._asked = self._sigma_at_start = None  # the latter: of the annealing
+        self._asked = None
+        self._sigma_at_start = None  # sigma when annealing began
         self._begin(start, population_size, float(sigma), generator)
 
     def ask(self) -> np.ndarray:
@@ -64,13 +57,14 @@ class Strategy:
         """Move towards the members of the last `ask` with the highest returns (P,).
 
         Raises:
-            ValueError: nothing has been asked since the last tell, or returns are not (P,) finite
-            numbers.
+            ValueError: `ask` was not called since the last `tell`, or returns are not (P,) finite
+                numbers.
         """
         returns = np.asarray(returns, np.float64)
         if self._asked is None:
             raise ValueError(
-                "returns: expected those of a population, received some that nobody asked for; call ask first."
+                "returns: expected those of a population, received some without one; "
+                "call ask first."
             )
         if returns.shape != (len(self._asked),) or not np.isfinite(returns).all():
             raise ValueError(
@@ -80,15 +74,14 @@ class Strategy:
         self._asked = None
 
     def anneal(self, share: float, start: float, final: float) -> None:
-        """Keep sigma under a cap that falls geometrically from its value at `start` to `final` at
-        the budget's end.
+        """Keep sigma under a cap that falls geometrically to `final` at the end of the budget.
 
-        Below the cap sigma moves as before; with few noisy rollouts no strategy brings it down in
-        time by itself.
+        The cap begins at the value that sigma has at `start`. Below the cap sigma moves as before.
+        With few noisy rollouts no strategy brings sigma down in time by itself.
 
         Args:
             share: of the budget that is spent, 0..1.
-            start: share at which the fall begins.
+            start: share at which the cap begins to fall.
             final: sigma at the end.
         """
         if share < start:
@@ -99,8 +92,20 @@ class Strategy:
 
 
 def sigma_cap(share: float, start: float, sigma: float, final: float) -> float:
-    """sigma * (final / sigma)^((share - start) / (1 - start)): from `sigma` at `start` to `final`
-    at share 1.
+    """The cap on sigma while it anneals, from `sigma` at share `start` to `final` at share 1.
+
+    sigma * (final / sigma)^((share - start) / (1 - start)), with the exponent clipped to 0..1.
     """
     fallen = 1.0 if start >= 1 else min(max((share - start) / (1 - start), 0.0), 1.0)
     return sigma * (final / sigma) ** fallen
+
+
+def _check_arguments(num_parameters: int, population_size: int, sigma: float) -> None:
+    for name, value, least in (
+        ("num_parameters", num_parameters, 1),
+        ("population_size", population_size, 4),
+    ):
+        if value < least:
+            raise ValueError(f"{name}: expected {least} or more, received {value}.")
+    if not sigma > 0:
+        raise ValueError(f"sigma: expected a positive number, received {sigma}.")
