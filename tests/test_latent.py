@@ -8,6 +8,7 @@ from gymnasium.utils.env_checker import check_env
 
 from WorldModels.assembly.worlds import WorldMaker
 from WorldModels.envs.latent import LatentObservation
+from WorldModels.experiment.games.carracing import CarRacingSettings
 
 
 class Corridor(gymnasium.Env):
@@ -123,4 +124,4 @@ def test_a_contradiction_is_refused():
 
 def test_a_maker_names_what_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match="vision.keras.*train_vision"):
-        WorldMaker(str(tmp_path), features="zh")()
+        WorldMaker(CarRacingSettings(), str(tmp_path), features="zh")()

@@ -11,6 +11,7 @@ from conftest import assert_same
 
 from WorldModels.assembly.opening import open_perception
 from WorldModels.assembly.worlds import WorldMaker
+from WorldModels.experiment.games.carracing import CarRacingSettings
 from WorldModels.export import files as export
 
 BATCH, Z, A = 2, 4, 3
@@ -167,7 +168,7 @@ def _work(maker, pipe):
 def test_a_worker_drives_by_features_without_keras(run_folder):
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
-    maker = WorldMaker(str(run_folder), features="zh", latent="sampled")
+    maker = WorldMaker(CarRacingSettings(), str(run_folder), features="zh", latent="sampled")
     worker = context.Process(target=_work, args=(maker, theirs))
     worker.start()
     theirs.close()
