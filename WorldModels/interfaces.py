@@ -15,6 +15,10 @@ import numpy as np
 
 State = dict[str, Any]  # name -> (B, ...) float32; all zeros at the start of an episode
 
+# What a controller sees, by --controller.features: z of V, and h and c of M, in the order of the
+# controller's weights.
+FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}
+
 # What the state of a Perception or an Imagination holds besides the state of M.
 LATENT = "z"  # (B, Z): the latent that M is stepped with next
 REWARD = "reward"  # (B,): of the last step, in a dream
