@@ -15,7 +15,7 @@ from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.train_vision import build_vision, learning_rate
 from WorldModels.vision.batches import FrameBatches
 from WorldModels.vision.kinds import published_form
-from WorldModels.vision.networks import TransposedConvolution
+from WorldModels.vision.transposed import TransposedConvolution
 from WorldModels.vision.vae import VAE
 
 ROOT = Path(__file__).parent.parent
