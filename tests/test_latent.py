@@ -8,6 +8,7 @@ from gymnasium.utils.env_checker import check_env
 
 from WorldModels.assembly.worlds import WorldMaker
 from WorldModels.envs.latent import LatentObservation
+from WorldModels.experiment.games.carracing import CarRacingSettings
 
 
 class Corridor(gymnasium.Env):
@@ -114,7 +115,7 @@ def test_a_contradiction_is_refused():
     for perception, features, latent, message in (
         (Notes(), "hz", "mean", "features.*zch.*'hz'"),
         (Notes(), "z", "median", "latent.*'median'"),
-        (without_c, "zch", "mean", "lacks"),
+        (without_c, "zch", "mean", "has no c"),
         (narrow, "z", "mean", r"observations.*\(8, 8, 3\)"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -123,4 +124,4 @@ def test_a_contradiction_is_refused():
 
 def test_a_maker_names_what_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match="vision.keras.*train_vision"):
-        WorldMaker(str(tmp_path), features="zh")()
+        WorldMaker(CarRacingSettings(), str(tmp_path), features="zh")()

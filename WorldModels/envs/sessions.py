@@ -140,7 +140,8 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         )
     except Exception as error:  # its exceptions have no common class of their own
         raise ValueError(
-            f"{path}: expected a model that ONNX Runtime can open; it says: {error}"
+            f"{path}: expected a model that ONNX Runtime can open, received a damaged or foreign "
+            f"file. ONNX Runtime says: {error}"
         ) from error
     _return_freed_memory()
     return session
