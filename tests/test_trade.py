@@ -33,6 +33,7 @@ SMALL = replace(
     feed_forward=16,
     window=4,
     num_mixtures=K,
+    dtype="float32",
 )
 
 

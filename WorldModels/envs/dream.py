@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 from WorldModels.envs.lanes import Dreaming, Lanes
 from WorldModels.interfaces import LATENT, Imagination
 
-FPS = 50  # of a film of a dream, unless the game says otherwise
+FPS = 50  # frames a second in a film of a dream, unless the game says otherwise
 
 
 class DreamEnv(gymnasium.Env):
@@ -132,7 +132,7 @@ class DreamVectorEnv(VectorEnv):
         self._terminated, self._truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None):
-        """Begin all dreams, or those of options["reset_mask"]; lane i takes the seed s + i.
+        """Begin all dreams, or those of options["reset_mask"]; with seed s, lane i takes s + i.
 
         Raises:
             ValueError: the mask or the list of seeds does not have num_envs entries.

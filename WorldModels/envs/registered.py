@@ -35,7 +35,7 @@ def make(
 
 
 def _made(id: str, observation: str, known: tuple[str, ...]) -> gymnasium.Env:
-    """What Gymnasium makes; its errors, and those of the environment, as one line."""
+    """Make the environment; an error of Gymnasium or of the environment becomes one line."""
     try:
         return _rendering(id, observation)
     except (gymnasium.error.Error, ImportError) as error:

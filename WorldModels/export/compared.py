@@ -5,8 +5,8 @@ import numpy as np
 
 from WorldModels.export.endpoints import Endpoint
 
-# Of an output's largest value: each library rounds sums of thousands of float32 products in its own
-# way.
+# The largest difference allowed, as a share of an output's largest value: each library rounds sums
+# of thousands of float32 products in its own way.
 TOLERANCE = 1e-4
 
 

@@ -16,7 +16,7 @@ from WorldModels.memory import density
 from WorldModels.memory.attention import HIDDEN, dense
 
 UNITS, HEADS, FEED_FORWARD = 32, 2, 64  # of the network over dimensions
-LEAST_DENSITY = 1e-3  # what a draw's gradient is divided by at least
+LEAST_DENSITY = 1e-3  # the smallest density that a draw's gradient is divided by
 
 
 class AutoregressiveMixture(keras.layers.Layer):
@@ -79,7 +79,7 @@ class AutoregressiveMixture(keras.layers.Layer):
         return norm
 
     def outputs(self, hidden, z):
-        """Numbers (B, 3KZ) of the mixtures of all dimensions, as density.log_density takes them.
+        """The mixtures of all dimensions, numbers (B, 3KZ) as density.log_density takes them.
 
         Args:
             hidden: (B, .).

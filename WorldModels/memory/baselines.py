@@ -1,4 +1,4 @@
-"""What a memory must beat: densities of the next latent that do not look at the past, or hardly.
+"""What a memory must beat: densities of the next latent that know little or nothing of the past.
 
 Two learn only a variance for each dimension; the third is the memory's own head without inputs.
 """
@@ -103,7 +103,7 @@ class Unconditional(keras.Model):
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
         self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
         with warnings.catch_warnings():
-            # Of all the weights outside the head.
+            # The warning is about the weights outside the head.
             warnings.filterwarnings("ignore", "Gradients do not exist")
             self.fit(np.concatenate(batches), batch_size=FIT_BATCH, shuffle=False, verbose=0)
 

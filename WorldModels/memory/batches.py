@@ -81,7 +81,7 @@ class SeriesBatches(keras.utils.PyDataset):
         """Shuffle for this epoch, counted from 0."""
         self.epoch = epoch
         self.order = self._rng(ORDER).permutation(len(self.series))
-        # Of each episode in the epoch's one long row.
+        # Where each episode starts in the epoch's one long row.
         self.starts = np.concatenate([[0], np.cumsum(self.lengths[self.order])])
 
     def on_epoch_end(self):
@@ -123,7 +123,7 @@ class SeriesBatches(keras.utils.PyDataset):
 
     def _segments(self, index: int) -> dict[str, np.ndarray]:
         batch, rng = self._empty(), self._rng(PLACES, index)
-        # In how many places a segment may begin, episode by episode.
+        # The number of places where a segment of each episode may begin.
         places = np.maximum(self.lengths - self.length, 0) + 1
         ends = np.cumsum(places)
         chosen = rng.integers(ends[-1], size=self.batch_size)

@@ -72,8 +72,8 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
     Returns:
         z (B, Z).
     """
-    # One array for all components here, not a list as above: a single dream costs as much as it has
-    # operations.
+    # One array for all components here, not a list as above: the time that a single dream takes
+    # depends on the number of operations.
     blocks = ops.reshape(outputs, (-1, 3, num_mixtures, normal.shape[-1]))
     logits, means, log_stds = blocks[:, 0], blocks[:, 1], blocks[:, 2]
     return _drawn(logits, means, log_stds, temperature, component, normal)

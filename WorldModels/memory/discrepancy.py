@@ -2,7 +2,7 @@
 
 from keras import ops
 
-# Of its kernels, in mean squared distances between latents that were seen.
+# Widths of the kernels, in mean squared distances between latents that were seen.
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 

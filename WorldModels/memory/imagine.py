@@ -87,7 +87,7 @@ class DreamBlock(keras.Model):
 
 
 class PopulationDream:
-    """Dreams of a whole population, on first latents and noise in common or for each lane.
+    """Dreams of a whole population; first latents and noise are shared by the drivers, or are not.
 
     Args:
         memory: M, in the dtype that it computes in.

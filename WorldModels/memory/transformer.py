@@ -114,7 +114,7 @@ class TransformerMemory(MixtureMemory):
         return self._run(batch["z"], batch["actions"], None)[0]
 
     def _run(self, z, actions, state: dict | None, restarts=None):
-        """Hidden (B, T, hidden_size) and the new state; None for zeros that nobody wants back."""
+        """Hidden (B, T, hidden_size) and the new state; from None, without keys and values."""
         given = self.places.initial_state(ops.shape(z)[0]) if state is None else state
         before = 0.0 if state is None else state["steps"][:, None]
         steps = count_steps(ops.ones_like(z[..., 0], dtype="float32"), before, restarts)

@@ -62,7 +62,7 @@ def unit_range(observations):
 
 
 class Seeds:
-    """Initial weights for layer after layer, each with a seed of its own, all from one seed."""
+    """Gives each layer a seed of its own for its initial weights, all from one seed."""
 
     def __init__(self, seed: int, purpose: int):
         self._sequence = np.random.SeedSequence([seed, purpose])

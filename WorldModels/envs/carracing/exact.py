@@ -1,4 +1,4 @@
-"""The official 96x96 picture of CarRacing-v3, bit for bit, drawn without what it wastes.
+"""The official 96x96 picture of CarRacing-v3, bit for bit, drawn without its wasted work.
 
 Every vertex comes from the official formulas, with the same float64 operations in the same order,
 and every polygon that can leave a trace is drawn by the official calls. Left out are: polygons that
@@ -94,14 +94,14 @@ class ExactRenderer:
         A polygon is a list of pairs of whole official pixels.
         """
         scene = self.scene
-        # pygame's own cosine and sine, with its special case of right angles
+        # Pygame's own cosine and sine, with its special case of right angles
         cos, sin = pygame.math.Vector2(1, 0).rotate_rad(angle)
         x, y = scene.centres.T
         centre_x = (cos * x - sin * y) * zoom + (translation[0] - WINDOW_W / 2)
         centre_y = (sin * x + cos * y) * zoom + (translation[1] - WINDOW_H / 2)
         seen = scene.near(centre_x, centre_y, (WINDOW_W / 2 + 2, WINDOW_H / 2 + 2), (zoom, zoom))
         x, y = scene.vertices[seen].transpose(2, 0, 1)
-        # assigning to whole numbers rounds towards zero, as pygame does
+        # Assigning to whole numbers rounds towards zero, as pygame does
         points = np.empty((len(seen), 4, 2), np.int64)
         points[..., 0] = (cos * x - sin * y) * zoom + translation[0]
         points[..., 1] = (sin * x + cos * y) * zoom + translation[1]

@@ -27,9 +27,9 @@ from WorldModels.envs.carracing.scene import (
 FRAME_SIZE = 64
 ROWS = 84  # rows of the official 96 above its status bar
 WIDTH, HEIGHT = 3 * STATE_W, 3 * ROWS
-# canvas pixels per official pixel
+# Canvas pixels per official pixel
 SCALE_X, SCALE_Y = WIDTH / WINDOW_W, HEIGHT / (WINDOW_H * ROWS / 96)
-# where the car is on the canvas: official pixel (500, 600) of 1000x800
+# Where the car is on the canvas: official pixel (500, 600) of 1000x800
 CENTRE_X, CENTRE_Y = WIDTH / 2, 600 * SCALE_Y
 FARTHEST = math.hypot(WINDOW_W / 2, 600)  # official pixels from the car to the farthest corner
 EXCESS = 0.5 * (1 / math.sqrt(SCALE_X * SCALE_Y) - 1)  # official pixels

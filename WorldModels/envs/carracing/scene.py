@@ -4,9 +4,8 @@ import numpy as np
 import pygame
 from gymnasium.envs.box2d.car_racing import GRASS_DIM, SCALE, ZOOM
 
-FULL_ZOOM = (
-    ZOOM * SCALE
-)  # official pixels per unit of length, after the zoom-in of the first second
+# Official pixels per unit of length, after the zoom-in of the first second.
+FULL_ZOOM = ZOOM * SCALE
 
 
 def grass_squares():

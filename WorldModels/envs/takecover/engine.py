@@ -109,7 +109,7 @@ def _guard(parent: int) -> None:
         told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
         ours = ours or _instances(parent) - before
     if not told:
-        # Until the kernel has killed the engine too, which might still make a file.
+        # Wait until the kernel has killed the engine too, which might still make a file.
         time.sleep(0.2)
         # A script whose parent has died gets this long to note its instance.
         until = time.monotonic() + 2.0
