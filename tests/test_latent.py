@@ -115,7 +115,7 @@ def test_a_contradiction_is_refused():
     for perception, features, latent, message in (
         (Notes(), "hz", "mean", "features.*zch.*'hz'"),
         (Notes(), "z", "median", "latent.*'median'"),
-        (without_c, "zch", "mean", "lacks"),
+        (without_c, "zch", "mean", "has no c"),
         (narrow, "z", "mean", r"observations.*\(8, 8, 3\)"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -103,7 +103,7 @@ def test_actions_reach_the_bounds_of_any_box():
 def test_a_reward_that_is_no_number_is_refused(reward):
     env = CheckReward(Nothing(reward))
     env.reset()
-    with pytest.raises(ValueError, match="finite reward"):
+    with pytest.raises(ValueError, match="environment Nothing: expected a finite reward"):
         env.step(np.zeros(2))
 
 
@@ -129,6 +129,11 @@ def test_another_environment_by_its_id():
         ({"frame_size": 50}, "64"),
         ({"frame_size": 0, "id": "Pendulum-v1"}, "frame_size"),
         ({"max_steps": 0}, "max_steps"),
+        ({"lap_complete": "half"}, "lap_complete.*'half'"),
+        ({"renderer": "slow"}, "renderer.*'slow'"),
+        ({"colour": "red"}, "renderer, lap_complete, frame_size, random_start, received colour"),
+        ({"id": "TakeCover", "renderer": "fast"}, "among frame_size, received renderer"),
+        ({"id": "Pendulum-v1", "random_start": True}, "among frame_size, received random_start"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, says):

@@ -14,6 +14,7 @@ from conftest import assert_same
 from keras import ops
 
 from WorldModels.episodes.series import Series
+from WorldModels.experiment import machine
 from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.memory import density
 from WorldModels.memory.batches import SeriesBatches
@@ -44,6 +45,23 @@ VARIANTS = [
 
 def memory(dtype="float32", seed=0, latent_size=Z, **options):
     return build_memory(replace(SMALL, **options), latent_size, A, seed, dtype)
+
+
+def test_auto_follows_the_processor(monkeypatch):
+    for fast, expected in ((True, "mixed_bfloat16"), (False, "float32")):
+        monkeypatch.setattr(machine, "cpu_has_bfloat16", lambda fast=fast: fast)
+        assert build_memory(SMALL, Z, A, 0).dtype_policy.name == expected
+        asked = replace(SMALL, dtype="float32")
+        assert build_memory(asked, Z, A, 0).dtype_policy.name == "float32"
+        assert build_memory(SMALL, Z, A, 0, "float32").dtype_policy.name == "float32"
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=str)
+def test_a_kind_takes_its_own_and_the_shared_settings_by_name(kind):
+    names = type(memory(**kind)).argument_names()
+    assert {"latent_size", "action_size", "mixture", "reward_head", "seed"} <= set(names)
+    assert ("lstm_size" in names) != ("hidden_size" in names)
+    assert set(names) <= set(memory(**kind).get_config())
 
 
 def array(x):

@@ -153,7 +153,7 @@ def test_a_damaged_or_foreign_file_is_named(run_folder, tmp_path):
     with pytest.raises(ValueError, match="perception.onnx.*damaged"):
         open_perception(tmp_path)
     (tmp_path / "perception.onnx").write_bytes((run_folder / "encode.onnx").read_bytes())
-    with pytest.raises(ValueError, match="perception.onnx.*another model"):
+    with pytest.raises(ValueError, match="perception.onnx.*without"):
         open_perception(tmp_path)
 
 

@@ -18,8 +18,8 @@ from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.memory import density
 from WorldModels.memory.autoregressive import AutoregressiveMixture, followed
 from WorldModels.memory.batches import SeriesBatches
+from WorldModels.memory.discrepancy import squared_mmd
 from WorldModels.memory.kinds import build_memory
-from WorldModels.memory.trade import squared_mmd
 
 Z, A, K, HIDDEN = 5, 2, 3, 8
 PUBLISHED = MemorySettings(kind="trade", reward_head=True, terminated_head=True)
@@ -33,6 +33,7 @@ SMALL = replace(
     feed_forward=16,
     window=4,
     num_mixtures=K,
+    dtype="float32",
 )
 
 

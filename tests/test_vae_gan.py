@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 from WorldModels.experiment.presets import preset
-from WorldModels.vision.vae_gan import METRICS, VAEGAN, cross_entropy
+from WorldModels.vision.gan_losses import METRICS, cross_entropy
+from WorldModels.vision.vae_gan import VAEGAN
 
 SMALL = {"latent_size": 4, "depth": 2, "kernel_size": 3}
 NETWORKS = ("encoder", "generator", "discriminator")
@@ -25,7 +26,7 @@ def array(tensor):
 
 
 def published_losses(vision, x):
-    """Each network's loss as published, with no network frozen; draws noise in the model's order."""
+    """Each network's loss as published, with none frozen; draws noise in the model's order."""
     mean, log_var = vision.encode(x, training=True)
     e, r, again = (keras.random.normal(mean.shape, seed=vision.noise) for _ in range(3))
     fake, random = tf.split(

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from keras import ops
 
+from WorldModels.experiment import machine
 from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.vision.batches import FrameBatches
 from WorldModels.vision.kinds import build_vision, published_form
-from WorldModels.vision.networks import TransposedConvolution
 from WorldModels.vision.optimizer import learning_rate
+from WorldModels.vision.transposed import TransposedConvolution
 from WorldModels.vision.vae import VAE
 
 ROOT = Path(__file__).parent.parent
@@ -182,16 +183,23 @@ def test_what_there_is_no_network_for_is_refused(change, words):
         VAE(**{**SMALL, **change})
 
 
-def test_auto_follows_the_processor(tmp_path):
+def test_auto_follows_the_processor(tmp_path, monkeypatch):
     for flags, expected in (("fma avx512_bf16 amx", True), ("fma avx512f", False)):
         (tmp_path / "cpuinfo").write_text(f"model name: x\nflags\t\t: {flags}\n")
         assert cpu_has_bfloat16(str(tmp_path / "cpuinfo")) is expected
     assert cpu_has_bfloat16(str(tmp_path / "absent")) is False
-    vision = build_vision(VisionSettings(latent_size=4), (64, 64, 3), 0)
-    fast = cpu_has_bfloat16()
-    assert (vision.dtype_policy.name, vision.decoder_form) == (
-        ("mixed_bfloat16", "depth_to_space") if fast else ("float32", "transpose")
-    )
+    for fast, expected in (
+        (True, ("mixed_bfloat16", "depth_to_space")),
+        (False, ("float32", "transpose")),
+    ):
+        monkeypatch.setattr(machine, "cpu_has_bfloat16", lambda fast=fast: fast)
+        vision = build_vision(VisionSettings(latent_size=4), (64, 64, 3), 0)
+        assert (vision.dtype_policy.name, vision.decoder_form) == expected
+        asked = VisionSettings(latent_size=4, dtype="float32", decoder_form="transpose")
+        vision = build_vision(asked, (64, 64, 3), 0)
+        assert (vision.dtype_policy.name, vision.decoder_form) == ("float32", "transpose")
+        vectors = build_vision(VisionSettings(kind="dense", latent_size=4), (6,), 0)
+        assert vectors.dtype_policy.name == "float32"
 
 
 def test_the_learning_rate_by_step():

@@ -17,7 +17,7 @@ from keras import ops
 from WorldModels.assembly.fit import fit_with_checkpoints
 from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.export import files as export
-from WorldModels.vision.kinds import KINDS, build, published_form, vision_class
+from WorldModels.vision.kinds import KINDS, build_vision, published_form, vision_class
 from WorldModels.vision.quality import validate
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +36,7 @@ def small(kind, seed=0, **how):
     settings = SimpleNamespace(
         **{**vars(VisionSettings()), **SMALL.get(kind, {}), "kind": kind, "latent_size": Z}
     )
-    return build(
+    return build_vision(
         settings, SHAPES[kind], seed, **{"dtype": "float32", "decoder_form": "transpose", **how}
     )
 

@@ -1,8 +1,6 @@
-"""V and M put together as keras.Models: Perception (the real world) and Imagination (the dream),
-exported or run as they are.
+"""V and M composed: Perception for the real world and Imagination for the dream.
 
-Composes any Vision and Memory. Knows neither settings nor environments nor files' formats other
-than .keras.
+Both are keras.Models, exported to ONNX or run by Keras itself.
 """
 
 from pathlib import Path
@@ -18,13 +16,12 @@ from WorldModels.vision import kinds as vision_kinds
 
 
 class Perception(keras.Model):
-    """One step in the real world: M with the last z and the action, then V on the frame; see
-    interfaces.Perception.
+    """One step in the real world: M on the last z and the action, then V on the frame.
 
-    `call` takes and gives flat dicts, so that the model can be exported and compiled:
-    observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A), noise (B, Z), and
-    the state, state_<name> (B, ...),
-    to z (B, Z), h (B, .), c (B, .) where M has one, and next_<name>.
+    See interfaces.Perception. `call` takes and gives flat dicts, so that the model can be exported
+    and compiled: observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A),
+    noise (B, Z), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has
+    one, and next_<name>.
 
     Args:
         vision, memory: built models of equal latent size.
@@ -37,19 +34,13 @@ class Perception(keras.Model):
         super().__init__(**kwargs)
         if vision.latent_size != memory.latent_size:
             raise ValueError(
-                f"latent size: V has {vision.latent_size}, M has {memory.latent_size}; train M again on V's series."
+                f"latent size: V has {vision.latent_size}, M has {memory.latent_size}; train M "
+                "again on V's series."
             )
         self.vision, self.memory = vision, memory
-        self.observation_shape, self.action_size = (
-            tuple(vision.observation_shape),
-            memory.action_size,
-        )
-        memory_state = memory.initial_state(1)
-        self.sizes = {"z": vision.latent_size} | {
-            name: x.shape[-1] for name, x in memory.hidden(memory_state).items()
-        }
-        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()}
-        self.state_spec |= {LATENT: (vision.latent_size,), STARTED: ()}
+        self.observation_shape = tuple(vision.observation_shape)
+        self.action_size, self.sizes = memory.action_size, _sizes(memory)
+        self.state_spec = _state_spec(memory) | {STARTED: ()}
         self.built = True
 
     def input_specs(self) -> dict[str, keras.InputSpec]:
@@ -61,13 +52,7 @@ class Perception(keras.Model):
             "noise": (self.sizes["z"],),
         }
         shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
-        dtypes = {"observation": observation_dtype(self.observation_shape)}
-        return {
-            name: keras.InputSpec(
-                dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name
-            )
-            for name, shape in shapes.items()
-        }
+        return _specs(shapes, {"observation": observation_dtype(self.observation_shape)})
 
     def call(self, inputs):
         state = {name: inputs[f"state_{name}"] for name in self.state_spec}
@@ -82,18 +67,16 @@ class Perception(keras.Model):
 
 
 def _where_started(started, x):
-    """X where started is 1, zeros where it is 0."""
+    """The values of x where started is 1, zeros where it is 0."""
     return x * ops.reshape(started, (-1, *[1] * (len(x.shape) - 1)))
 
 
 class Imagination(keras.Model):
-    """One step in a dream: M with the last z and the action, then a draw of the next z; see
-    interfaces.Imagination.
+    """One step in a dream: M on the last z and the action, then a draw of the next z.
 
-    `call` takes and gives flat dicts: action (B, A), temperature (B,), noise_component and
-    noise_normal (B, Z), with a terminated
-    head noise_terminated (B,), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B,
-    .) where M has one, reward and
+    See interfaces.Imagination. `call` takes and gives flat dicts: action (B, A), temperature (B,),
+    noise_component and noise_normal (B, Z), with a terminated head noise_terminated (B,), and the
+    state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has one, reward and
     terminated (B,) where M has the heads, and next_<name>.
 
     Args:
@@ -102,28 +85,14 @@ class Imagination(keras.Model):
 
     def __init__(self, memory: interfaces.Memory, **kwargs):
         super().__init__(**kwargs)
-        self.memory, self.action_size = memory, memory.action_size
-        memory_state = memory.initial_state(1)
-        self.sizes = {"z": memory.latent_size} | {
-            name: x.shape[-1] for name, x in memory.hidden(memory_state).items()
-        }
-        self.state_spec = {name: tuple(x.shape[1:]) for name, x in memory_state.items()} | {
-            LATENT: (memory.latent_size,),
-            REWARD: (),
-        }
+        self.memory, self.action_size, self.sizes = memory, memory.action_size, _sizes(memory)
+        self.state_spec = _state_spec(memory) | {REWARD: ()}
         self.heads = tuple(
             name for name in ("reward", "terminated") if getattr(memory, f"{name}_head")
         )
-        noise = {
-            "component": (memory.latent_size,),
-            "normal": (memory.latent_size,),
-            "terminated": (),
-        }
-        self.noise_spec = {
-            name: shape
-            for name, shape in noise.items()
-            if name != "terminated" or name in self.heads
-        }
+        self.noise_spec = {"component": (memory.latent_size,), "normal": (memory.latent_size,)}
+        if "terminated" in self.heads:
+            self.noise_spec["terminated"] = ()
         self.built = True
 
     def input_specs(self) -> dict[str, keras.InputSpec]:
@@ -131,10 +100,7 @@ class Imagination(keras.Model):
         shapes = {"action": (self.action_size,), "temperature": ()}
         shapes |= {f"noise_{name}": shape for name, shape in self.noise_spec.items()}
         shapes |= {f"state_{name}": shape for name, shape in self.state_spec.items()}
-        return {
-            name: keras.InputSpec(dtype="float32", shape=(None, *shape), name=name)
-            for name, shape in shapes.items()
-        }
+        return _specs(shapes)
 
     def call(self, inputs):
         state = {name: inputs[f"state_{name}"] for name in self.state_spec}
@@ -142,20 +108,35 @@ class Imagination(keras.Model):
         state = self.memory.step(state, z, inputs["action"], reward)
         noise = {name: inputs[f"noise_{name}"] for name in self.noise_spec}
         drawn = self.memory.sample(state, inputs["temperature"], noise)
-        following = state | {
-            LATENT: drawn["z"],
-            REWARD: drawn.get("reward", ops.zeros_like(reward)),
-        }
-        return {
-            **drawn,
-            **self.memory.hidden(state),
-            **{f"next_{name}": x for name, x in following.items()},
-        }
+        reward = drawn.get("reward", ops.zeros_like(reward))
+        following = state | {LATENT: drawn["z"], REWARD: reward}
+        following = {f"next_{name}": x for name, x in following.items()}
+        return {**drawn, **self.memory.hidden(state), **following}
+
+
+def _sizes(memory: interfaces.Memory) -> dict[str, int]:
+    """How many numbers there are in z, h and, where M has one, c."""
+    hidden = memory.hidden(memory.initial_state(1))
+    return {"z": memory.latent_size} | {name: x.shape[-1] for name, x in hidden.items()}
+
+
+def _state_spec(memory: interfaces.Memory) -> dict[str, tuple[int, ...]]:
+    """Name -> shape without the batch axis of M's state and z."""
+    spec = {name: tuple(x.shape[1:]) for name, x in memory.initial_state(1).items()}
+    return spec | {LATENT: (memory.latent_size,)}
+
+
+def _specs(shapes: dict, dtypes: dict[str, str] | None = None) -> dict[str, keras.InputSpec]:
+    """Named inputs of these shapes without the batch axis, float32 unless said otherwise."""
+    dtypes = dtypes or {}
+    return {
+        name: keras.InputSpec(dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name)
+        for name, shape in shapes.items()
+    }
 
 
 class KerasPerception:
-    """Perception run by Keras itself, for NumPy arrays: what workers use where there is no ONNX
-    file.
+    """Perception on NumPy arrays, run by Keras itself where there is no ONNX file.
 
     Args:
         model: the Perception; compiled at the first call of each batch size.
@@ -176,30 +157,20 @@ class KerasPerception:
         inputs = {"observation": observation, "reward": reward, "action": action, "noise": noise}
         inputs |= {f"state_{name}": x for name, x in state.items()}
         outputs = self.model.predict_on_batch(inputs)
-        return (
-            outputs["z"],
-            outputs["h"],
-            outputs.get("c"),
-            {name: outputs[f"next_{name}"] for name in self.state_spec},
-        )
+        following = {name: outputs[f"next_{name}"] for name in self.state_spec}
+        return outputs["z"], outputs["h"], outputs.get("c"), following
 
 
 class KerasImagination:
-    """Imagination run by Keras itself, for NumPy arrays: what a dream runs on where there is no
-    ONNX file.
+    """Imagination on NumPy arrays, run by Keras itself where there is no ONNX file.
 
     Args:
         model: the Imagination; compiled at the first call of each batch size.
     """
 
     def __init__(self, model: Imagination):
-        self.model, self.sizes, self.action_size, self.heads = (
-            model,
-            model.sizes,
-            model.action_size,
-            model.heads,
-        )
-        self.state_spec = model.state_spec
+        self.model, self.sizes, self.state_spec = model, model.sizes, model.state_spec
+        self.action_size, self.heads = model.action_size, model.heads
 
     def __call__(self, action, temperature, noise, state):
         """See interfaces.Imagination."""
@@ -220,21 +191,21 @@ class KerasImagination:
 
 
 def load_memory(path: str | Path) -> keras.Model:
-    """M of a .keras file.
+    """Load M from a .keras file.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the file is no model of ours.
+        FileNotFoundError: there is no such file.
+        ValueError: Keras cannot load it.
     """
     return _load(path, memory_kinds, "train_memory")
 
 
 def load_vision(path: str | Path) -> keras.Model:
-    """V of a .keras file.
+    """Load V from a .keras file.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: the file is no model of ours.
+        FileNotFoundError: there is no such file.
+        ValueError: Keras cannot load it.
     """
     return _load(path, vision_kinds, "train_vision")
 
@@ -249,10 +220,10 @@ def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:
-    """Perception of the models in two .keras files.
+    """A Perception of the models in two .keras files.
 
     Raises:
         FileNotFoundError: one is missing.
-        ValueError: their latent sizes differ, or a file is no model of ours.
+        ValueError: their latent sizes differ, or Keras cannot load a file.
     """
     return KerasPerception(Perception(load_vision(vision_file), load_memory(memory_file)))

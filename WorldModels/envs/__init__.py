@@ -1,3 +1,1 @@
-"""Worlds: games that emit the frame V sees, and the latent and dreamt worlds built on them. Knows
-nothing of Keras.
-"""
+"""Worlds: games that emit the frames V sees, and the latent and dreamt worlds built on them."""

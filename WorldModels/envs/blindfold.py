@@ -1,7 +1,7 @@
-"""Wrappers that bind a driver's eyes, to see whether it looked: another game's frames, or the first
-frame for ever.
+"""Wrappers that hide the game from a driver, to find out whether it was looking.
 
-They lie around the bare world; what they show is what V sees. The game itself goes on as it is.
+They show frames of another game, or the first frame for ever. They wrap the bare world, so that
+they replace what V sees; the game itself is not changed.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,15 @@ import numpy as np
 
 
 class AnotherGame(gymnasium.Wrapper):
-    """Shows the frames of a recorded game, from its first one on and over again, instead of the
-    game's own.
+    """Shows the frames of a recorded game, over and over, instead of the game's own.
 
     Args:
         env: emits frames.
-        games: of each recorded game its frames (T, H, W, 3) uint8; a reset with seed s shows game s
-            modulo their number.
+        games: the frames (T, H, W, 3) uint8 of each recorded game; a reset with seed s shows game
+            s modulo the number of games.
 
     Raises:
-        ValueError: there are none, or they are of another size than the environment's.
+        ValueError: there are none, or their frames differ in size from the environment's.
     """
 
     def __init__(self, env: gymnasium.Env, games: Sequence[np.ndarray]):
@@ -28,7 +27,8 @@ class AnotherGame(gymnasium.Wrapper):
         shape = env.observation_space.shape
         if not len(games) or any(frames.shape[1:] != shape or not len(frames) for frames in games):
             raise ValueError(
-                f"games: expected recorded frames of shape {shape}, received {[frames.shape for frames in games] or 'none'}."
+                f"games: expected recorded frames of shape {shape}, "
+                f"received {[frames.shape for frames in games] or 'none'}."
             )
         self.games, self.game, self.time = games, 0, 0
 

@@ -1,7 +1,6 @@
-"""The dream: M is the world. One dream as a gymnasium.Env, many side by side as a VectorEnv; both
-emit features.
+"""The dream, where M is the world: one as a gymnasium.Env, many side by side as a VectorEnv.
 
-Knows an imagination and a decoder as callables, not what runs them.
+Both emit features.
 """
 
 from collections.abc import Callable
@@ -15,21 +14,23 @@ from gymnasium.vector.utils import batch_space
 from WorldModels.envs.lanes import Dreaming, Lanes
 from WorldModels.interfaces import LATENT, Imagination
 
-FPS = 50  # of a film of a dream, where nothing else is said
+FPS = 50  # frames a second in a film of a dream, unless the game says otherwise
 
 
 class DreamEnv(gymnasium.Env):
-    """One dream. The observation is float32 (F,): z, or [z, h], or [z, c, h]; the action float32
-    (A,) in -1..1.
+    """One dream.
+
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. The action is float32 (A,) in
+    -1..1.
 
     Args:
         imagination, first_latents: see Lanes.
         decode: z (B, Z) -> frames (B, H, W, 3), float in 0..1; what render() shows.
-        dreaming: a Dreaming, or its fields by name.
+        dreaming: a Dreaming; or give its fields by name.
         render_mode: "rgb_array" or None.
 
     Raises:
-        ValueError: as Lanes and Dreaming.
+        ValueError: see Lanes and Dreaming.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": FPS}
@@ -56,7 +57,7 @@ class DreamEnv(gymnasium.Env):
 
     @property
     def temperature(self) -> float:
-        """How uncertain the dream is; may be set between steps."""
+        """The temperature of the dream; may be set between steps."""
         return float(self._lanes.temperature[0])
 
     @temperature.setter
@@ -66,7 +67,7 @@ class DreamEnv(gymnasium.Env):
         self._lanes.temperature[:] = value
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """Begin a dream at the first latent of a recorded episode; `seed` fixes all of it."""
+        """Begin a dream at the first latent of a recorded episode; `seed` determines all of it."""
         super().reset(seed=seed)
         self._lanes.begin(0, seed)
         return self._lanes.features[0].copy(), {}
@@ -86,17 +87,17 @@ class DreamEnv(gymnasium.Env):
         """The present latent as V decodes it, (H, W, 3) uint8.
 
         Raises:
-            ValueError: V decodes no pictures.
+            ValueError: V decodes vectors.
         """
         return _pictures(self._decode(self.z[None]))[0]
 
 
 class DreamVectorEnv(VectorEnv):
-    """Many dreams at once, stepped together. A lane that has ended stays ended, with reward 0,
-    until it is reset.
+    """Many dreams at once, stepped together.
 
-    Lane i of reset(seed=s) is DreamEnv's reset(seed=s + i), step for step. options={"reset_mask":
-    (num_envs,) bool} resets some.
+    A lane that has ended stays ended, with reward 0, until it is reset. Lane i of reset(seed=s)
+    equals DreamEnv's reset(seed=s + i), step for step. options={"reset_mask": (num_envs,) bool}
+    resets some lanes only.
 
     Args:
         imagination, decode, first_latents, dreaming: see DreamEnv.
@@ -131,21 +132,19 @@ class DreamVectorEnv(VectorEnv):
         self._terminated, self._truncated = np.zeros(num_envs, bool), np.zeros(num_envs, bool)
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None):
-        """Begin all dreams, or those of options["reset_mask"]; a seed s is s + i for lane i.
+        """Begin all dreams, or those of options["reset_mask"]; with seed s, lane i takes s + i.
 
         Raises:
-            ValueError: the mask or the list of seeds has another length.
+            ValueError: the mask or the list of seeds does not have num_envs entries.
         """
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        seeds = (
-            [None if seed is None else seed + i for i in range(self.num_envs)]
-            if seed is None or isinstance(seed, int)
-            else list(seed)
-        )
+        if isinstance(seed, int):
+            seed = [seed + i for i in range(self.num_envs)]
+        seeds = [None] * self.num_envs if seed is None else list(seed)
         if mask.shape != (self.num_envs,) or mask.dtype != bool or len(seeds) != self.num_envs:
             raise ValueError(
-                f"reset: expected a reset_mask of bool and seeds, {self.num_envs} each, received {mask.dtype} {mask.shape} "
-                f"and {len(seeds)} seeds."
+                f"reset: expected {self.num_envs} seeds and a reset_mask of {self.num_envs} bools, "
+                f"received {len(seeds)} seeds and a mask of {mask.dtype} {mask.shape}."
             )
         for lane in np.flatnonzero(mask):
             self._lanes.begin(lane, seeds[lane])
@@ -167,7 +166,11 @@ class DreamVectorEnv(VectorEnv):
         )
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """Every lane's present latent as V decodes it, (H, W, 3) uint8 each; raises as DreamEnv's."""
+        """Every lane's present latent as V decodes it, (H, W, 3) uint8 each.
+
+        Raises:
+            ValueError: V decodes vectors.
+        """
         return tuple(_pictures(self._decode(self._lanes.state[LATENT])))
 
 
@@ -175,6 +178,7 @@ def _pictures(decoded: np.ndarray) -> np.ndarray:
     """What V decodes, float (B, H, W, 3) in 0..1, as uint8."""
     if decoded.ndim != 4:
         raise ValueError(
-            f"render: expected a V of pictures, received one of vectors {decoded.shape[1:]}; this dream cannot be shown."
+            f"render: expected a V that decodes pictures, received one that decodes vectors of "
+            f"shape {decoded.shape[1:]}; this dream cannot be shown."
         )
     return np.rint(np.clip(decoded, 0, 1) * 255).astype(np.uint8)

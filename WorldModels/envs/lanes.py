@@ -1,6 +1,4 @@
-"""Dreams side by side: how a dream goes, its noise, and one step of all of them. Knows an
-imagination as a callable.
-"""
+"""Dreams side by side: their settings, their noise, and one step of all of them."""
 
 from dataclasses import dataclass
 
@@ -15,21 +13,21 @@ BLOCK = 64  # steps of noise drawn at a time
 
 @dataclass(frozen=True)
 class Dreaming:
-    """How a dream goes: what C sees, how uncertain it is, what it rewards and how it ends.
+    """How a dream goes: what C sees, how uncertain it is, how it rewards and how it ends.
 
     Attributes:
         features: "z", "zh" or "zch".
         temperature: above 0; divides the mixtures' logits and multiplies their variances.
-        reward: "head" as M predicts it, or "constant".
-        step_reward: of every step, the last one too, where it is constant.
-        termination: "threshold": where M's probability exceeds one
-            (hardmaru/WorldModelsExperiments, doomrnn.py: 0.5); "sampled": with
-            that probability; "never".
+        reward: "head", as M predicts it, or "constant".
+        step_reward: the reward of every step, the last one included, where reward is constant.
+        termination: "threshold": when M's probability exceeds a threshold
+            (hardmaru/WorldModelsExperiments, doomrnn.py: 0.5); "sampled": with M's probability;
+            "never".
         threshold: see termination.
         max_steps: steps after which a dream is truncated.
 
     Raises:
-        ValueError: a value is none of these, or out of its range.
+        ValueError: a value is not one of these, or out of its range.
     """
 
     features: str = "zh"
@@ -65,7 +63,8 @@ class Dreaming:
         """
         if "c" in self.features and "c" not in sizes:
             raise ValueError(
-                f"features: {self.features!r} has c, which this kind of M lacks; take z or zh."
+                f"features: expected z or zh, since this kind of M has no c, "
+                f"received {self.features!r}."
             )
         for head, needed in (
             ("reward", self.reward == "head"),
@@ -76,28 +75,26 @@ class Dreaming:
                     "--dream.reward constant" if head == "reward" else "--dream.termination never"
                 )
                 raise ValueError(
-                    f"the dream needs M's {head} head, which it lacks: train it with --memory.{head}-head, or give {other}."
+                    f"the dream needs M's {head} head, which this M lacks: train it with "
+                    f"--memory.{head}-head, or give {other}."
                 )
 
 
 class Noise:
-    """The random numbers of one dream, step by step, drawn in blocks; equal seeds give equal
-    dreams.
-    """
+    """The random numbers of one dream, drawn in blocks of steps; equal seeds give equal dreams."""
 
     def __init__(self, seed, latent_size: int):
         self.generator, self.latent_size, self.left = np.random.default_rng(seed), latent_size, 0
 
     def first(self, latents: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """A first latent (Z,): one of the recorded episodes', drawn from V's posterior."""
+        """A first latent (Z,): that of a random recorded episode, drawn from V's posterior."""
         mean, log_var = latents
         episode = self.generator.integers(len(mean))
-        return mean[episode] + np.exp(log_var[episode] / 2) * self.generator.standard_normal(
-            self.latent_size, np.float32
-        )
+        noise = self.generator.standard_normal(self.latent_size, np.float32)
+        return mean[episode] + np.exp(log_var[episode] / 2) * noise
 
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Component (1, Z) uniform, normal (1, Z), and uniform (1,) for the end."""
+        """One step: component (1, Z) uniform, normal (1, Z), and uniform (1,) for the end."""
         if not self.left:
             shape = (BLOCK, self.latent_size)
             self.block = (
@@ -112,8 +109,7 @@ class Noise:
 
 
 class Lanes:
-    """Dreams side by side, each with its own noise: what DreamEnv has one of and DreamVectorEnv
-    many.
+    """Dreams side by side, each with noise of its own; DreamEnv has one, DreamVectorEnv many.
 
     Args:
         imagination: see interfaces.Imagination.
@@ -122,7 +118,7 @@ class Lanes:
         count: lanes (B).
 
     Raises:
-        ValueError: M lacks what the dream needs, or the latents are of another size.
+        ValueError: M lacks what the dream needs, or the latents differ in size from M's.
     """
 
     def __init__(
@@ -133,19 +129,9 @@ class Lanes:
         count: int,
     ):
         dreaming.check(imagination.sizes, imagination.heads)
-        self.imagination, self.dreaming, self.names = (
-            imagination,
-            dreaming,
-            FEATURES[dreaming.features],
-        )
-        self.first_latents = tuple(np.asarray(x, np.float32) for x in first_latents)
-        size = imagination.sizes["z"]
-        if not len(self.first_latents[0]) or any(
-            x.shape[1:] != (size,) for x in self.first_latents
-        ):
-            raise ValueError(
-                f"first latents: expected (N, {size}) as M takes them, received {self.first_latents[0].shape}; encode again."
-            )
+        self.imagination, self.dreaming = imagination, dreaming
+        self.names, size = FEATURES[dreaming.features], imagination.sizes["z"]
+        self.first_latents = _checked(first_latents, size)
         self.feature_size = sum(imagination.sizes[name] for name in self.names)
         self.state: State = {
             name: np.zeros((count, *shape), np.float32)
@@ -153,10 +139,8 @@ class Lanes:
         }
         self.features = np.zeros((count, self.feature_size), np.float32)
         self.noise = [Noise(None, size) for _ in range(count)]
-        self.temperature, self.steps = (
-            np.full(count, dreaming.temperature, np.float32),
-            np.zeros(count, int),
-        )
+        self.steps = np.zeros(count, int)
+        self.temperature = np.full(count, dreaming.temperature, np.float32)
         self.threshold = np.full(count, dreaming.threshold, np.float32)
 
     def begin(self, lane: int, seed: int | None) -> None:
@@ -173,19 +157,16 @@ class Lanes:
         self.steps[lane] = 0
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One step of every lane on actions (B, A); gives reward (B,), terminated and truncated
-        (B,) bool.
+        """One step of every lane.
+
+        Args:
+            actions: (B, A) in -1..1.
+
+        Returns:
+            reward (B,), terminated and truncated (B,) bool.
         """
-        how, count = self.dreaming, len(self.steps)
-        drawn = [noise.step() for noise in self.noise]
-        component, normal, end = (
-            drawn[0] if count == 1 else map(np.concatenate, zip(*drawn, strict=True))
-        )
-        if how.termination == "threshold":
-            end = self.threshold
-        noise = {"component": component, "normal": normal, "terminated": end}
         z, h, c, reward, terminated, following = self.imagination(
-            np.asarray(actions, np.float32), self.temperature, noise, self.state
+            np.asarray(actions, np.float32), self.temperature, self._draw(), self.state
         )
         self.state = {
             name: x if x.flags.writeable else np.array(x) for name, x in following.items()
@@ -193,12 +174,36 @@ class Lanes:
         seen = {"z": z, "h": h, "c": c}
         self.features = np.concatenate([seen[name] for name in self.names], axis=1)
         self.steps += 1
-        reward = (
-            np.full(count, how.step_reward)
-            if how.reward == "constant"
-            else np.asarray(reward, np.float64)
+        return self._outcome(reward, terminated)
+
+    def _draw(self) -> dict[str, np.ndarray]:
+        """The noise of one step: component and normal (B, Z), and terminated (B,)."""
+        drawn = [noise.step() for noise in self.noise]
+        component, normal, end = (
+            drawn[0] if len(drawn) == 1 else map(np.concatenate, zip(*drawn, strict=True))
         )
-        terminated = (
-            np.zeros(count, bool) if how.termination == "never" else np.asarray(terminated) > 0.5
-        )
+        if self.dreaming.termination == "threshold":
+            end = self.threshold
+        return {"component": component, "normal": normal, "terminated": end}
+
+    def _outcome(self, reward, terminated) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reward, terminated and truncated (B,) from what M predicts, by the dream's settings."""
+        how, count = self.dreaming, len(self.steps)
+        if how.reward == "constant":
+            reward = np.full(count, how.step_reward)
+        else:
+            reward = np.asarray(reward, np.float64)
+        never = how.termination == "never"
+        terminated = np.zeros(count, bool) if never else np.asarray(terminated) > 0.5
         return reward, terminated, (self.steps >= how.max_steps) & ~terminated
+
+
+def _checked(latents, size: int) -> tuple[np.ndarray, ...]:
+    """The first latents as float32."""
+    latents = tuple(np.asarray(x, np.float32) for x in latents)
+    if not len(latents[0]) or any(x.shape[1:] != (size,) for x in latents):
+        raise ValueError(
+            f"first latents: expected (N, {size}) as M takes them, "
+            f"received {latents[0].shape}; encode again."
+        )
+    return latents

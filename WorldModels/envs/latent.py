@@ -1,4 +1,4 @@
-"""A real world seen through V and M. Knows a perception as a callable, not what runs it."""
+"""A real world seen through V and M: an environment that emits features."""
 
 import gymnasium
 import numpy as np
@@ -12,9 +12,8 @@ LATENTS = ("mean", "sampled")
 class LatentObservation(gymnasium.Wrapper):
     """Turns frames into features: what V sees now, and what M remembers.
 
-    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is the frame itself:
-    uint8 (H, W, 3), or where the
-    world has no picture the vector that V sees instead, float32 (D,).
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is what V saw: the
+    frame, uint8 (H, W, 3), or, where the world has no picture, the vector, float32 (D,).
 
     Args:
         env: emits frames uint8 (H, W, 3) or vectors float32 (D,), takes actions (A,) in -1..1.
@@ -23,8 +22,8 @@ class LatentObservation(gymnasium.Wrapper):
         latent: "mean", or "sampled" with noise from a generator that reset(seed=) seeds.
 
     Raises:
-        ValueError: features or latent are none of these, M has no c, or frames or actions have
-        another size than V and M know.
+        ValueError: features or latent is none of these, M has no c, or V and M were trained on
+            observations or actions of another shape.
     """
 
     def __init__(
@@ -33,24 +32,22 @@ class LatentObservation(gymnasium.Wrapper):
         super().__init__(env)
         _check(env, perception, features, latent)
         self.perception, self.features, self.latent = perception, FEATURES[features], latent
-        self.observation_space = Box(
-            -np.inf, np.inf, (sum(perception.sizes[name] for name in self.features),), np.float32
-        )
+        feature_size = sum(perception.sizes[name] for name in self.features)
+        self.observation_space = Box(-np.inf, np.inf, (feature_size,), np.float32)
         self._noise = np.zeros((1, perception.sizes["z"]), np.float32)
         self._generator = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """Begin an episode with an empty memory; `seed` fixes the world and the noise."""
+        """Begin an episode with an empty memory; `seed` determines the world and the noise."""
         if seed is not None:
             self._generator = np.random.default_rng([seed, 2])  # the world draws from `seed` itself
         frame, info = self.env.reset(seed=seed, options=options)
         self._state, self._reward = self.perception.initial(1), 0.0
-        return self._perceive(frame, np.zeros(self.action_space.shape, np.float32)), info | {
-            "frame": frame
-        }
+        features = self._perceive(frame, np.zeros(self.action_space.shape, np.float32))
+        return features, info | {"frame": frame}
 
     def step(self, action):
-        """Act in the world, and remember the action that was applied."""
+        """Act in the world, and step M with the action that was applied."""
         frame, reward, terminated, truncated, info = self.env.step(action)
         features = self._perceive(frame, action)
         self._reward = reward
@@ -75,7 +72,8 @@ def _check(env: gymnasium.Env, perception: Perception, features: str, latent: st
     missing = [name for name in FEATURES[features] if name not in perception.sizes]
     if missing:
         raise ValueError(
-            f"features: {features!r} has {missing[0]}, which this kind of M lacks; take z or zh."
+            f"features: expected z or zh, since this kind of M has no {missing[0]}, "
+            f"received {features!r}."
         )
     for name, expected, received in (
         ("observations", perception.observation_shape, env.observation_space.shape),
@@ -83,5 +81,6 @@ def _check(env: gymnasium.Env, perception: Perception, features: str, latent: st
     ):
         if tuple(expected) != tuple(received):
             raise ValueError(
-                f"{name}: V and M were trained with shape {tuple(expected)}, the environment has {tuple(received)}."
+                f"{name}: expected shape {tuple(expected)}, which V and M were trained with, "
+                f"received {tuple(received)} from the environment."
             )

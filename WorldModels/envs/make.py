@@ -4,6 +4,8 @@ A game with a folder of its own is a line of WORLDS; any other id is Gymnasium's
 """
 
 import importlib
+import inspect
+from collections.abc import Callable
 
 import gymnasium
 from gymnasium.wrappers import TimeLimit
@@ -34,9 +36,18 @@ def make_env(
             lap_complete and random_start.
 
     Raises:
-        ValueError: an unknown id or value, or a kind of action or observation that cannot be used.
+        ValueError: an unknown id, setting or value, or actions or observations that cannot be used.
         ImportError: a package that the world needs is not installed.
     """
+    _check(id, observation, max_steps)
+    make, given = _function(WORLDS.get(id, REGISTERED)), ()
+    if id not in WORLDS:
+        given = (id, observation, tuple(WORLDS))
+    _check_settings(id, make, settings)
+    return TimeLimit(CheckReward(make(*given, **settings)), max_steps)
+
+
+def _check(id: str, observation: str, max_steps: int) -> None:
     if max_steps < 1:
         raise ValueError(f"max_steps: expected 1 step or more, received {max_steps!r}.")
     if observation not in OBSERVATIONS:
@@ -48,13 +59,20 @@ def make_env(
             f"environment {id}: expected --env.observation frame, since it only has pictures, "
             "received vector."
         )
-    if id in WORLDS:
-        env = _function(WORLDS[id])(**settings)
-    else:
-        env = _function(REGISTERED)(id, observation, known=tuple(WORLDS), **settings)
-    return TimeLimit(CheckReward(env), max_steps)
 
 
-def _function(place: str):
+def _function(place: str) -> Callable[..., gymnasium.Env]:
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)
+
+
+def _check_settings(id: str, make: Callable, settings: dict) -> None:
+    """Refuse settings that a world's `make` does not take."""
+    parameters = inspect.signature(make).parameters.values()
+    known = [p.name for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise ValueError(
+            f"environment {id}: expected settings among {', '.join(known)}, "
+            f"received {', '.join(unknown)}."
+        )

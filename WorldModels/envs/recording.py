@@ -1,20 +1,22 @@
-"""Wrappers that decide when a recorded episode ends. They know nothing of files or policies."""
+"""Wrappers that decide when a recorded episode ends."""
 
 import gymnasium
 
 
 class IgnoreTermination(gymnasium.Wrapper):
-    """Goes on after the game has ended, so that every episode has the same length
-    (hardmaru/WorldModelsExperiments, `full_episode`).
+    """Plays on after the game has ended, so that every episode has the same length.
+
+    It is `full_episode` of hardmaru/WorldModelsExperiments.
 
     Raises:
-        ValueError: a game that cannot go on (metadata `death_is_final`).
+        ValueError: the game cannot be played on (metadata `death_is_final`).
     """
 
     def __init__(self, env: gymnasium.Env):
         if env.metadata.get("death_is_final"):
             raise ValueError(
-                f"--record.full-episode: expected False for {env.unwrapped.__class__.__name__}, which ends with its player; received True."
+                f"--record.full-episode: expected False for {env.unwrapped.__class__.__name__}, "
+                "whose episodes end when the player dies; received True."
             )
         super().__init__(env)
 
@@ -24,12 +26,13 @@ class IgnoreTermination(gymnasium.Wrapper):
 
 
 class OffRoadLimit(gymnasium.Wrapper):
-    """Truncates an episode after a number of steps in a row with no wheel on the road: grass
-    teaches little.
+    """Truncates an episode once the car has been off the road for a number of steps in a row.
+
+    Frames of grass alone teach V little.
 
     Args:
-        env: an environment whose info has "on_road" (a world without roads is left alone).
-        limit: steps.
+        env: an environment whose info has "on_road"; one without it is never cut short.
+        limit: steps in a row with no wheel on the road.
     """
 
     def __init__(self, env: gymnasium.Env, limit: int):

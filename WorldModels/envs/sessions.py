@@ -1,8 +1,7 @@
-"""V and M run by ONNX Runtime, opened from a file. Knows no Keras, no environment and no kind of V
-or M.
+"""V and M opened from ONNX files and run by ONNX Runtime.
 
-What a session's inputs and outputs are called tells all that is needed: every input state_<name>
-comes back as next_<name>.
+The names of a session's inputs and outputs tell everything: each input state_<name> comes back as
+the output next_<name>.
 """
 
 import ctypes
@@ -21,29 +20,19 @@ class PerceptionSession:
 
     Args:
         path: perception.onnx.
-        threads: of one call.
+        threads: how many a call may use.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no perception that ONNX Runtime can open.
+        ValueError: ONNX Runtime cannot open the file, or it is not a perception.
     """
 
     def __init__(self, path: str | Path, threads: int = 1):
         self._session = open_session(path, threads)
-        inputs = {x.name: tuple(x.shape[1:]) for x in self._session.get_inputs()}
-        outputs = {x.name: x.shape for x in self._session.get_outputs()}
-        self._names = list(outputs)
-        self.state_spec = {
-            name.removeprefix(STATE): shape
-            for name, shape in inputs.items()
-            if name.startswith(STATE)
-        }
-        expected = {"observation", "reward", "action", "noise"} - set(inputs)
-        expected |= ({"z", "h"} | {NEXT + name for name in self.state_spec}) - set(outputs)
-        if expected:
-            raise ValueError(
-                f"{path}: expected a perception with {', '.join(sorted(expected))}, received another model."
-            )
+        inputs, outputs = _shapes(self._session)
+        self._names, self.state_spec = list(outputs), _state_spec(inputs)
+        needed = {"observation", "reward", "action", "noise"}
+        _require(path, "perception", needed, self.state_spec, inputs, outputs)
         self.sizes = {name: outputs[name][-1] for name in ("z", "h", "c") if name in outputs}
         self.action_size, self.observation_shape = inputs["action"][0], inputs["observation"]
 
@@ -72,35 +61,23 @@ class ImaginationSession:
 
     Args:
         path: imagination.onnx.
-        threads: of one call.
+        threads: how many a call may use.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no imagination that ONNX Runtime can open.
+        ValueError: ONNX Runtime cannot open the file, or it is not an imagination.
     """
 
     def __init__(self, path: str | Path, threads: int = 1):
         self._session = open_session(path, threads)
-        inputs = {x.name: tuple(x.shape[1:]) for x in self._session.get_inputs()}
-        outputs = {x.name: x.shape for x in self._session.get_outputs()}
-        self._names = list(outputs)
+        inputs, outputs = _shapes(self._session)
+        self._names, self.state_spec = list(outputs), _state_spec(inputs)
         self._noise = [name.removeprefix(NOISE) for name in inputs if name.startswith(NOISE)]
-        self.state_spec = {
-            name.removeprefix(STATE): shape
-            for name, shape in inputs.items()
-            if name.startswith(STATE)
-        }
-        missing = {"action", "temperature", NOISE + "normal"} - set(inputs)
-        missing |= ({"z", "h"} | {NEXT + name for name in self.state_spec}) - set(outputs)
-        if missing:
-            raise ValueError(
-                f"{path}: expected an imagination with {', '.join(sorted(missing))}, received another model."
-            )
+        needed = {"action", "temperature", NOISE + "normal"}
+        _require(path, "imagination", needed, self.state_spec, inputs, outputs)
         self.sizes = {name: outputs[name][-1] for name in ("z", "h", "c") if name in outputs}
-        self.action_size, self.heads = (
-            inputs["action"][0],
-            tuple(name for name in ("reward", "terminated") if name in outputs),
-        )
+        self.action_size = inputs["action"][0]
+        self.heads = tuple(name for name in ("reward", "terminated") if name in outputs)
 
     def __call__(self, action, temperature, noise, state):
         """See interfaces.Imagination."""
@@ -120,9 +97,34 @@ class ImaginationSession:
         )
 
 
+def _shapes(session) -> tuple[dict, dict]:
+    """Name -> shape of a session's inputs, without the batch axis, and of its outputs, with it."""
+    inputs = {x.name: tuple(x.shape[1:]) for x in session.get_inputs()}
+    return inputs, {x.name: x.shape for x in session.get_outputs()}
+
+
+def _state_spec(inputs: dict) -> dict[str, tuple[int, ...]]:
+    return {
+        name.removeprefix(STATE): shape for name, shape in inputs.items() if name.startswith(STATE)
+    }
+
+
+def _require(path, what: str, needed: set[str], state_spec, inputs, outputs) -> None:
+    """Refuse a file that lacks inputs or outputs."""
+    missing = needed - set(inputs)
+    missing |= ({"z", "h"} | {NEXT + name for name in state_spec}) - set(outputs)
+    if missing:
+        article = "an" if what[0] in "aeiou" else "a"
+        raise ValueError(
+            f"{path}: expected {article} {what}, received a model without "
+            f"{', '.join(sorted(missing))}."
+        )
+
+
 def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU for one process among many: few threads, none of them
-    spinning, little memory.
+    """An ONNX Runtime session on the CPU for one process among many.
+
+    It has few threads, none of which spins while it waits, and takes little memory.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -132,25 +134,30 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         raise FileNotFoundError(
             f"{path} is missing; train M (python -m WorldModels.train_memory) to make it."
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3  # errors only
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(path), _options(threads), providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # its exceptions have no common class of their own
         raise ValueError(
-            f"{path}: expected a model that ONNX Runtime opens, received a damaged file ({error})."
+            f"{path}: expected a model that ONNX Runtime can open, received a damaged or foreign "
+            f"file. ONNX Runtime says: {error}"
         ) from error
     _return_freed_memory()
     return session
 
 
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3  # errors only
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def _return_freed_memory() -> None:
-    # glibc keeps what parsing the file took; 10 MB of a worker's 90.
+    # glibc keeps the memory that parsing the file took: 10 MB of a worker's 90.
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,6 +1,4 @@
-"""Small wrappers named by their effect: crop, resize, render, observe numbers, rescale actions,
-refuse rewards that are none.
-"""
+"""Small wrappers that change what an environment shows and takes, each named after its effect."""
 
 import math
 
@@ -37,9 +35,7 @@ class ResizeFrame(gymnasium.ObservationWrapper):
 
 
 class ObserveRender(gymnasium.ObservationWrapper):
-    """Observes the picture that the environment renders: (H, W, 3) uint8 of
-    `render_mode="rgb_array"`.
-    """
+    """Observes what the environment renders with render_mode "rgb_array": (H, W, 3) uint8."""
 
     def __init__(self, env):
         super().__init__(env)
@@ -51,11 +47,10 @@ class ObserveRender(gymnasium.ObservationWrapper):
 
 
 class ObserveVector(gymnasium.ObservationWrapper):
-    """Observes the environment's own numbers as float32 (D,), in its own units; its space must be a
-    Box with one axis.
+    """Observes the environment's own numbers as float32 (D,), in its own units.
 
     Raises:
-        ValueError: it is another space.
+        ValueError: its observation space is not a Box with one axis.
     """
 
     def __init__(self, env):
@@ -63,7 +58,7 @@ class ObserveVector(gymnasium.ObservationWrapper):
         space = env.observation_space
         if not isinstance(space, spaces.Box) or len(space.shape) != 1:
             raise ValueError(
-                f"environment {env.spec.id if env.spec else env}: expected observations in a Box with one axis for "
+                f"environment {_name(env)}: expected observations in a Box with one axis for "
                 f"--env.observation vector, received {space}."
             )
         low, high = (np.asarray(bound, np.float32) for bound in (space.low, space.high))
@@ -74,11 +69,10 @@ class ObserveVector(gymnasium.ObservationWrapper):
 
 
 class DriveAction(gymnasium.ActionWrapper):
-    """Three numbers in -1..1 to CarRacing's action: steer = a0, gas = (a1 + 1) / 2, brake =
-    clip(a2, 0, 1).
+    """Maps three numbers in -1..1, float32 (3,), to CarRacing's action, float32 (3,).
 
-    float32 (3,) to float32 (3,). The mapping is the original's (hardmaru/WorldModelsExperiments,
-    carracing/model.py).
+    steer = a0, gas = (a1 + 1) / 2, brake = clip(a2, 0, 1), as in the original
+    (hardmaru/WorldModelsExperiments, carracing/model.py).
     """
 
     def __init__(self, env):
@@ -91,8 +85,9 @@ class DriveAction(gymnasium.ActionWrapper):
 
 
 class RescaleAction(gymnasium.ActionWrapper):
-    """Numbers in -1..1 to the bounds of the environment's own Box, linearly: float32 (A,) to the
-    Box's dtype (A,).
+    """Maps numbers in -1..1 linearly to the bounds of the environment's own Box.
+
+    float32 (A,) to the Box's dtype (A,).
     """
 
     def __init__(self, env):
@@ -106,12 +101,23 @@ class RescaleAction(gymnasium.ActionWrapper):
 
 
 class CheckReward(gymnasium.Wrapper):
-    """Raises ValueError when the environment gives a reward that is not a finite number."""
+    """Refuses rewards that are not finite numbers.
+
+    Raises:
+        ValueError: the environment gave such a reward.
+    """
 
     def step(self, action):
         result = self.env.step(action)
         if not math.isfinite(result[1]):
             raise ValueError(
-                f"{self.unwrapped}: expected a finite reward, received {result[1]} for action {action}."
+                f"environment {_name(self.env)}: expected a finite reward from its step(), "
+                f"received {result[1]} for action {action}; the fault lies in the environment."
             )
         return result
+
+
+def _name(env: gymnasium.Env) -> str:
+    """What an error message calls an environment: its id, or its class where it has none."""
+    spec = env.unwrapped.spec
+    return spec.id if spec else type(env.unwrapped).__name__

@@ -1,15 +1,17 @@
-"""An exported file against the Keras model that it was made from. Knows no file format."""
+"""Compares an exported file with the Keras model that it was made from."""
 
 import keras
 import numpy as np
 
 from WorldModels.export.endpoints import Endpoint
 
-TOLERANCE = 1e-4  # of an output's largest value: float32 rounds sums of thousands of products differently in each library
+# The largest difference allowed, as a share of an output's largest value: each library rounds sums
+# of thousands of float32 products in its own way.
+TOLERANCE = 1e-4
 
 
 def require_float32(model: keras.Model) -> None:
-    """Refuse a model that computes in another dtype: its file would not load, or not agree.
+    """Refuse a model that is not float32: its file would not load, or would differ.
 
     Raises:
         ValueError: it or one of its layers computes in another dtype.
@@ -17,12 +19,13 @@ def require_float32(model: keras.Model) -> None:
     for layer in (model, *model.layers):
         if layer.compute_dtype != "float32":
             raise ValueError(
-                f"export: expected a float32 model, received {layer.name} in {layer.compute_dtype}; export a float32 copy."
+                f"export: expected a float32 model, received {layer.name} in "
+                f"{layer.compute_dtype}; export a float32 copy."
             )
 
 
 def expected(endpoint: Endpoint, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What Keras gives for flat named inputs."""
+    """What Keras computes from flat named inputs."""
     tensors = {name: keras.ops.convert_to_tensor(x) for name, x in inputs.items()}
     outputs = endpoint.function(*endpoint.arguments_of(tensors))
     return {name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()}
@@ -35,22 +38,23 @@ def compare(
 
     Raises:
         ValueError: an output is missing or has another shape, or differs by more than TOLERANCE of
-        its largest value.
+            its largest value.
     """
     if set(received) != set(wanted):
         raise ValueError(
-            f"{path}: {endpoint.name} has outputs {sorted(received)}, the Keras model {sorted(wanted)}."
+            f"{path}: {endpoint.name} has outputs {sorted(received)}, the Keras model "
+            f"{sorted(wanted)}."
         )
     for name, value in wanted.items():
-        if received[name].shape != value.shape:
-            raise ValueError(
-                f"{path}: {endpoint.name}'s {name} has shape {received[name].shape}, the Keras model's {value.shape}."
-            )
-        worst, largest = (
-            float(np.max(np.abs(x), initial=0)) for x in (received[name] - value, value)
+        _compare_output(f"{path}: {endpoint.name}'s {name}", received[name], value)
+
+
+def _compare_output(what: str, received: np.ndarray, wanted: np.ndarray) -> None:
+    if received.shape != wanted.shape:
+        raise ValueError(f"{what} has shape {received.shape}, the Keras model's {wanted.shape}.")
+    worst, largest = (float(np.max(np.abs(x), initial=0)) for x in (received - wanted, wanted))
+    if not worst <= TOLERANCE * largest:  # a NaN is refused too
+        raise ValueError(
+            f"{what} differs from the Keras model by {worst:.1e}, more than {TOLERANCE} of its "
+            f"largest value ({largest:.3g})."
         )
-        if not worst <= TOLERANCE * largest:  # a NaN is refused too
-            raise ValueError(
-                f"{path}: {endpoint.name}'s {name} differs from the Keras model by {worst:.1e}, more than {TOLERANCE} of its largest value "
-                f"({largest:.3g})."
-            )

@@ -1,11 +1,8 @@
-"""What of V, M and Perception is exported: functions with named inputs and outputs. Knows no file
-format.
+"""What is exported of V, M and Perception: functions with named inputs and outputs.
 
-An endpoint is called as the model's method is (a state is a dict there); flattened, an input of a
-state is called
-state_<name> and a piece of noise noise_<name>; a new state comes back as next_<name>, since an
-output may not carry an
-input's name.
+An endpoint is called as the model's method is (a state is a dict there). Flattened, the inputs of a
+state are called state_<name> and pieces of noise noise_<name>; a new state comes back as
+next_<name>, since an output may not carry an input's name.
 """
 
 from collections.abc import Callable
@@ -24,7 +21,7 @@ class Endpoint:
 
     Args:
         name: of the endpoint.
-        function: takes the arguments, gives a dict of named tensors.
+        function: takes the arguments and returns a dict of named tensors.
         arguments: for each argument a named InputSpec, or a dict of them.
     """
 
@@ -41,22 +38,20 @@ class Endpoint:
         return keras.tree.map_structure(lambda spec: inputs[spec.name], self.arguments)
 
     def example(self, batch: int = 3, time: int = 4) -> dict[str, np.ndarray]:
-        """Flat named inputs to compare with: uint8 in 0..255, float32 in 0..1, equal at each call."""
+        """Flat named inputs to compare with, equal at each call: uint8 0..255, float32 0..1."""
         generator = np.random.default_rng(0)
-        shapes = {
-            name: [batch, *(time if n is None else n for n in spec.shape[1:])]
-            for name, spec in self.specs().items()
-        }
-        return {
-            name: generator.integers(0, 256, shape, np.uint8)
-            if self.specs()[name].dtype == "uint8"
-            else generator.random(shape, np.float32)
-            for name, shape in shapes.items()
-        }
+        inputs = {}
+        for name, spec in self.specs().items():
+            shape = [batch, *(time if n is None else n for n in spec.shape[1:])]
+            if spec.dtype == "uint8":
+                inputs[name] = generator.integers(0, 256, shape, np.uint8)
+            else:
+                inputs[name] = generator.random(shape, np.float32)
+        return inputs
 
 
 def of_vision(vision) -> list[Endpoint]:
-    """encode: observations to mean, log_var. decode: z to observations."""
+    """Endpoints encode, from observations to mean and log_var, and decode, from z back."""
     shape = tuple(vision.observation_shape)
 
     def encode(observations):
@@ -66,18 +61,15 @@ def of_vision(vision) -> list[Endpoint]:
     def decode(z):
         return {"observations": vision.decode(z)}
 
+    observations = _spec("observations", *shape, dtype=observation_dtype(shape))
     return [
-        Endpoint(
-            "encode", encode, (_spec("observations", *shape, dtype=observation_dtype(shape)),)
-        ),
+        Endpoint("encode", encode, (observations,)),
         Endpoint("decode", decode, (_spec("z", vision.latent_size),)),
     ]
 
 
 def of_memory(memory) -> list[Endpoint]:
-    """step(state, z, action, reward), sample(state, temperature, noise), sequence(z, actions,
-    rewards, state).
-    """
+    """Endpoints step, sample and sequence, with the arguments of interfaces.Memory's methods."""
     state = {
         name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()
     }
@@ -106,12 +98,12 @@ def _noise(memory) -> dict[str, tuple[int, ...]]:
 
 
 def of_perception(perception) -> Endpoint:
-    """One step in the real world; see models.Perception."""
+    """One step in the real world; see assembly.models.Perception."""
     return Endpoint("perception", perception, (perception.input_specs(),))
 
 
 def of_imagination(imagination) -> Endpoint:
-    """One step in a dream; see models.Imagination."""
+    """One step in a dream; see assembly.models.Imagination."""
     return Endpoint("imagination", imagination, (imagination.input_specs(),))
 
 

@@ -1,7 +1,7 @@
-"""Models as files for others: SavedModel for serving, ONNX for the workers and the browser. Only
-writes; never read by training.
+"""Writes the files that others use: SavedModel for serving, ONNX for workers and the browser.
 
-The only place that knows TensorFlow, and it is imported when something is exported, not before.
+Training never reads them. TensorFlow is known to this folder only, and imported when something is
+exported, not before.
 """
 
 import importlib.util
@@ -24,27 +24,25 @@ SKIPPED = "SavedModel and ONNX skipped: "
 
 
 def unavailable() -> str:
-    """Why nothing can be exported here, as one line to print; empty where all is well. Imports
-    nothing heavy.
+    """Why nothing can be exported here, as one line to print; empty where exporting works.
+
+    Imports nothing heavy.
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         return f"{SKIPPED}no {', '.join(missing)}."
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    return (
-        ""
-        if backend == "tensorflow"
-        else f"{SKIPPED}Keras runs on {backend}, and exporting needs tensorflow."
-    )
+    if backend != "tensorflow":
+        return f"{SKIPPED}Keras runs on {backend}, and exporting needs tensorflow."
+    return ""
 
 
 def export_vision(vision, folder: str | Path) -> None:
-    """Write V's files into an iteration's folder: vision/ (SavedModel: encode, decode), encode.onnx
-    and decode.onnx.
+    """Write V's files into an iteration's folder.
 
-    Those of earlier weights are removed first, also where nothing can be exported; each new one is
-    opened and compared with
-    the Keras model before it gets its name.
+    They are vision/ (SavedModel: encode, decode), encode.onnx and decode.onnx. Those of earlier
+    weights are removed first, even where nothing can be exported; each new one is opened and
+    compared with the Keras model before it gets its name.
 
     Raises:
         ImportError: TensorFlow or an ONNX package is missing; the message is `unavailable()`.
@@ -60,16 +58,16 @@ def export_vision(vision, folder: str | Path) -> None:
 
 
 def export_memory(memory, perception, imagination, folder: str | Path) -> None:
-    """Write M's files into an iteration's folder: memory/ (SavedModel: step, sample, sequence), an
-    ONNX file of each,
-    perception.onnx, which the workers run, and imagination.onnx, which a dream runs; see
-    `export_vision`.
+    """Write M's files into an iteration's folder; see `export_vision`.
+
+    They are memory/ (SavedModel: step, sample, sequence), an ONNX file of each, perception.onnx,
+    which workers run, and imagination.onnx, which a dream runs.
 
     Args:
         memory: M.
-        perception: a models.Perception of V and this M.
-        imagination: a models.Imagination of this M.
-        folder: where to.
+        perception: an assembly.models.Perception of V and this M.
+        imagination: an assembly.models.Imagination of this M.
+        folder: the iteration's.
 
     Raises:
         ImportError: TensorFlow or an ONNX package is missing; the message is `unavailable()`.
@@ -78,20 +76,19 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
     _begin(folder, MEMORY_FILES)
     from WorldModels.export import endpoints, onnx, savedmodel
 
-    ends = endpoints.of_memory(memory)
-    savedmodel.export_savedmodel(memory, Path(folder) / "memory", ends)
+    folder, ends = Path(folder), endpoints.of_memory(memory)
+    savedmodel.export_savedmodel(memory, folder / "memory", ends)
     for end in ends:
-        onnx.export_onnx(memory, Path(folder) / f"memory_{end.name}.onnx", end)
-    onnx.export_onnx(
-        perception, Path(folder) / "perception.onnx", endpoints.of_perception(perception)
-    )
-    onnx.export_onnx(
-        imagination, Path(folder) / "imagination.onnx", endpoints.of_imagination(imagination)
-    )
+        onnx.export_onnx(memory, folder / f"memory_{end.name}.onnx", end)
+    for model, end in (
+        (perception, endpoints.of_perception(perception)),
+        (imagination, endpoints.of_imagination(imagination)),
+    ):
+        onnx.export_onnx(model, folder / f"{end.name}.onnx", end)
 
 
 def _begin(folder: str | Path, names: tuple[str, ...]) -> None:
-    # A perception.onnx of earlier weights would drive the workers unnoticed.
+    # With a perception.onnx of earlier weights, workers would drive by them unnoticed.
     for name in names:
         remove(Path(folder) / name)
     if unavailable():

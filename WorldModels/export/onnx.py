@@ -12,7 +12,7 @@ from WorldModels.export.endpoints import Endpoint
 
 
 class _Flat(keras.Model):
-    """An endpoint as a model of flat named inputs: what Keras' exporter takes."""
+    """An endpoint as a model with flat named inputs, as Keras' exporter needs."""
 
     def __init__(self, owner: keras.Model, endpoint: Endpoint):
         super().__init__(name=endpoint.name)
@@ -24,11 +24,10 @@ class _Flat(keras.Model):
 
 
 def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> None:
-    """Write an endpoint as an ONNX file, open it, compare it with Keras, and only then give it its
-    name.
+    """Write an endpoint as an ONNX file, which gets its name once it has been opened and compared.
 
-    Inputs and outputs carry the endpoint's flat names; the batch, and time where there is one, are
-    free.
+    Inputs and outputs carry the endpoint's flat names; the batch, and time where there is one, can
+    be of any size.
 
     Args:
         model: owns the weights; float32.
@@ -37,10 +36,10 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
 
     Raises:
         ValueError: the model is not float32, or the file does not open or disagrees with it (see
-        compared.compare).
+            compared.compare).
     """
     require_float32(model)
-    with atomic(path) as temporary, _quiet():
+    with atomic(path) as temporary, _Quiet():
         _Flat(model, endpoint).export(
             str(temporary), format="onnx", verbose=False, input_signature=[endpoint.specs()]
         )
@@ -49,8 +48,9 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
 
 
 def _pad_outputs(path: Path) -> None:
-    """Say output_padding where the exporter writes negative pads, which ONNX Runtime refuses: a
-    transposed convolution's larger output.
+    """Set output_padding where the exporter writes negative pads, which ONNX Runtime refuses.
+
+    It writes them for a transposed convolution with a larger output.
     """
     import onnx
 
@@ -81,8 +81,8 @@ def _check(path: Path, endpoint: Endpoint) -> None:
     compare(path, endpoint, dict(zip(names, received, strict=True)), expected(endpoint, inputs))
 
 
-class _quiet(warnings.catch_warnings):
-    """Without the exporter's notes on rewrites that it tried."""
+class _Quiet(warnings.catch_warnings):
+    """Silences the exporter's notes on rewrites that it tried."""
 
     def __enter__(self):
         super().__enter__()

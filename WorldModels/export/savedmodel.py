@@ -1,6 +1,4 @@
-"""SavedModels with named endpoints, for TensorFlow Serving and whoever has TensorFlow but not this
-package.
-"""
+"""SavedModels with named endpoints, for TensorFlow Serving and users without this package."""
 
 import errno
 import os
@@ -15,11 +13,10 @@ from WorldModels.export.endpoints import Endpoint
 
 
 def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[Endpoint]) -> None:
-    """Write a SavedModel with these endpoints, open it, compare it with Keras, and only then give
-    it its name.
+    """Write a SavedModel, which gets its name once it has been opened and compared with Keras.
 
     `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take the flat names
-    and give dicts.
+    and return dicts.
 
     Args:
         model: owns the weights; float32.
@@ -29,8 +26,6 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
     Raises:
         ValueError: the model is not float32, or the file disagrees with it (see compared.compare).
     """
-    import tensorflow as tf
-
     require_float32(model)
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -39,16 +34,20 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
             endpoint.name, endpoint.function, input_signature=list(endpoint.arguments)
         )
     with atomic(folder) as temporary:
-        try:
-            archive.write_out(str(temporary), verbose=False)
-        except (
-            tf.errors.OpError
-        ) as error:  # a full disk, say: TensorFlow writes past Python's own errors
-            code = (
-                errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
-            )
-            raise OSError(code, os.strerror(code), str(folder)) from None
+        _write(archive, temporary, folder)
         _check(temporary, endpoints)
+
+
+def _write(archive: keras.export.ExportArchive, temporary: Path, folder: str | Path) -> None:
+    """Write the archive; TensorFlow's own errors, of a full disk for example, become OSError."""
+    import tensorflow as tf
+
+    try:
+        archive.write_out(str(temporary), verbose=False)
+    except tf.errors.OpError as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        code = errno.ENOSPC if full else errno.EIO
+        raise OSError(code, os.strerror(code), str(folder)) from None
 
 
 def _check(folder: Path, endpoints: list[Endpoint]) -> None:
@@ -57,12 +56,7 @@ def _check(folder: Path, endpoints: list[Endpoint]) -> None:
     loaded = tf.saved_model.load(str(folder))
     for endpoint in endpoints:
         inputs = endpoint.example()
-        received = getattr(loaded, endpoint.name)(
-            *endpoint.arguments_of({k: tf.constant(x) for k, x in inputs.items()})
-        )
-        compare(
-            folder,
-            endpoint,
-            {k: np.asarray(x) for k, x in received.items()},
-            expected(endpoint, inputs),
-        )
+        tensors = {name: tf.constant(x) for name, x in inputs.items()}
+        received = getattr(loaded, endpoint.name)(*endpoint.arguments_of(tensors))
+        received = {name: np.asarray(x) for name, x in received.items()}
+        compare(folder, endpoint, received, expected(endpoint, inputs))

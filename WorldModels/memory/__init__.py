@@ -1,3 +1,1 @@
-"""M, the memory: networks that predict the next latent, their densities, and batches of series to
-train them on.
-"""
+"""M: networks that predict the next latent, their densities, and batches to train them on."""

@@ -1,13 +1,10 @@
-"""Attention to the last steps of an episode: a layer of a transformer that can go on where it left
-off. Knows no latents.
+"""Attention to the last steps of an episode: a transformer layer that can go on where it left off.
 
-Each step sees itself and the window - 1 steps before it, of its own episode, in training as in use.
-What is carried from call
-to call are the keys and values of the last `window` steps, oldest first, and how many steps the
-episode has had: that many of
-them count. So a sequence in one call, in pieces, or step by step are the same, also far beyond the
-window's length; n layers
-together reach n * (window - 1) steps back.
+Each step sees itself and the window - 1 steps before it in its own episode, in training as in use.
+From call to call, the layer carries the keys and values of the last `window` steps, oldest first;
+the number of steps that the episode has had says how many of them count. So a sequence gives the
+same in one call, in pieces or step by step, also far beyond the window's length; n layers together
+reach n * (window - 1) steps back.
 """
 
 import keras
@@ -17,19 +14,19 @@ HIDDEN = -1e9  # the score of what is not seen
 
 
 class AttentionLayer(keras.layers.Layer):
-    """A post-norm layer of a transformer's encoder (Vaswani et al. 2017;
-    torch.nn.TransformerEncoderLayer), causal, with a window.
+    """A post-norm layer of a transformer's encoder, causal, with a window.
+
+    After Vaswani et al. 2017 and torch.nn.TransformerEncoderLayer:
 
         x = norm(x + dropout(attention(x)));  x = norm(x + dropout(dense(dropout(relu(dense(x))))))
 
-    The attention's weights are dropped out too. Sums, norms and the softmax are float32 whatever
-    the rest is.
+    The attention's weights are dropped out too. Sums, norms and the softmax are always float32.
 
     Args:
         width: numbers in a token.
         num_heads: divides width.
         feed_forward: units of the inner dense layer.
-        dropout: share that is dropped in training.
+        dropout: share that training drops.
         window: steps that a step sees, itself included.
         seed: of the initial weights and of the dropout.
     """
@@ -46,21 +43,14 @@ class AttentionLayer(keras.layers.Layer):
     ):
         super().__init__(autocast=False, **kwargs)
         self.num_heads, self.head_size, self.window = num_heads, width // num_heads, window
-        self.attended = dense(width, 3 * width, seed, self.dtype_policy, "queries_keys_values")
-        self.joined = dense(width, width, seed + 1, self.dtype_policy, "joined")
-        self.expanded = dense(
-            width, feed_forward, seed + 2, self.dtype_policy, "expanded", activation="relu"
-        )
-        self.contracted = dense(feed_forward, width, seed + 3, self.dtype_policy, "contracted")
-        self.norms = [
-            keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name=f"norm_{i}")
-            for i in range(2)
-        ]
-        for norm in self.norms:
-            norm.build((None, None, width))
+        policy = self.dtype_policy
+        self.attended = dense(width, 3 * width, seed, policy, "queries_keys_values")
+        self.joined = dense(width, width, seed + 1, policy, "joined")
+        self.expanded = dense(width, feed_forward, seed + 2, policy, "expanded", activation="relu")
+        self.contracted = dense(feed_forward, width, seed + 3, policy, "contracted")
+        self.norms = [_norm(i, width) for i in range(2)]
         self.drops = [
-            keras.layers.Dropout(dropout, seed=seed + 4 + i, dtype=self.dtype_policy)
-            for i in range(4)
+            keras.layers.Dropout(dropout, seed=seed + 4 + i, dtype=policy) for i in range(4)
         ]
         self.built = True
 
@@ -71,33 +61,26 @@ class AttentionLayer(keras.layers.Layer):
             x: (B, T, width), float32.
             past: keys and values of the steps before, each (B, heads, window, width / heads); None:
                 there were none.
-            steps: (B, T), steps that the episode has had, this one included.
+            steps: (B, T), how many the episode has had, this one included.
 
         Returns:
             x (B, T, width), and (keys, values) of the last `window` steps, None without a past.
         """
-        queries, keys, values = [
-            self._heads(part) for part in ops.split(self.attended(x), 3, axis=-1)
-        ]
+        parts = ops.split(self.attended(x), 3, axis=-1)
+        queries, keys, values = [self._heads(part) for part in parts]
+        before = 0
         if past is not None:
-            keys, values = [
-                ops.concatenate([ops.cast(old, new.dtype), new], axis=2)
-                for old, new in zip(past, (keys, values), strict=True)
-            ]
+            keys, values, before = _joined(past[0], keys), _joined(past[1], values), self.window
             past = [part[:, :, -self.window :] for part in (keys, values)]
-        seen = self._attend(queries, keys, values, steps, 0 if past is None else self.window)
-        seen = ops.reshape(
-            ops.transpose(seen, (0, 2, 1, 3)),
-            (-1, ops.shape(x)[1], self.num_heads * self.head_size),
-        )
+        seen = ops.transpose(self._attend(queries, keys, values, steps, before), (0, 2, 1, 3))
+        seen = ops.reshape(seen, (-1, ops.shape(x)[1], self.num_heads * self.head_size))
         x = self.norms[0](x + ops.cast(self.drops[0](self.joined(seen)), "float32"))
         inner = self.contracted(self.drops[1](self.expanded(x)))
         return self.norms[1](x + ops.cast(self.drops[2](inner), "float32")), past
 
     def _heads(self, x):
-        return ops.transpose(
-            ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.head_size)), (0, 2, 1, 3)
-        )
+        heads = ops.reshape(x, (-1, ops.shape(x)[1], self.num_heads, self.head_size))
+        return ops.transpose(heads, (0, 2, 1, 3))
 
     def _attend(self, queries, keys, values, steps, before: int):
         """What the queries (B, heads, T, d) see of keys and values (B, heads, before + T, d)."""
@@ -106,30 +89,24 @@ class AttentionLayer(keras.layers.Layer):
             queries, keys, values, steps = self._cut(queries, keys, values, steps, before)
             length = before = self.window
         else:
-            queries, keys, values, steps = (
-                queries[:, :, None],
-                keys[:, :, None],
-                values[:, :, None],
-                steps[:, None],
-            )
+            queries, keys, values = (part[:, :, None] for part in (queries, keys, values))
+            steps = steps[:, None]
         # age (queries, keys): how many steps before the query a key was; `before` keys come before
         # the first query.
         age = ops.arange(length)[:, None] + before - ops.arange(before + length)[None]
         age = ops.cast(age, "float32")
         visible = (age >= 0) & (age < ops.minimum(steps, self.window)[:, None, ..., None])
-        scores = (
-            ops.cast(ops.matmul(queries, ops.swapaxes(keys, -1, -2)), "float32")
-            * self.head_size**-0.5
-        )
-        weights = ops.softmax(ops.where(visible, scores, HIDDEN), axis=-1)
-        seen = ops.matmul(self.drops[3](ops.cast(weights, values.dtype)), values)
-        return ops.reshape(seen, (-1, self.num_heads, ops.shape(seen)[2] * length, self.head_size))[
-            :, :, :count
-        ]
+        scores = ops.cast(ops.matmul(queries, ops.swapaxes(keys, -1, -2)), "float32")
+        scores = ops.where(visible, scores * self.head_size**-0.5, HIDDEN)
+        weights = ops.cast(ops.softmax(scores, axis=-1), values.dtype)
+        seen = ops.matmul(self.drops[3](weights), values)
+        seen = ops.reshape(seen, (-1, self.num_heads, ops.shape(seen)[2] * length, self.head_size))
+        return seen[:, :, :count]
 
     def _cut(self, queries, keys, values, steps, before: int):
-        """In blocks of `window` steps, each with the keys and values of its own and of the block
-        before: all that it can see.
+        """Cut into blocks of `window` steps, with all the keys and values that each block can see.
+
+        These are its own and those of the block before.
         """
         size, count = self.window, (ops.shape(queries)[2] + self.window - 1) // self.window
         nothing = ops.zeros_like(queries[:, :, :1]) * ops.ones((1, 1, size, 1), queries.dtype)
@@ -148,10 +125,21 @@ class AttentionLayer(keras.layers.Layer):
         return queries, *blocks, ops.reshape(steps, (-1, count, size))
 
 
+def _joined(old, new):
+    """Keys or values of the past, and then the new ones."""
+    return ops.concatenate([ops.cast(old, new.dtype), new], axis=2)
+
+
+def _norm(i: int, width: int) -> keras.layers.LayerNormalization:
+    norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype="float32", name=f"norm_{i}")
+    norm.build((None, None, width))
+    return norm
+
+
 def dense(
     inputs: int, outputs: int, seed: int, dtype, name: str, activation: str | None = None
 ) -> keras.layers.Dense:
-    """A built dense layer, its first weights Glorot's uniform ones."""
+    """A built dense layer whose initial weights are Glorot's uniform ones."""
     layer = keras.layers.Dense(
         outputs,
         activation,

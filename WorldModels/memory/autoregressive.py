@@ -1,12 +1,10 @@
-"""A density of the next latent, one dimension after the other, as in TraDE (Fakoor et al. 2020).
-Knows no memory, only its hidden.
+"""A density of the next latent, dimension by dimension, as in TraDE (Fakoor et al. 2020).
 
     p(z | hidden) = prod_i p(z_i | hidden, z_j for j < i), each factor a mixture of Gaussians
 
 Dimensions are tokens. Token i is made of hidden and of z_(i-1); a GRU over the tokens takes the
-place of positions, causal
-attention looks back at the tokens before, and a linear layer of its own turns what comes of token i
-into the mixture of z_i.
+place of positions, causal attention looks back at the tokens before, and a linear layer of its own
+turns the result for token i into the mixture of z_i.
 """
 
 import math
@@ -18,16 +16,15 @@ from WorldModels.memory import density
 from WorldModels.memory.attention import HIDDEN, dense
 
 UNITS, HEADS, FEED_FORWARD = 32, 2, 64  # of the network over dimensions
-LEAST_DENSITY = 1e-3  # what a draw's gradient is divided by at least
+LEAST_DENSITY = 1e-3  # the smallest density that a draw's gradient is divided by
 
 
 class AutoregressiveMixture(keras.layers.Layer):
     """Mixtures of Gaussians for each dimension of z after hidden and the dimensions before it.
 
-    Differs from Fakoor et al. (2020), beside standing on a past: one attention layer; the mixture
-    of dimension i is the sum of
-    a linear layer of hidden and one of token i, each with weights of its own for every i, where the
-    paper shares a layer over
+    Besides being conditioned on a past, it differs from Fakoor et al. (2020) in two points: it has
+    one attention layer; and the mixture of dimension i is the sum of a linear layer of hidden and
+    one of token i, each with weights of its own for every i, where the paper shares a layer over
     all i. So the network over dimensions may be small: it adds to the density that a memory has
     without it.
 
@@ -45,32 +42,14 @@ class AutoregressiveMixture(keras.layers.Layer):
         self.mixture = dense(
             hidden_size, 3 * num_mixtures * latent_size, seed, "float32", "mixture"
         )
-        self.context, self.value = (
-            dense(hidden_size, UNITS, seed + 1, policy, "context"),
-            dense(1, UNITS, seed + 2, policy, "value"),
-        )
-        self.gru = keras.layers.GRU(
-            UNITS,
-            return_sequences=True,
-            kernel_initializer=keras.initializers.GlorotUniform(seed + 3),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 4),
-            seed=seed,
-            dtype=policy,
-            name="gru",
-        )
-        self.gru.build((None, latent_size, UNITS))
-        self.attended, self.joined = (
-            dense(UNITS, 3 * UNITS, seed + 5, policy, "attended"),
-            dense(UNITS, UNITS, seed + 6, policy, "joined"),
-        )
+        self.context = dense(hidden_size, UNITS, seed + 1, policy, "context")
+        self.value = dense(1, UNITS, seed + 2, policy, "value")
+        self.gru = self._gru(seed)
+        self.attended = dense(UNITS, 3 * UNITS, seed + 5, policy, "attended")
+        self.joined = dense(UNITS, UNITS, seed + 6, policy, "joined")
         self.expanded = dense(UNITS, FEED_FORWARD, seed + 7, policy, "expanded", activation="relu")
         self.contracted = dense(FEED_FORWARD, UNITS, seed + 8, policy, "contracted")
-        self.norms = [
-            keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy, name=f"norm_{i}")
-            for i in range(2)
-        ]
-        for norm in self.norms:
-            norm.build((None, None, UNITS))
+        self.norms = [self._norm(i) for i in range(2)]
         self.readout = self.add_weight(
             shape=(latent_size, UNITS, 3 * num_mixtures),
             dtype="float32",
@@ -79,9 +58,32 @@ class AutoregressiveMixture(keras.layers.Layer):
         )
         self.built = True
 
+    def _gru(self, seed: int) -> keras.layers.GRU:
+        gru = keras.layers.GRU(
+            UNITS,
+            return_sequences=True,
+            kernel_initializer=keras.initializers.GlorotUniform(seed + 3),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 4),
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="gru",
+        )
+        gru.build((None, self.latent_size, UNITS))
+        return gru
+
+    def _norm(self, i: int) -> keras.layers.LayerNormalization:
+        norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, dtype=self.dtype_policy, name=f"norm_{i}"
+        )
+        norm.build((None, None, UNITS))
+        return norm
+
     def outputs(self, hidden, z):
-        """Numbers (B, 3KZ) of the mixtures as density.log_density takes them, of hidden (B, .) and
-        z (B, Z): all dimensions at once.
+        """The mixtures of all dimensions, numbers (B, 3KZ) as density.log_density takes them.
+
+        Args:
+            hidden: (B, .).
+            z: (B, Z).
         """
         before = ops.concatenate([ops.zeros_like(z[:, :1]), z[:, :-1]], axis=1)
         tokens = self.gru(self.context(hidden)[:, None] + self.value(before[..., None]))
@@ -93,14 +95,16 @@ class AutoregressiveMixture(keras.layers.Layer):
         )
 
     def log_density(self, hidden, z):
-        """Log-density (B, Z) of z (B, Z) after hidden (B, .), dimension by dimension, in nats; each
-        given those before it.
+        """Log-density (B, Z) in nats of each dimension of z, given those before it.
+
+        Args:
+            hidden: (B, .).
+            z: (B, Z).
         """
         return density.log_density(self.outputs(hidden, z), z, self.num_mixtures)
 
     def draw(self, hidden, temperature, component, normal, differentiable: bool = False):
-        """Draw one dimension after the other; temperature and noise do to each what density.draw
-        says.
+        """Draw one dimension after the other, each as density.draw does.
 
         Args:
             hidden: (B, .).
@@ -114,40 +118,39 @@ class AutoregressiveMixture(keras.layers.Layer):
         """
         mixtures = ops.reshape(self.mixture(hidden), (-1, 3 * self.num_mixtures, self.latent_size))
         context = self.context(hidden)
-        cache = ops.zeros_like(context)[:, None, None, :1] * ops.ones(
-            (HEADS, self.latent_size, UNITS // HEADS), context.dtype
-        )
 
         def one(i, carried):
             before, state, keys, values, drawn = carried
-            here = ops.arange(self.latent_size) == i
-            embedded, (state,) = self.gru.cell(context + self.value(before), [state])
-            query, key, value = self._heads(embedded[:, None])
-            keys, values = (
-                ops.where(here[:, None], new, old) for new, old in ((key, keys), (value, values))
-            )
-            seen = self._attend(query, keys, values, (ops.arange(self.latent_size) <= i)[None])
-            seen = ops.cast(self._rest(embedded[:, None], seen)[:, 0], "float32")
-            outputs = ops.take(mixtures, i, axis=2) + ops.matmul(
-                seen, ops.take(self.readout, i, axis=0)
-            )
+            outputs, *past = self._next(i, mixtures, context, before, state, keys, values)
             noise = (ops.take(x, i, axis=1)[:, None] for x in (component, normal))
             z = density.draw(outputs, temperature, *noise, self.num_mixtures)
             z = followed(outputs, z, self.num_mixtures) if differentiable else z
-            return z, state, keys, values, ops.where(here, z, drawn)
+            return z, *past, ops.where(ops.arange(self.latent_size) == i, z, drawn)
 
-        start = (
-            ops.zeros_like(normal[:, :1]),
-            ops.zeros_like(context),
-            cache,
-            cache,
-            ops.zeros_like(normal),
+        cache = ops.zeros_like(context)[:, None, None, :1] * ops.ones(
+            (HEADS, self.latent_size, UNITS // HEADS), context.dtype
         )
-        return ops.fori_loop(0, self.latent_size, one, start)[-1]
+        start = (ops.zeros_like(normal[:, :1]), ops.zeros_like(context), cache, cache)
+        return ops.fori_loop(0, self.latent_size, one, (*start, ops.zeros_like(normal)))[-1]
+
+    def _next(self, i, mixtures, context, before, state, keys, values):
+        """The mixture (B, 3K) of dimension i after z_(i-1), and the new state, keys and values."""
+        here = ops.arange(self.latent_size) == i
+        embedded, (state,) = self.gru.cell(context + self.value(before), [state])
+        query, key, value = self._heads(embedded[:, None])
+        keys, values = (
+            ops.where(here[:, None], new, old) for new, old in ((key, keys), (value, values))
+        )
+        seen = self._attend(query, keys, values, (ops.arange(self.latent_size) <= i)[None])
+        seen = ops.cast(self._rest(embedded[:, None], seen)[:, 0], "float32")
+        added = ops.matmul(seen, ops.take(self.readout, i, axis=0))
+        return ops.take(mixtures, i, axis=2) + added, state, keys, values
 
     def _heads(self, tokens):
-        """Queries, scaled, keys and values (B, heads, tokens, size of a head) of tokens (B, tokens,
-        units).
+        """Scaled queries, keys and values (B, heads, tokens, size of a head).
+
+        Args:
+            tokens: (B, tokens, units).
         """
         parts = ops.reshape(self.attended(tokens), (-1, tokens.shape[1], 3, HEADS, UNITS // HEADS))
         queries, keys, values = (ops.swapaxes(parts[:, :, i], 1, 2) for i in range(3))
@@ -155,15 +158,23 @@ class AutoregressiveMixture(keras.layers.Layer):
 
     @staticmethod
     def _attend(queries, keys, values, visible):
-        """What queries see of keys and values (B, heads, tokens, size of a head); visible (queries,
-        keys).
+        """What queries see of keys and values, all (B, heads, tokens, size of a head).
+
+        Args:
+            queries: see `_heads`.
+            keys: likewise.
+            values: likewise.
+            visible: (queries, keys), bool.
         """
         scores = ops.where(visible, ops.matmul(queries, ops.swapaxes(keys, -1, -2)), HIDDEN)
         return ops.matmul(ops.softmax(scores, axis=-1), values)
 
     def _rest(self, tokens, seen):
-        """What follows the attention that saw (B, heads, tokens, size of a head): post-norm, as in
-        the layers over steps.
+        """The rest of a post-norm layer, as in the layers over steps.
+
+        Args:
+            tokens: (B, tokens, units).
+            seen: by the attention, (B, heads, tokens, size of a head).
         """
         seen = ops.reshape(ops.swapaxes(seen, 1, 2), (-1, tokens.shape[1], UNITS))
         tokens = self.norms[0](tokens + self.joined(seen))
@@ -171,15 +182,12 @@ class AutoregressiveMixture(keras.layers.Layer):
 
 
 def followed(outputs, z, num_mixtures: int):
-    """Draws of one-dimensional mixtures, with the gradient that they have as quantiles of their
-    mixtures.
+    """Draws of one-dimensional mixtures, with the gradient that they have as quantiles.
 
     A draw z of the distribution function F at the quantile u solves F(z; outputs) = u, hence dz =
-    -dF / p(z): means, deviations and
-    weights alike get their exact gradient (Graves 2016, Stochastic backpropagation through mixture
-    density distributions). p(z) is
-    held above LEAST_DENSITY, so that a draw between two far components does not outweigh all
-    others.
+    -dF / p(z): means, deviations and weights alike get their exact gradient (Graves 2016,
+    Stochastic backpropagation through mixture density distributions). p(z) is held above
+    LEAST_DENSITY, so that a draw between two far components does not outweigh all others.
 
     Args:
         outputs: (B, 3K), as density.draw takes them.

@@ -1,6 +1,7 @@
-"""What a memory must beat: two densities of the next latent that learn nothing but a variance for
-each dimension, and the density
-that its own head can learn without anything to go by."""
+"""What a memory must beat: densities of the next latent that know little or nothing of the past.
+
+Two learn only a variance for each dimension; the third is the memory's own head without inputs.
+"""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -10,21 +11,20 @@ import keras
 import numpy as np
 from keras import ops
 
-# Of the fit of a head without inputs: Adam steps, fewer where there are few latents, latents in
-# each, and the rate, which falls to 0 as
-# a cosine.
+# How a head is fit without inputs: Adam steps, fewer where there are few latents; latents in each
+# step; and the rate, which falls to 0 as a cosine.
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 FIT_LATENTS = 20_000  # drawn from the series, at most
 
 
 class GaussianBaselines:
-    """Two Gaussians for every latent dimension, fit to series in closed form.
+    """Two Gaussians for each latent dimension, fit to series in closed form.
 
         static         N(mean of all z, their variance)
-        copy_previous  N(z before, mean square of a step's change)
+        copy_previous  N(previous z, mean square of a step's change)
 
-    z = mean + exp(log_var / 2) * noise is random: its variance enters both, twice in the difference
-    of two draws.
+    z = mean + exp(log_var / 2) * noise is random, so its variance enters both, and twice in the
+    difference of two draws.
 
     Args:
         series: objects with mean and log_var (T+1, Z).
@@ -40,8 +40,10 @@ class GaussianBaselines:
         self.step_variance = np.mean(steps**2, axis=0) + 2 * noise
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
-        """Mean negative log-density per dimension, in nats, of the steps that count in batches as
-        MDNRNN.compute_loss takes them.
+        """Mean negative log-density per dimension, in nats, of the steps that count.
+
+        Args:
+            batches: as MixtureMemory.compute_loss takes them.
         """
         totals, weight = np.zeros(2), 0.0
         for batch in batches:
@@ -59,11 +61,10 @@ def _negative_log_density(difference: np.ndarray, variance: np.ndarray) -> np.nd
 
 
 class Unconditional(keras.Model):
-    """A memory's density of latents on a hidden that never changes: its head, fit without inputs.
-    All else in it is left as it is.
+    """A memory's density of latents for a hidden that never changes: its head fit without inputs.
 
-    The hidden is (1, 0, ..., 0) and not all zeros: there all components of a mixture would be
-    equal, and would stay so.
+    Everything else in it stays as it is. The hidden is (1, 0, ..., 0) and not all zeros, since then
+    all components of a mixture would be equal, and would stay so.
 
     Args:
         memory: any kind, built; it is copied, in float32.
@@ -75,11 +76,10 @@ class Unconditional(keras.Model):
         self.built = True
 
     def call(self, z):
-        """Log-density (B,) of latents z (B, Z), in nats a dimension."""
+        """Log-density (B,) of latents z (B, Z), in nats per dimension."""
         size = self.memory.hidden_size
-        return self.memory.log_density(
-            ops.broadcast_to(ops.eye(1, size), (ops.shape(z)[0], size)), z
-        )
+        hidden = ops.broadcast_to(ops.eye(1, size), (ops.shape(z)[0], size))
+        return self.memory.log_density(hidden, z)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return -ops.mean(y_pred)
@@ -103,19 +103,17 @@ class Unconditional(keras.Model):
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
         self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "Gradients do not exist"
-            )  # of all that is not the head
+            # The warning is about the weights outside the head.
+            warnings.filterwarnings("ignore", "Gradients do not exist")
             self.fit(np.concatenate(batches), batch_size=FIT_BATCH, shuffle=False, verbose=0)
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
-        """As GaussianBaselines.score."""
+        """See GaussianBaselines.score."""
         total = weight = 0.0
         for batch in batches:
             counts = (batch["mask"] * (1 - batch["terminated"])).astype(bool)
             z = batch["next_z"][counts]
-            total -= float(
-                np.sum(self.predict(z, batch_size=FIT_BATCH, verbose=0), dtype=np.float64)
-            )
+            log_densities = self.predict(z, batch_size=FIT_BATCH, verbose=0)
+            total -= float(np.sum(log_densities, dtype=np.float64))
             weight += len(z)
         return {"unconditional_nll": total / max(weight, 1)}

@@ -1,13 +1,12 @@
 """Series cut into batches for M, in the three ways it has been trained.
 
     episodes  whole ones from their first step, padded (hardmaru, carracing/rnn_train.py)
-    streams   all of them end to end, cut into parallel streams whose state is carried on (hardmaru,
-    doomrnn/rnn_train.py)
-    segments  pieces of given length from anywhere
+    streams   all of them end to end, cut into parallel streams whose state is carried on
+              (hardmaru, doomrnn/rnn_train.py)
+    segments  pieces of a given length from anywhere
 
-z is drawn anew each epoch from each frame's mean and variance, as in the paper (A.2). What a batch
-holds follows from
-(seed, epoch, index) alone. Knows series by their arrays only, and no file.
+z is drawn anew in each epoch from each frame's mean and variance, as in the paper (A.2). What a
+batch holds follows from (seed, epoch, index) alone.
 """
 
 from collections.abc import Sequence
@@ -17,26 +16,25 @@ import keras
 import numpy as np
 
 KINDS = ("episodes", "streams", "segments")
-# What a draw is for: the numbers keep the generators of one (seed, epoch) apart.
+# What a draw is for: these numbers keep the generators of one (seed, epoch) apart.
 ORDER, NOISE, PLACES = range(3)
 
 
 class SeriesBatches(keras.utils.PyDataset):
-    """Batches of dicts as MDNRNN.compute_loss takes them, all of one shape.
+    """Batches of dicts as MixtureMemory.compute_loss takes them, all of one shape.
 
     Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T),
-    float32; for streams also restarts
-    (B, T), 1 at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then
-    1.
+    float32; streams also hold restarts (B, T), 1 at an episode's first step, and carry (B,), 0 in
+    the first batch of an epoch and then 1.
 
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
         kind: "episodes", "streams" or "segments".
         batch_size: B; fewer where there are fewer episodes (or, for streams, steps).
-        length: T of streams and segments, and the most of an episode; shorter where all episodes
-            are.
+        length: T of streams and segments, and the most of an episode; less where all episodes are
+            shorter.
         seed: of every draw.
-        least_steps: batches an epoch of segments, where fewer would cover the series once.
+        least_steps: batches in an epoch of segments, where fewer would cover the series once.
 
     Raises:
         ValueError: no such kind, or no series.
@@ -61,28 +59,30 @@ class SeriesBatches(keras.utils.PyDataset):
             )
         self.series, self.kind, self.seed = list(series), kind, seed
         self.lengths = np.array([len(s.actions) for s in self.series])
+        self._plan(batch_size, length, least_steps)
+        self.begin_epoch(0)
+
+    def _plan(self, batch_size: int, length: int, least_steps: int) -> None:
+        """Set the batches' size and length, and how many there are in an epoch."""
         total = int(self.lengths.sum())
-        if kind == "streams":
+        if self.kind == "streams":
             self.batch_size = min(batch_size, total)
             self.length = min(length, total // self.batch_size)
             self.steps = total // self.batch_size // self.length
-        else:
-            self.batch_size = (
-                min(batch_size, len(self.series)) if kind == "episodes" else batch_size
-            )
-            self.length = min(length, int(self.lengths.max()))
-            self.steps = len(self.series) // self.batch_size
-            if kind == "segments":
-                self.steps = max(1, least_steps, total // (self.batch_size * self.length))
-        self.begin_epoch(0)
+            return
+        whole = self.kind == "episodes"
+        self.batch_size = min(batch_size, len(self.series)) if whole else batch_size
+        self.length = min(length, int(self.lengths.max()))
+        self.steps = len(self.series) // self.batch_size
+        if self.kind == "segments":
+            self.steps = max(1, least_steps, total // (self.batch_size * self.length))
 
     def begin_epoch(self, epoch: int) -> None:
         """Shuffle for this epoch, counted from 0."""
         self.epoch = epoch
         self.order = self._rng(ORDER).permutation(len(self.series))
-        self.starts = np.concatenate(
-            [[0], np.cumsum(self.lengths[self.order])]
-        )  # of each episode in the epoch's one long row
+        # Where each episode starts in the epoch's one long row.
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths[self.order])])
 
     def on_epoch_end(self):
         self.begin_epoch(self.epoch + 1)
@@ -123,9 +123,8 @@ class SeriesBatches(keras.utils.PyDataset):
 
     def _segments(self, index: int) -> dict[str, np.ndarray]:
         batch, rng = self._empty(), self._rng(PLACES, index)
-        places = (
-            np.maximum(self.lengths - self.length, 0) + 1
-        )  # where a segment may begin, episode by episode
+        # The number of places where a segment of each episode may begin.
+        places = np.maximum(self.lengths - self.length, 0) + 1
         ends = np.cumsum(places)
         chosen = rng.integers(ends[-1], size=self.batch_size)
         for row, episode in enumerate(np.searchsorted(ends, chosen, side="right")):
@@ -145,22 +144,16 @@ class SeriesBatches(keras.utils.PyDataset):
                 first, steps = here - self.starts[place], min(end, self.starts[place + 1]) - here
                 batch["restarts"][row, column] = first == 0
                 # An episode's z are the same in every chunk that it reaches into.
-                self._write(
-                    batch,
-                    row,
-                    column,
-                    self.order[place],
-                    first,
-                    steps,
-                    self._rng(NOISE, self.order[place]),
-                    skip=first,
-                )
+                episode = self.order[place]
+                rng = self._rng(NOISE, episode)
+                self._write(batch, row, column, episode, first, steps, rng, skip=first)
                 here, column = here + steps, column + steps
         return batch
 
     def _write(self, batch, row, column, episode, first, steps, rng, skip=0):
-        """Put steps of an episode, from step `first` on, into a row from a column on; the noise of
-        `skip` frames is passed over.
+        """Put steps of an episode, from step `first` on, into a row from a column on.
+
+        The noise of `skip` frames is passed over.
         """
         series, here = self.series[episode], slice(column, column + steps)
         frames = slice(first, first + steps + 1)

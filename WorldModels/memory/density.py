@@ -1,17 +1,15 @@
-"""Mixtures of Gaussians for the next latent: their density, and drawing from them. Knows no
-network.
+"""Mixtures of Gaussians for the next latent: their density, and drawing from them.
 
-independent  A mixture for each latent dimension. A network gives 3 * K * Z numbers for K components
-and Z dimensions, in three
-             blocks: the logits of the weights, the means, and the logarithms of the standard
-                 deviations
-             (hardmaru/WorldModelsExperiments, rnn.py: logmix, mean, logstd); each block holds K
-             rows of Z numbers. One component
-             after another is added up, because sums over a short axis are slow on a CPU.
+There are two kinds, for K components and Z dimensions:
+
+independent  A mixture for each latent dimension. A network gives 3 * K * Z numbers in three blocks:
+             the logits of the weights, the means, and the logarithms of the standard deviations
+             (hardmaru/WorldModelsExperiments, rnn.py: logmix, mean, logstd). Each block holds K
+             rows of Z numbers. The components are added up one after another, because sums over a
+             short axis are slow on a CPU.
 joint        One mixture of K diagonal Gaussians over whole latents (ctallec/world-models,
-mdrnn.py): (2 * Z + 1) * K numbers, K
-             logits, then the means and the logarithms of the standard deviations, each K rows of Z
-             numbers.
+             mdrnn.py): (2 * Z + 1) * K numbers: K logits, then the means and the logarithms of the
+             standard deviations, each K rows of Z numbers.
 """
 
 import itertools
@@ -22,14 +20,16 @@ from dataclasses import dataclass
 from keras import ops
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
-LOWEST_TEMPERATURE = (
-    1e-6  # below it the logits of components would overflow; the draw is the mode long before
-)
+# Below it the logits of components would overflow; the draw is the mode long before.
+LOWEST_TEMPERATURE = 1e-6
 
 
 def components(outputs, num_mixtures: int) -> tuple[list, list, list]:
-    """Logits of the weights, means and log standard deviations: three lists of K arrays (..., Z),
-    of outputs (..., 3KZ).
+    """Logits of the weights, means and log standard deviations: three lists of K arrays (..., Z).
+
+    Args:
+        outputs: (..., 3KZ) of the network.
+        num_mixtures: K.
     """
     parts = ops.split(outputs, 3 * num_mixtures, axis=-1)
     return parts[:num_mixtures], parts[num_mixtures : 2 * num_mixtures], parts[2 * num_mixtures :]
@@ -57,12 +57,10 @@ def log_density(outputs, z, num_mixtures: int):
 
 
 def draw(outputs, temperature, component, normal, num_mixtures: int):
-    """Draw from the mixtures by the inverse of their cumulative weights, from noise that was drawn
-    outside.
+    """Draw from the mixtures by the inverse of their cumulative weights, from the caller's noise.
 
     Temperature divides the logits and multiplies the variances (hardmaru/WorldModelsExperiments,
-    rnn.py); towards 0 the draw
-    becomes the mean of each dimension's heaviest component.
+    rnn.py); towards 0 the draw becomes the mean of each dimension's heaviest component.
 
     Args:
         outputs: (B, 3KZ) of the network.
@@ -74,8 +72,8 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
     Returns:
         z (B, Z).
     """
-    # One array for all components here, not a list as above: a single dream is a matter of how many
-    # operations there are.
+    # One array for all components here, not a list as above: the time that a single dream takes
+    # depends on the number of operations.
     blocks = ops.reshape(outputs, (-1, 3, num_mixtures, normal.shape[-1]))
     logits, means, log_stds = blocks[:, 0], blocks[:, 1], blocks[:, 2]
     return _drawn(logits, means, log_stds, temperature, component, normal)
@@ -106,8 +104,9 @@ def joint_log_density(outputs, z, num_mixtures: int):
 
 
 def joint_draw(outputs, temperature, component, normal, num_mixtures: int):
-    """Draw from a joint mixture: as `draw`, but the first of component (B, Z) chooses for all
-    dimensions.
+    """Draw from a joint mixture; see `draw`.
+
+    The first of component (B, Z) chooses for all dimensions.
     """
     logits, means, log_stds = _joint(outputs, num_mixtures, normal.shape[-1])
     return _drawn(logits[..., None], means, log_stds, temperature, component[:, :1], normal)
@@ -115,26 +114,30 @@ def joint_draw(outputs, temperature, component, normal, num_mixtures: int):
 
 def _joint(outputs, num_mixtures: int, latent_size: int):
     """Logits (B, K), means and log standard deviations (B, K, Z)."""
-    means = ops.reshape(
-        outputs[:, num_mixtures : num_mixtures * (1 + latent_size)], (-1, num_mixtures, latent_size)
-    )
-    log_stds = ops.reshape(
-        outputs[:, num_mixtures * (1 + latent_size) :], (-1, num_mixtures, latent_size)
-    )
-    return outputs[:, :num_mixtures], means, log_stds
+    first = num_mixtures * (1 + latent_size)
+    shape = (-1, num_mixtures, latent_size)
+    means = ops.reshape(outputs[:, num_mixtures:first], shape)
+    return outputs[:, :num_mixtures], means, ops.reshape(outputs[:, first:], shape)
 
 
 def _drawn(logits, means, log_stds, temperature, component, normal):
-    """Draws (B, Z) of logits (B, K, Z or 1), means and log standard deviations (B, K, Z), component
-    (B, Z or 1) and normal (B, Z).
+    """Draws (B, Z).
+
+    Args:
+        logits: (B, K, Z), or (B, K, 1) of a joint mixture.
+        means: (B, K, Z).
+        log_stds: (B, K, Z).
+        temperature: (B,).
+        component: (B, Z), or (B, 1) of a joint mixture.
+        normal: (B, Z).
     """
     weights = ops.exp(
         (logits - ops.max(logits, axis=1, keepdims=True))
         / ops.maximum(temperature, LOWEST_TEMPERATURE)[:, None, None]
     )
     sums = list(itertools.accumulate(ops.split(weights, weights.shape[1], axis=1)))
-    # Component k is chosen where the draw has reached the sum of the weights before it, and not the
-    # one up to it.
+    # Component k is chosen where the draw has reached the sum of the weights before k, but not the
+    # sum that includes it.
     before = ops.concatenate([0 * sums[0], *sums[:-1]], axis=1)
     reached = ops.cast(component[:, None] * sums[-1] >= before, means.dtype)
     chosen = reached - ops.concatenate([reached[:, 1:], 0 * reached[:, :1]], axis=1)
@@ -150,8 +153,9 @@ def _maximum(arrays: list):
 
 
 def _log_sum_exp(arrays: list):
-    """log(sum of exp) over a list, stable: the highest term, whose own gradient cancels, is taken
-    out.
+    """log(sum of exp) over a list, made stable by taking out the highest term.
+
+    The gradient of that term cancels.
     """
     highest = ops.stop_gradient(_maximum(arrays))
     terms = [ops.exp(array - highest) for array in arrays]
@@ -160,11 +164,11 @@ def _log_sum_exp(arrays: list):
 
 @dataclass(frozen=True)
 class Mixture:
-    """One way to put Gaussians together, for networks to end in.
+    """A kind of mixture that a network can end in.
 
     Args:
         size: (Z, K) -> numbers that the network gives.
-        log_density: (outputs (B, size), z (B, Z), K) -> (B,), in nats a dimension.
+        log_density: (outputs (B, size), z (B, Z), K) -> (B,), in nats per dimension.
         draw: (outputs, temperature (B,), component and normal (B, Z), K) -> z (B, Z).
     """
 

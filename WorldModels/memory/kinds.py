@@ -1,13 +1,17 @@
-"""The kinds of memory by name, and how one is built from settings. A new kind is a file and a line
-here.
+"""The kinds of memory by name, and how one is built from settings.
+
+To add a kind, write a file and add a line here.
 """
 
 import importlib
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 from keras import ops
+
+from WorldModels.experiment.machine import training_dtype
 
 KINDS = {
     "mdn_rnn": "WorldModels.memory.mdn_rnn:MDNRNN",
@@ -17,10 +21,10 @@ KINDS = {
 
 
 def memory_class(kind: str) -> type:
-    """The class of a kind; importing it also makes it known to Keras.
+    """The class of a kind; importing it also registers it with Keras.
 
     Raises:
-        ValueError: no such kind; the message lists those that there are.
+        ValueError: no such kind; the message lists the valid ones.
     """
     if kind not in KINDS:
         raise ValueError(f"--memory.kind: expected one of {', '.join(KINDS)}, received {kind!r}.")
@@ -29,44 +33,45 @@ def memory_class(kind: str) -> type:
 
 
 def build_memory(
-    settings: Any, latent_size: int, action_size: int, seed: int, dtype: str = "float32"
+    settings: Any, latent_size: int, action_size: int, seed: int, dtype: str = ""
 ) -> keras.Model:
-    """An untrained memory: what its constructor takes, of the settings of the same names.
+    """An untrained M, by default in the dtype that the settings ask for.
+
+    The constructor of the kind gets the settings that have the names of its arguments.
 
     Args:
         settings: experiment.settings.MemorySettings.
-        latent_size, action_size: Z and A.
+        latent_size: Z.
+        action_size: A.
         seed: of the initial weights.
-        dtype: that it computes in.
+        dtype: of the computation, in place of the settings' own.
 
     Raises:
         ValueError: no such kind, or a setting that it refuses.
     """
     kind = memory_class(settings.kind)
     options = {
-        name: getattr(settings, name)
-        for name in inspect.signature(kind).parameters
-        if hasattr(settings, name)
+        name: getattr(settings, name) for name in _arguments(kind) if hasattr(settings, name)
     }
-    return kind(
-        **{
-            **options,
-            "latent_size": latent_size,
-            "action_size": action_size,
-            "seed": seed,
-            "dtype": dtype,
-        }
-    )
+    dtype = dtype or training_dtype(settings.dtype)
+    sizes = {"latent_size": latent_size, "action_size": action_size}
+    return kind(**{**options, **sizes, "seed": seed, "dtype": dtype})
+
+
+def _arguments(kind: type) -> Iterable[str]:
+    if hasattr(kind, "argument_names"):
+        return kind.argument_names()
+    return inspect.signature(kind).parameters
 
 
 def register() -> None:
-    """Make every kind known to Keras, so that it loads their files."""
+    """Register every kind with Keras, so that it can load their files."""
     for kind in KINDS:
         memory_class(kind)
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
-    """A memory that computes in float32 with the same weights: the form that is saved and exported."""
+    """A memory with the same weights that computes in float32: what is saved and exported."""
     copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
     for variable, source in zip(copy.variables, model.variables, strict=True):
         variable.assign(ops.convert_to_numpy(source))

@@ -1,87 +1,63 @@
-"""M as an LSTM with a mixture density. Knows latents and actions, not where they come from or what
-they are for.
-"""
+"""M as an LSTM with a mixture density."""
 
 import keras
 from keras import ops
 
 from WorldModels.memory.mixture_memory import MixtureMemory
+from WorldModels.memory.recurrence import RestartCell
 
 
 @keras.saving.register_keras_serializable("WorldModels")
 class MDNRNN(MixtureMemory):
-    """The MDN-RNN of World Models, as published (paper A.2; hardmaru/WorldModelsExperiments, rnn.py
-    of carracing and doomrnn).
+    """The published MDN-RNN (paper A.2; hardmaru's rnn.py of carracing and doomrnn).
 
     [z, action] -> LSTM -> for each latent dimension a mixture of Gaussians for its next value, and
-    where asked the reward and the
-    logit of the episode's end. 422,368 parameters at Z = 32, A = 3 without the two heads; 1,678,785
-    at Z = 64, A = 1, 512 units,
-    with terminated head and restart input; 383,047 with both heads and one joint mixture
-    (ctallec/world-models, mdrnn.py, which
-    has a second bias in its LSTM).
+    where asked the reward and the logit of the episode's end. It has 422,368 parameters at Z = 32,
+    A = 3 without the two heads; 1,678,785 at Z = 64, A = 1, 512 units, with terminated head and
+    restart input; 383,047 with both heads and one joint mixture (ctallec/world-models, mdrnn.py,
+    which has a second bias in its LSTM).
 
     Args:
         lstm_size: units, the size of h and of c.
-        restart_input: a further input, 1 at the first step of an episode and else 0 (doomrnn:
+        restart_input: one more input, 1 at the first step of an episode and else 0 (doomrnn:
             restart).
-        latent_size, action_size, ...: see MixtureMemory.
+        shared: latent_size, action_size, ...: see MixtureMemory.
 
     Raises:
         ValueError: a size that is not above 0, or no such mixture.
     """
 
-    def __init__(
-        self,
-        latent_size=32,
-        action_size=3,
-        lstm_size=256,
-        num_mixtures=5,
-        mixture="independent",
-        reward_head=False,
-        terminated_head=False,
-        terminated_weight=10.0,
-        restart_input=False,
-        action_threshold=0.0,
-        seed=0,
-        **kwargs,
-    ):
-        super().__init__(
-            latent_size,
-            action_size,
-            lstm_size,
-            num_mixtures,
-            mixture,
-            reward_head,
-            terminated_head,
-            terminated_weight,
-            action_threshold,
-            seed,
-            **kwargs,
-        )
+    def __init__(self, lstm_size=256, restart_input=False, **shared):
+        super().__init__(hidden_size=lstm_size, **shared)
         self.lstm_size, self.restart_input = self.hidden_size, bool(restart_input)
         self.lstm = keras.layers.LSTM(
-            lstm_size,
+            self.lstm_size,
             return_sequences=True,
             return_state=True,
-            kernel_initializer=keras.initializers.GlorotUniform(seed),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=seed + 1),
-            seed=seed,
+            kernel_initializer=keras.initializers.GlorotUniform(self.seed),
+            recurrent_initializer=keras.initializers.Orthogonal(seed=self.seed + 1),
+            seed=self.seed,
             dtype=self.dtype_policy,
             name="lstm",
         )
-        self.lstm.build((None, None, latent_size + action_size + self.restart_input))
+        self.lstm.build((None, None, self.latent_size + self.action_size + self.restart_input))
         self.build_heads()
 
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        """See MixtureMemory; lstm_size takes the place of hidden_size."""
+        return tuple(name for name in super().argument_names() if name != "hidden_size")
+
     def initial_state(self, batch: int) -> dict:
-        """Zeros: h and c (B, units) float32; with restart input also stepped (B, 1), 0 before the
-        first step and then 1.
+        """Zeros: h and c (B, units) float32, and with restart input stepped (B, 1).
+
+        stepped is 0 before the first step and then 1.
         """
         state = {"h": ops.zeros((batch, self.lstm_size)), "c": ops.zeros((batch, self.lstm_size))}
         return {**state, "stepped": ops.zeros((batch, 1))} if self.restart_input else state
 
     def step(self, state: dict, z, action, reward=None) -> dict:
-        """See interfaces.Memory; the reward is not used by this kind."""
+        """See interfaces.Memory; this kind does not use the reward."""
         inputs = [z, self.as_seen(action)] + ([1 - state["stepped"]] if self.restart_input else [])
         inputs = ops.concatenate(inputs, axis=-1)
         _, carried = self.lstm.cell(
@@ -90,7 +66,7 @@ class MDNRNN(MixtureMemory):
         return self._state(*carried, inputs)
 
     def sequence(self, z, actions, rewards, state: dict, restarts=None):
-        """See interfaces.Memory; the rewards are not used by this kind."""
+        """See interfaces.Memory; this kind does not use the rewards."""
         inputs = [z, self.as_seen(actions)]
         if self.restart_input:
             first = 1 - state["stepped"][:, None]
@@ -118,23 +94,6 @@ class MDNRNN(MixtureMemory):
 
     def _state(self, h, c, inputs) -> dict:
         state = {"h": ops.cast(h, "float32"), "c": ops.cast(c, "float32")}
-        return (
-            {**state, "stepped": ops.ones((ops.shape(inputs)[0], 1))}
-            if self.restart_input
-            else state
-        )
-
-
-class RestartCell(keras.layers.Layer):
-    """An LSTM's cell whose state is multiplied by the last input, 0 where an episode begins; it has
-    no weights of its own.
-    """
-
-    def __init__(self, cell):
-        super().__init__(dtype=cell.dtype_policy)
-        self.cell, self.state_size, self.output_size = cell, cell.state_size, cell.units
-        self.built = True
-
-    def call(self, inputs, states, training=False):
-        keep = inputs[:, -1:]
-        return self.cell(inputs[:, :-1], [state * keep for state in states])
+        if self.restart_input:
+            state["stepped"] = ops.ones((ops.shape(inputs)[0], 1))
+        return state

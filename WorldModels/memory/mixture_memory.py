@@ -1,9 +1,7 @@
-"""What all kinds of memory share: a density of the next latent on top of h, two more heads, the
-loss, and drawing what comes next.
+"""What all kinds of memory share: a density of the next latent on top of h, heads, loss, draws.
 
 A kind adds how h comes about: `initial_state`, `step`, `sequence` and, where it has more to show
-than h, `hidden`. Knows latents
-and actions, not where they come from or what they are for.
+than h, `hidden`.
 """
 
 import inspect
@@ -15,12 +13,11 @@ from WorldModels.memory.density import MIXTURES
 
 
 class MixtureMemory(keras.Model):
-    """M without its memory: heads on h (B, hidden_size). Train it by fit() on the batches that
-    `compute_loss` takes.
+    """The heads of M on h (B, hidden_size). Train it by fit() on the batches of `compute_loss`.
 
-    A subclass makes its layers after super().__init__ and calls `build_heads` last; its constructor
-    takes what it needs of
-    experiment.settings.MemorySettings by the same names, and keeps each under that name.
+    A subclass makes its layers after super().__init__ and calls `build_heads` last. Its constructor
+    takes what it needs of experiment.settings.MemorySettings by the same names, keeps each under
+    that name, and hands on the arguments of this class.
 
     Args:
         latent_size: Z.
@@ -32,9 +29,8 @@ class MixtureMemory(keras.Model):
         reward_head: predict the reward.
         terminated_head: predict the end of the episode.
         terminated_weight: weight of a positive terminated target (doomrnn: restart_factor).
-        action_threshold: above 0, actions enter M as -1, 0 or 1: below -threshold, within, above
-            threshold. For games that know
-            three actions of a number.
+        action_threshold: above 0, M sees actions as -1, 0 or 1: below -threshold, between, above
+            threshold. For games that have three actions in one number.
         seed: of the initial weights.
 
     Raises:
@@ -43,43 +39,53 @@ class MixtureMemory(keras.Model):
 
     def __init__(
         self,
-        latent_size,
-        action_size,
-        hidden_size,
-        num_mixtures,
-        mixture,
-        reward_head,
-        terminated_head,
-        terminated_weight,
-        action_threshold,
-        seed,
+        latent_size=32,
+        action_size=3,
+        hidden_size=256,
+        num_mixtures=5,
+        mixture="independent",
+        reward_head=False,
+        terminated_head=False,
+        terminated_weight=10.0,
+        action_threshold=0.0,
+        seed=0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        sizes = {
-            "latent_size": latent_size,
-            "action_size": action_size,
-            "hidden_size": hidden_size,
-            "num_mixtures": num_mixtures,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name}: expected a number above 0, received {size}.")
-            setattr(self, name, int(size))
+        self.keep_sizes(latent_size=latent_size, action_size=action_size, hidden_size=hidden_size)
+        self.keep_sizes(num_mixtures=num_mixtures)
         if mixture not in MIXTURES:
             raise ValueError(
                 f"mixture: expected one of {', '.join(MIXTURES)}, received {mixture!r}."
             )
         self.mixture_kind, self.density = mixture, MIXTURES[mixture]
         self.reward_head, self.terminated_head = bool(reward_head), bool(terminated_head)
-        self.terminated_weight, self.action_threshold, self.seed = (
-            float(terminated_weight),
-            float(action_threshold),
-            int(seed),
-        )
+        self.terminated_weight = float(terminated_weight)
+        self.action_threshold, self.seed = float(action_threshold), int(seed)
+
+    def keep_sizes(self, **sizes: int) -> None:
+        """Keep each size under its name.
+
+        Raises:
+            ValueError: it is not above 0.
+        """
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"{name}: expected a number above 0, received {size}.")
+            setattr(self, name, int(size))
+
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        """The constructor's arguments: those of this class and, through **shared, of its bases."""
+        ours = cls.__mro__[: cls.__mro__.index(MixtureMemory) + 1]
+        names = {}
+        for base in reversed(ours):
+            names |= inspect.signature(base.__init__).parameters
+        variable = inspect.Parameter.VAR_KEYWORD
+        return tuple(n for n, p in names.items() if n != "self" and p.kind is not variable)
 
     def build_heads(self) -> None:
-        """Make the heads and the metrics: the last thing that a kind's constructor does."""
+        """Make the heads and the metrics; a kind's constructor calls this last."""
         self.build_density(self.seed + 2)
         self.reward = self.dense_head(1, "reward", self.seed + 3) if self.reward_head else None
         self.terminated = (
@@ -94,13 +100,13 @@ class MixtureMemory(keras.Model):
         self.built = True
 
     def build_density(self, seed: int) -> None:
-        """Make what `log_density` and `draw` need."""
+        """Make the layer that `log_density` and `draw` need."""
         self.mixture = self.dense_head(
             self.density.size(self.latent_size, self.num_mixtures), "mixture", seed
         )
 
     def dense_head(self, size: int, name: str, seed: int) -> keras.layers.Dense:
-        """A linear head on h, float32 whatever the rest is: a bfloat16 mean has three digits."""
+        """A linear head on h, always float32, since a bfloat16 mean has only three digits."""
         head = keras.layers.Dense(
             size,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
@@ -111,11 +117,11 @@ class MixtureMemory(keras.Model):
         return head
 
     def log_density(self, hidden, z):
-        """Log-density (B,) of latents z (B, Z) after hidden (B, hidden_size), in nats a dimension."""
+        """Log-density (B,) of z (B, Z) after hidden (B, hidden_size), in nats per dimension."""
         return self.density.log_density(self.mixture(hidden), z, self.num_mixtures)
 
     def draw(self, hidden, temperature, noise: dict):
-        """Latents (B, Z) drawn after hidden (B, hidden_size), see `sample`."""
+        """Latents (B, Z) drawn after hidden (B, hidden_size); see `sample`."""
         return self.density.draw(
             self.mixture(hidden),
             temperature,
@@ -129,18 +135,17 @@ class MixtureMemory(keras.Model):
         return {"h": state["h"]}
 
     def sample(self, state: dict, temperature, noise: dict) -> dict:
-        """Draw what comes next, after the last step, from noise that was drawn outside.
+        """Draw what comes after the last step, from noise that the caller draws.
 
         Args:
             state: of B episodes.
             temperature: (B,), 1 for the density as it was learned, towards 0 for its mode.
             noise: component (B, Z) uniform in 0..1, normal (B, Z) standard normal, and with a
-                terminated head terminated (B,):
-                the episode ends where its probability exceeds it; uniform for a draw, a constant
-                for a threshold.
+                terminated head terminated (B,): the episode ends where its probability exceeds
+                that; uniform for a draw, a constant for a threshold.
 
         Returns:
-            z (B, Z), with the heads also reward (B,), and terminated (B,), 1 or 0.
+            z (B, Z), and where M has the heads reward (B,) and terminated (B,), 1 or 0.
         """
         hidden = state["h"]
         result = {"z": self.draw(hidden, temperature, noise)}
@@ -152,8 +157,9 @@ class MixtureMemory(keras.Model):
         return result
 
     def call(self, batch, training=False):
-        """Hidden (B, T, hidden_size) of a batch as `compute_loss` takes it, each row begun with a
-        state of zeros.
+        """Hidden (B, T, hidden_size) of a batch as `compute_loss` takes it.
+
+        Each row begins with a state of zeros.
         """
         state = self.initial_state(ops.shape(batch["z"])[0])
         return self.sequence(
@@ -161,61 +167,54 @@ class MixtureMemory(keras.Model):
         )[0]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The sum of the terms, each a mean over the steps that count; also updates the metrics of
-        the same names.
+        """The sum of the terms, each a mean over the steps that count.
 
-            nll = -log p(z next), mean over dimensions too; a terminating step does not count:
-            nothing comes next
+        It also updates the metrics of the same names.
+
+            nll = -log p(next z), mean over dimensions too; not at a terminating step, after which
+                nothing comes
             reward_loss = (reward - predicted)^2
             terminated_loss = binary cross-entropy, a positive target weighs terminated_weight
 
         Args:
-            x: dict of z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B,
-                T), the latter 1 where there is
-                a step and 0 where there is padding, and, where episodes begin within a row,
+            x: z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T), 1
+                where there is a step and 0 for padding, and, where episodes begin within a row,
                 restarts (B, T).
-            y_pred: hidden (B, T, hidden_size), as `call` gives it.
+            y_pred: hidden (B, T, hidden_size), from `call`.
+            y: not used.
+            sample_weight: not used.
+            training: not used.
         """
-        hidden = ops.reshape(y_pred, (-1, self.hidden_size))
-        mask, terminated = ops.reshape(x["mask"], (-1,)), ops.reshape(x["terminated"], (-1,))
-        log_density = self.log_density(hidden, ops.reshape(x["next_z"], (-1, self.latent_size)))
-        terms = {"nll": (-log_density, mask * (1 - terminated))}
-        if self.reward is not None:
-            terms["reward_loss"] = (
-                ops.square(self.reward(hidden)[:, 0] - ops.reshape(x["rewards"], (-1,))),
-                mask,
-            )
-        if self.terminated is not None:
-            logit, weight = (
-                self.terminated(hidden)[:, 0],
-                1 + (self.terminated_weight - 1) * terminated,
-            )
-            terms["terminated_loss"] = (
-                weight * ops.binary_crossentropy(terminated, logit, from_logits=True),
-                mask,
-            )
         loss = 0.0
-        for name, (values, weights) in terms.items():
+        for name, (values, weights) in self.loss_terms(x, y_pred).items():
             mean = ops.sum(values * weights) / ops.maximum(ops.sum(weights), 1)
             self.term_metrics[name].update_state(mean, sample_weight=ops.sum(weights))
             loss = loss + mean
         return loss
 
+    def loss_terms(self, x: dict, hidden) -> dict:
+        """Values and weights (B * T,) of each term of the loss, by name; see `compute_loss`."""
+        hidden = ops.reshape(hidden, (-1, self.hidden_size))
+        mask, terminated = ops.reshape(x["mask"], (-1,)), ops.reshape(x["terminated"], (-1,))
+        log_density = self.log_density(hidden, ops.reshape(x["next_z"], (-1, self.latent_size)))
+        terms = {"nll": (-log_density, mask * (1 - terminated))}
+        if self.reward is not None:
+            error = self.reward(hidden)[:, 0] - ops.reshape(x["rewards"], (-1,))
+            terms["reward_loss"] = ops.square(error), mask
+        if self.terminated is not None:
+            logit = self.terminated(hidden)[:, 0]
+            weight = 1 + (self.terminated_weight - 1) * terminated
+            entropy = ops.binary_crossentropy(terminated, logit, from_logits=True)
+            terms["terminated_loss"] = weight * entropy, mask
+        return terms
+
     def as_seen(self, actions):
-        """Actions as M gets them: as they are, or by action_threshold as -1, 0 and 1."""
+        """Actions as M sees them: unchanged, or by action_threshold as -1, 0 and 1."""
         if self.action_threshold <= 0:
             return actions
         right, left = actions > self.action_threshold, actions < -self.action_threshold
         return ops.cast(right, "float32") - ops.cast(left, "float32")
 
     def get_config(self):
-        names = [
-            name
-            for name in inspect.signature(type(self).__init__).parameters
-            if name not in ("self", "kwargs")
-        ]
-        return {
-            **super().get_config(),
-            **{name: getattr(self, name) for name in names if name != "mixture"},
-            "mixture": self.mixture_kind,
-        }
+        own = {name: getattr(self, name) for name in self.argument_names() if name != "mixture"}
+        return {**super().get_config(), **own, "mixture": self.mixture_kind}

@@ -1,6 +1,4 @@
-"""Adam with the learning rates and the clipping that memories have been trained with. Knows no
-network.
-"""
+"""Adam with the learning rates and the clipping that memories are trained with."""
 
 from typing import Any
 
@@ -23,39 +21,27 @@ def adam(
 ) -> keras.optimizers.Adam:
     """Adam whose rate changes from step to step.
 
-        constant     rate
-        cosine       from rate down to final over `steps`
-        exponential  (rate - final) * decay^step + final   (hardmaru, rnn.py: decay 1 for CarRacing,
-        0.99999 for Doom)
-
     Args:
         steps: the budget, where the cosine ends.
-        learning_rate, final_learning_rate, decay: of the schedule.
+        learning_rate: at the first step.
+        schedule: see `scheduled`.
+        final_learning_rate: where the schedule ends.
+        decay: of the exponential schedule.
         clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
         clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0:
             not.
-        warmup_steps: over so many first steps the schedule's rate is multiplied by a factor that
-            rises evenly to 1.
+        warmup_steps: first steps over which the rate is multiplied by a factor rising evenly to 1.
         beta_2: of the mean square of the gradients (0.98 for transformers: Vaswani et al. 2017).
 
     Raises:
         ValueError: no such schedule, or both ways of clipping.
     """
-    if schedule not in SCHEDULES:
-        raise ValueError(
-            f"schedule: expected one of {', '.join(SCHEDULES)}, received {schedule!r}."
-        )
     if clip_value > 0 and clip_norm > 0:
         raise ValueError(
-            f"--memory.clip-value, --memory.clip-norm: expected one of them above 0, received {clip_value} and {clip_norm}."
+            "--memory.clip-value, --memory.clip-norm: expected only one of them above 0, "
+            f"received {clip_value} and {clip_norm}."
         )
-    rate = learning_rate
-    if schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate, max(steps, 1), alpha=final_learning_rate / learning_rate
-        )
-    if schedule == "exponential" and decay < 1:
-        rate = ExponentialTowards(learning_rate, final_learning_rate, decay)
+    rate = scheduled(steps, learning_rate, schedule, final_learning_rate, decay)
     if warmup_steps:
         rate = WarmedUp(rate, warmup_steps)
     return keras.optimizers.Adam(
@@ -63,9 +49,35 @@ def adam(
     )
 
 
+def scheduled(steps: int, rate: float, schedule: str, final: float, decay: float):
+    """The learning rate by step, a number or a schedule of Keras.
+
+        constant     rate
+        cosine       from rate down to final over `steps`
+        exponential  (rate - final) * decay^step + final
+                     (hardmaru, rnn.py: decay 1 for CarRacing, 0.99999 for Doom)
+
+    Raises:
+        ValueError: no such schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise ValueError(
+            f"schedule: expected one of {', '.join(SCHEDULES)}, received {schedule!r}."
+        )
+    if schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(rate, max(steps, 1), alpha=final / rate)
+    if schedule == "exponential" and decay < 1:
+        return ExponentialTowards(rate, final, decay)
+    return rate
+
+
 def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Adam:
-    """The Adam of experiment.settings.MemorySettings for so many steps; it warms up for
-    `warmup_steps`, or longer if they say so.
+    """The Adam of experiment.settings.MemorySettings.
+
+    Args:
+        settings: of M.
+        steps: the budget.
+        warmup_steps: steps of warm-up; more where the settings ask for more.
     """
     s = settings
     return adam(

@@ -1,6 +1,4 @@
-"""Training on parallel streams: M's state at the end of one batch is its state at the start of the
-next.
-"""
+"""Training on parallel streams: M's state after one batch is its state before the next."""
 
 import keras
 import numpy as np
@@ -8,12 +6,11 @@ from keras import ops
 
 
 class StreamTraining(keras.Model):
-    """A memory with the state of each stream beside it; fit() it on SeriesBatches of kind "streams"
-    (hardmaru, doomrnn/rnn_train.py).
+    """A memory together with the state of each stream, as in hardmaru's doomrnn/rnn_train.py.
 
-    The state lives in variables of this model, not of the memory: a checkpoint of this model
-    resumes in the middle of an epoch,
-    and the memory stays as it is saved. Gradients do not reach back into an earlier batch.
+    Train it by fit() on SeriesBatches of kind "streams". The state lives in variables of this
+    model, not of the memory, so that a checkpoint of this model resumes in the middle of an epoch,
+    and the memory's own file does not hold it. Gradients do not reach back into an earlier batch.
 
     Args:
         memory: a built memory.
@@ -41,8 +38,9 @@ class StreamTraining(keras.Model):
         return [*super().metrics, *self.memory.term_metrics.values()]
 
     def call(self, batch, training=False):
-        """Hidden (B, T, units) of a batch; keeps the state after it. batch["carry"] (B,): 0 where
-        the state begins as zeros.
+        """Hidden (B, T, units) of a batch; keeps the state after it.
+
+        Where batch["carry"] (B,) is 0, the state begins as zeros.
         """
         state = {
             name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1)))

@@ -1,8 +1,4 @@
-"""How well M foresees the end of an episode: its logits on recorded episodes, and three numbers
-about them.
-
-Knows a memory's interface and the batches that it is trained on, and no file.
-"""
+"""How well M predicts the end of an episode: its logits on recorded ones, and their scores."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,20 +14,19 @@ def terminated_logits(
 
     Args:
         memory: with a terminated head.
-        batches: dicts as SeriesBatches of kind "episodes" makes them: a row an episode from its
-            first step on.
+        batches: from SeriesBatches of kind "episodes": each row an episode from its first step.
 
     Returns:
-        Two lists with an array (T,) an episode: logits float32, and targets, 1 at a step that ended
-        it and else 0.
+        Two lists with an array (T,) per episode: logits float32, and targets, 1 at a step that
+        ended it and else 0.
 
     Raises:
         ValueError: M has no terminated head.
     """
     if memory.terminated is None:
         raise ValueError(
-            "memory: expected one that predicts the end of an episode, received one without that head; "
-            "train it with --memory.terminated-head."
+            "memory: expected one that predicts the end of an episode, received one without that "
+            "head; train it with --memory.terminated-head."
         )
     logits, targets = [], []
     for batch in batches:
@@ -47,32 +42,42 @@ def terminated_logits(
 def terminal_scores(
     logits: Sequence[np.ndarray], targets: Sequence[np.ndarray], threshold: float = 0.0
 ) -> dict[str, float | None]:
-    """Recall, false alarms and the area under the curve of a prediction of the end.
+    """Recall, false alarms and the area under the curve of predictions of the end.
 
     Args:
-        logits: an array (T,) an episode; probabilities do as well, with a threshold among them.
-        targets: an array (T,) an episode, 1 at a step that ended it and else 0.
+        logits: an array (T,) per episode; or probabilities, with a threshold to match.
+        targets: an array (T,) per episode, 1 at a step that ended it and else 0.
         threshold: the end is predicted above it.
 
     Returns:
-        terminal_recall: share of the ends that are predicted at their very step, None where no
+        terminal_recall: the share of ends that are predicted at that very step, None where no
             episode ended;
-        false_alarms: steps an episode at which an end is predicted that does not come;
-        terminal_auc: the probability that a step that ended an episode has a higher logit than one
-            that did not, a tie counting
-        half (Mann and Whitney 1947); None where there are not both.
+        false_alarms: steps per episode at which an end is predicted that does not come;
+        terminal_auc: see `area_under_curve`.
     """
     scores, ends = np.concatenate(list(logits)), np.concatenate(list(targets)) > 0.5
-    alarms, num_ends, num_others = scores > threshold, int(ends.sum()), int((~ends).sum())
-    auc = None
-    if num_ends and num_others:
-        others = np.sort(scores[~ends])
-        below, at_most = (
-            np.searchsorted(others, scores[ends], side=side) for side in ("left", "right")
-        )
-        auc = float((below + at_most).mean() / 2 / num_others)
+    alarms = scores > threshold
     return {
-        "terminal_recall": float(alarms[ends].mean()) if num_ends else None,
+        "terminal_recall": float(alarms[ends].mean()) if ends.any() else None,
         "false_alarms": float(alarms[~ends].sum() / len(targets)),
-        "terminal_auc": auc,
+        "terminal_auc": area_under_curve(scores, ends),
     }
+
+
+def area_under_curve(scores: np.ndarray, ends: np.ndarray) -> float | None:
+    """The probability that a step that ended an episode scores higher than one that did not.
+
+    A tie counts half (Mann and Whitney 1947).
+
+    Args:
+        scores: (N,).
+        ends: (N,) bool, whether a step ended its episode.
+
+    Returns:
+        0 to 1; None unless there are steps of both sorts.
+    """
+    if ends.all() or not ends.any():
+        return None
+    others = np.sort(scores[~ends])
+    below, at_most = (np.searchsorted(others, scores[ends], side) for side in ("left", "right"))
+    return float((below + at_most).mean() / 2 / len(others))

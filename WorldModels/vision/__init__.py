@@ -1,3 +1,1 @@
-"""V: networks that turn an observation into a latent z and back. Knows no environment, no episode
-and no settings.
-"""
+"""V: networks that turn an observation into a latent z and back."""

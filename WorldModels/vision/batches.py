@@ -1,4 +1,4 @@
-"""Batches for fit() out of a sampler that it is handed. Knows no files and no settings."""
+"""Batches for fit(), from a sampler."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -8,22 +8,22 @@ import numpy as np
 
 
 class Sampler(Protocol):
-    """What FrameBatches draws from; episodes/stream.py has one."""
+    """What FrameBatches draws from; the one in use is in episodes/stream.py."""
 
     num_batches: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """An epoch's batches (B, H, W, 3), from number `start` on; closing the iterator ends it
-        early.
+        """An epoch's batches (B, H, W, 3), from number `start` on.
+
+        Closing the iterator ends the epoch early.
         """
 
 
 class FrameBatches(keras.utils.PyDataset):
     """A sampler's batches as Keras asks for them: by number, in order.
 
-    Give it to fit() with shuffle=False (Keras would shuffle the numbers with Python's global
-    generator). Epochs count on
-    by themselves; `begin_epoch` names one.
+    Call fit() with shuffle=False (otherwise Keras shuffles the numbers with Python's global
+    generator). Epochs advance by themselves; `begin_epoch` sets one.
 
     Args:
         sampler: see Sampler.
@@ -48,11 +48,12 @@ class FrameBatches(keras.utils.PyDataset):
         """Batch `index` of the epoch, (B, H, W, 3).
 
         Raises:
-            ValueError: it is not the next one, nor a start.
+            ValueError: it is neither the next one nor 0, which starts again.
         """
         if self._batches is not None and index not in (0, self._next):
             raise ValueError(
-                f"batch: expected number {self._next}, received {index}; call fit() with shuffle=False."
+                f"batch: expected number {self._next}, received {index}; call fit() with "
+                "shuffle=False."
             )
         if self._batches is None or index != self._next:
             self._stop()
@@ -61,7 +62,7 @@ class FrameBatches(keras.utils.PyDataset):
         return next(self._batches)
 
     def on_epoch_end(self) -> None:
-        # Keras also ends epochs that it has only looked at.
+        # Keras also ends epochs of which it has taken only the first batch.
         if self._next == len(self):
             self.begin_epoch(self.epoch + 1)
 

@@ -1,6 +1,4 @@
-"""V for worlds without pictures: a variational autoencoder over vectors. Knows numbers and latents,
-not what they stand for.
-"""
+"""V for worlds without pictures: a variational autoencoder over vectors."""
 
 import keras
 from keras import ops
@@ -10,27 +8,22 @@ from WorldModels.vision.networks import Seeds
 
 @keras.saving.register_keras_serializable("WorldModels")
 class DenseVAE(keras.Model):
-    """A variational autoencoder of dense layers (goodluckoguzie/WorldModels, 02_train_vae.py and
-    VAE/).
+    """A variational autoencoder of dense layers.
 
-    D -> 200 -> 200 -> 200, each with relu, to mean and log_var; back Z -> 200 -> 200 -> D, of which
-    the last is linear: the
-    numbers are taken and given in the environment's own units. Two heads differ from the original's
-    in form: it learns the log of
-    the standard deviation, here as everywhere else log_var, twice that; and its loss had no KL
-    term, so that nothing kept its
-    latents near the prior that dreams begin from.
+    After goodluckoguzie/WorldModels, 02_train_vae.py and VAE/: D -> 200 -> 200 -> 200, each with
+    relu, to mean and log_var; back Z -> 200 -> 200 -> D, the last of which is linear. The numbers
+    stay in the environment's own units. Two things differ from the original. It learned the log of
+    the standard deviation; here, as everywhere else, it is log_var, twice that. And its loss had no
+    KL term, so that nothing kept its latents near the prior that dreams begin from.
 
     loss = mean over observations of the squared error summed over their numbers + kl_weight *
-    max(KL, kl_tolerance * Z).
-    A squared error of 1 costs as much as 1 / kl_weight nats: numbers whose variance lies below
-    kl_weight / 2 are not worth
-    telling, so the weight has to be small beside the variances of the world's numbers. Train it by
-    fit() on batches (B, D) float32.
+    max(KL, kl_tolerance * Z). A squared error of 1 costs as much as 1 / kl_weight nats, and numbers
+    whose variance is below kl_weight / 2 are not worth encoding, so the weight has to be small
+    compared with the variances of the world's numbers. Train it by fit() on batches (B, D) float32.
 
     Args:
         observation_shape: (D,).
-        latent_size: Z; 31 as published, as many as D there.
+        latent_size: Z; 31 as published, where D is 31 too.
         hidden_sizes: units of the encoder's hidden layers.
         decoder_hidden_sizes: units of the decoder's.
         kl_weight: of the KL term.
@@ -39,7 +32,7 @@ class DenseVAE(keras.Model):
         seed: of the initial weights and of the noise in training.
 
     Raises:
-        ValueError: observations that are no vector, or a layer without units.
+        ValueError: the observations are not vectors, or a layer has no units.
     """
 
     def __init__(
@@ -56,41 +49,38 @@ class DenseVAE(keras.Model):
         super().__init__(**kwargs)
         _check(tuple(observation_shape), hidden_sizes, decoder_hidden_sizes)
         self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
-        self.hidden_sizes, self.decoder_hidden_sizes = (
-            tuple(hidden_sizes),
-            tuple(decoder_hidden_sizes),
-        )
-        self.kl_weight, self.kl_tolerance, self.seed = (
-            float(kl_weight),
-            float(kl_tolerance),
-            int(seed),
-        )
-        seeds, (size,) = Seeds(seed, 0), self.observation_shape
-        self.encoder_layers = self._hidden("encoder", size, self.hidden_sizes, seeds)
-        self.mean = self._head("mean", self.hidden_sizes[-1], self.latent_size, seeds)
-        self.log_var = self._head("log_var", self.hidden_sizes[-1], self.latent_size, seeds)
-        self.decoder_layers = self._hidden(
-            "decoder", self.latent_size, self.decoder_hidden_sizes, seeds
-        )
-        self.output_layer = self._head("reconstruction", self.decoder_hidden_sizes[-1], size, seeds)
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.decoder_hidden_sizes = tuple(decoder_hidden_sizes)
+        self.kl_weight, self.kl_tolerance = float(kl_weight), float(kl_tolerance)
+        self.seed = int(seed)
+        self._make_layers(Seeds(seed, 0), *self.observation_shape)
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
         self.kl_metric = keras.metrics.Mean("kl")
         self.built = True
 
+    def _make_layers(self, seeds, size):
+        last, decoder_last = self.hidden_sizes[-1], self.decoder_hidden_sizes[-1]
+        self.encoder_layers = self._hidden("encoder", size, self.hidden_sizes, seeds)
+        self.mean = self._head("mean", last, self.latent_size, seeds)
+        self.log_var = self._head("log_var", last, self.latent_size, seeds)
+        self.decoder_layers = self._hidden(
+            "decoder", self.latent_size, self.decoder_hidden_sizes, seeds
+        )
+        self.output_layer = self._head("reconstruction", decoder_last, size, seeds)
+
     def _hidden(self, name, size, units, seeds):
         layers = []
         for i, width in enumerate(units):
-            layers.append(
-                keras.layers.Dense(
-                    width,
-                    activation="relu",
-                    kernel_initializer=seeds.glorot(),
-                    dtype=self.dtype_policy,
-                    name=f"{name}_{i}",
-                )
+            layer = keras.layers.Dense(
+                width,
+                activation="relu",
+                kernel_initializer=seeds.glorot(),
+                dtype=self.dtype_policy,
+                name=f"{name}_{i}",
             )
-            layers[-1].build((None, size))
+            layer.build((None, size))
+            layers.append(layer)
             size = width
         return layers
 
@@ -102,8 +92,10 @@ class DenseVAE(keras.Model):
         return head
 
     def encode(self, observations):
-        """Mean and log-variance of z, each (B, Z) float32, of observations (B, D) in the
-        environment's own units.
+        """Mean and log-variance of z, each (B, Z) float32.
+
+        Args:
+            observations: (B, D) in the environment's own units.
         """
         x = ops.cast(observations, self.compute_dtype)
         for layer in self.encoder_layers:
@@ -118,7 +110,7 @@ class DenseVAE(keras.Model):
         return self.output_layer(x)
 
     def call(self, observations, training=False):
-        """Encode, draw z, decode: a dict of reconstruction (B, D), mean and log_var (B, Z)."""
+        """Encode, draw z and decode: reconstruction (B, D), mean and log_var (B, Z)."""
         mean, log_var = self.encode(observations)
         z = mean + ops.exp(log_var / 2) * keras.random.normal(
             ops.shape(mean), dtype="float32", seed=self.noise
@@ -126,8 +118,9 @@ class DenseVAE(keras.Model):
         return {"reconstruction": self.decode(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of observations x and what `call` made of them; also updates the
-        metrics reconstruction and kl.
+        """The loss of a batch of observations x and of what `call` made of them.
+
+        It also updates the metrics reconstruction and kl.
         """
         mean, log_var = y_pred["mean"], y_pred["log_var"]
         squared_error = ops.sum(
@@ -136,9 +129,8 @@ class DenseVAE(keras.Model):
         kl = -0.5 * ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1)
         self.reconstruction_metric.update_state(squared_error)
         self.kl_metric.update_state(kl)
-        return ops.mean(squared_error) + self.kl_weight * ops.mean(
-            ops.maximum(kl, self.kl_tolerance * self.latent_size)
-        )
+        kl = ops.maximum(kl, self.kl_tolerance * self.latent_size)
+        return ops.mean(squared_error) + self.kl_weight * ops.mean(kl)
 
     def get_config(self):
         return {
@@ -156,7 +148,8 @@ class DenseVAE(keras.Model):
 def _check(observation_shape, hidden_sizes, decoder_hidden_sizes):
     if len(observation_shape) != 1:
         raise ValueError(
-            f"observation_shape: expected (D,), a vector, received {observation_shape}; take --vision.kind vae for pictures."
+            f"observation_shape: expected (D,), a vector, received {observation_shape}; for "
+            "pictures use --vision.kind vae."
         )
     for name, sizes in (
         ("hidden_sizes", hidden_sizes),

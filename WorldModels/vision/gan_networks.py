@@ -1,11 +1,9 @@
-"""The three networks of the VAE-GAN: encoder, generator, discriminator. Knows nothing of losses and
-of training.
+"""The three networks of the VAE-GAN: encoder, generator and discriminator.
 
-After WorldModels/gan.py of Rtlyc/world-models, whose layers are those of Larsen et al. 2016
-(Autoencoding beyond pixels using a
-learned similarity metric). Widths are multiples of `depth`, sizes are of 64x64 frames; batches are
-normalised after every layer
-but the first of the discriminator and the last of each network.
+They follow WorldModels/gan.py of Rtlyc/world-models, whose layers are those of Larsen et al. 2016
+(Autoencoding beyond pixels using a learned similarity metric). Widths are multiples of `depth`, and
+sizes are given for 64x64 frames. Batches are normalised after every layer except the
+discriminator's first one and the last one of each network.
 """
 
 import keras
@@ -29,9 +27,7 @@ class Layers:
         self.seeds, self.dtype = Seeds(seed, purpose), dtype
 
     def convolution(self, width, kernel_size, stride=1, transposed=False, **options):
-        """A convolution that keeps the size of the picture, divides it by its stride or,
-        transposed, multiplies it.
-        """
+        """A convolution that divides the size by its stride, or, transposed, multiplies it."""
         kind = layers.Conv2DTranspose if transposed else layers.Conv2D
         return kind(
             width,
@@ -49,19 +45,19 @@ class Layers:
         )
 
     def normal(self, x):
-        """x normalised over its batch, and LeakyReLU."""
+        """Batch normalisation and LeakyReLU of x."""
         return self.leaky(layers.BatchNormalization(dtype=self.dtype)(x))
 
     def leaky(self, x):
-        """LeakyReLU."""
+        """LeakyReLU of x."""
         return layers.LeakyReLU(SLOPE, dtype=self.dtype)(x)
 
 
 def encoder(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> keras.Model:
-    """Frames (B, H, W, 3) in 0..1 to mean and log_var (B, Z), each in -1..1.
+    """From frames (B, H, W, 3) in 0..1 to mean and log_var (B, Z), each in -1..1.
 
-    Convolutions of stride 2: 32x32, 16x16, 8x8, of 2, 4, 8 times depth; a dense layer as wide as z;
-    two heads with tanh.
+    Convolutions of stride 2 to 32x32, 16x16 and 8x8, with 2, 4 and 8 times depth channels; a dense
+    layer as wide as z; two heads with tanh.
     """
     make = Layers(seed, 0, dtype)
     x = frames = keras.Input(observation_shape)
@@ -76,10 +72,10 @@ def encoder(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> 
 
 
 def generator(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> keras.Model:
-    """Latents (B, Z) to frames (B, H, W, 3) in 0..1.
+    """From latents (B, Z) to frames (B, H, W, 3) in 0..1.
 
-    A dense layer to 8x8; transposed convolutions of stride 2: 16x16, 32x32, 64x64, of 8, 4, 1 times
-    depth; a convolution to 3.
+    A dense layer to 8x8; transposed convolutions of stride 2 to 16x16, 32x32 and 64x64, with 8, 4
+    and 1 times depth channels; a convolution to 3 channels.
     """
     make, (height, width, colours) = Layers(seed, 1, dtype), observation_shape
     small = height >> HALVINGS, width >> HALVINGS, 8 * depth
@@ -93,12 +89,11 @@ def generator(observation_shape, latent_size, kernel_size, depth, seed, dtype) -
 
 
 def discriminator(observation_shape, kernel_size, depth, seed, dtype) -> keras.Model:
-    """Frames (B, H, W, 3) in 0..1 to a logit (B,), above 0 for real, and inner features (B, 8, 8, 8
-    * depth).
+    """From frames (B, H, W, 3) in 0..1 to a logit and inner features.
 
-    Convolutions of stride 2: 32x32, 16x16, 8x8, of 1, 4, 8 times depth, and one more of stride 1,
-    whose output, before it is
-    normalised, is the inner features; a dense layer of 8 times depth, and the logit.
+    Convolutions of stride 2 to 32x32, 16x16 and 8x8, with 1, 4 and 8 times depth channels, and one
+    more of stride 1, whose output, before it is normalised, is the inner features (B, 8, 8, 8 *
+    depth); a dense layer of 8 times depth, and the logit (B,), above 0 for real.
     """
     make = Layers(seed, 2, dtype)
     frames = keras.Input(observation_shape)

@@ -1,5 +1,6 @@
-"""The kinds of vision by name, and how one is built from settings. A new kind is a file and a line
-here.
+"""The kinds of vision by name, and how one is built from settings.
+
+To add a kind, write a file and add a line here.
 """
 
 import importlib
@@ -10,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from WorldModels.experiment.machine import decoder_form, training_dtype
+
 KINDS = {
     "vae": "WorldModels.vision.vae:VAE",
     "dense": "WorldModels.vision.dense:DenseVAE",
@@ -18,10 +21,10 @@ KINDS = {
 
 
 def vision_class(kind: str) -> type:
-    """The class of a kind; importing it also makes it known to Keras.
+    """The class of a kind; importing it also registers it with Keras.
 
     Raises:
-        ValueError: no such kind; the message lists those that there are.
+        ValueError: no such kind; the message lists the valid ones.
     """
     if kind not in KINDS:
         raise ValueError(f"--vision.kind: expected one of {', '.join(KINDS)}, received {kind!r}.")
@@ -29,39 +32,51 @@ def vision_class(kind: str) -> type:
     return getattr(importlib.import_module(module), name)
 
 
-def build(settings: Any, observation_shape: tuple[int, ...], seed: int, **how: Any) -> keras.Model:
-    """An untrained V: what its constructor takes, of the settings of the same names.
+def build_vision(
+    settings: Any, observation_shape: tuple[int, ...], seed: int, **how: Any
+) -> keras.Model:
+    """An untrained V, by default in the dtype and decoder form that this machine trains fastest.
+
+    The constructor of the kind gets the settings that have the names of its arguments.
 
     Args:
         settings: experiment.settings.VisionSettings.
-        observation_shape: (H, W, 3), or (D,) where the world has no picture.
-        seed: of the first weights and the noise.
-        how: dtype, and what else replaces a setting.
+        observation_shape: (H, W, 3), or (D,), which "auto" computes in float32.
+        seed: of the initial weights and the noise.
+        how: what replaces a setting, such as dtype or decoder_form.
 
     Raises:
-        ValueError: no such kind, or a setting or observations that it refuses.
+        ValueError: no such kind, or a setting or an observation shape that it refuses.
     """
     kind = vision_class(settings.kind)
     names = inspect.signature(kind).parameters
+    chosen = {
+        "dtype": training_dtype(settings.dtype, vectors=len(observation_shape) == 1),
+        "decoder_form": decoder_form(settings.decoder_form),
+    } | how
     options = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
-    options |= {name: value for name, value in how.items() if name in names or name == "dtype"}
+    options |= {name: x for name, x in chosen.items() if name in names or name == "dtype"}
     return kind(**{**options, "observation_shape": observation_shape, "seed": seed})
 
 
+build = build_vision  # its earlier name
+
+
 def register() -> None:
-    """Make every kind known to Keras, so that it loads their files."""
+    """Register every kind with Keras, so that it can load their files."""
     for kind in KINDS:
         vision_class(kind)
 
 
 def published_form(model: keras.Model) -> keras.Model:
-    """A float32 copy of V, its decoder, where there are several forms of it, made of plain
-    transposed convolutions: what is saved
-    and exported."""
+    """A float32 copy of V with the published decoder: what is saved and exported.
+
+    The decoder, where it has several forms, is made of plain transposed convolutions.
+    """
     config = {**model.get_config(), "dtype": "float32"}
-    copy = type(model).from_config(
-        {**config, "decoder_form": "transpose"} if "decoder_form" in config else config
-    )
+    if "decoder_form" in config:
+        config["decoder_form"] = "transpose"
+    copy = type(model).from_config(config)
     for variable, source in zip(copy.variables, model.variables, strict=True):
         variable.assign(np.asarray(ops.convert_to_numpy(source)))
     return copy

@@ -1,6 +1,4 @@
-"""The losses of a training every few steps, as a table that a kill neither breaks nor doubles.
-Knows no kind of V.
-"""
+"""A table of the losses during a training, a row every few steps; a killed run leaves it whole."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +13,9 @@ EVERY = 10  # steps, as WorldModels/gan.py of Rtlyc/world-models logs
 class LossRows(keras.callbacks.Callback):
     """Writes a row every EVERY steps: step, and the mean of each metric over these steps.
 
-    Give it to fit() after what restores an epoch that was broken off. Rows from beyond the step
-    that a run goes on from are
-    dropped, so that a broken run leaves the table of an unbroken one.
+    In fit()'s list of callbacks it has to come after the one that restores an interrupted epoch.
+    Rows from beyond the step that a run resumes at are dropped, so that an interrupted run leaves
+    the same table as an unbroken one.
 
     Args:
         path: of the CSV.
@@ -42,7 +40,7 @@ class LossRows(keras.callbacks.Callback):
         self.step += 1
         if self.step % EVERY == 0:
             if keras.backend.backend() == "jax":
-                self.model.jax_state_sync()  # there the variables are old within an epoch
+                self.model.jax_state_sync()  # within an epoch its variables are out of date
             self._row()
 
     def _row(self):
@@ -56,7 +54,7 @@ class LossRows(keras.callbacks.Callback):
         self.write(row)
 
     def _sums(self) -> dict[str, tuple[float, float]]:
-        """Of each running mean, what was added up in this epoch and how many were."""
+        """The sum and the count of each running mean in this epoch, by name."""
         return {
             m.name: (float(m.total), float(m.count))
             for m in self.model.metrics

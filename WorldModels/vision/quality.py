@@ -1,56 +1,53 @@
-"""How good a trained V is: on held-out observations, and by what it makes of random latents. Knows
-no kind of V and no files.
-"""
+"""How good a trained V is: on held-out observations, and at decoding random latents."""
 
 import numpy as np
 from keras import ops
 
-WINDOW, WIDTH = (
-    11,
-    1.5,
-)  # pixels of SSIM's Gaussian window, and its standard deviation (Wang et al. 2004)
+# Pixels of SSIM's Gaussian window, and its standard deviation (Wang et al. 2004).
+WINDOW, WIDTH = 11, 1.5
 K1, K2 = 0.01, 0.03  # SSIM's constants, of pictures in 0..1
 
 
 def validate(vision, observations, batch_size: int, noise=None) -> dict[str, float]:
-    """The losses on held-out observations, as val_<name>: z drawn as in training, with the same
-    noise whenever this is called.
+    """The losses on held-out observations, as val_<name>.
+
+    z is drawn as in training, with the same noise at every call.
 
     Args:
         vision: V, compiled.
         observations: (n, H, W, 3) uint8, or (n, D) float32.
         batch_size: observations at a time.
-        noise: (m, Z) standard normal: also look at what random latents decode to.
+        noise: (m, Z) standard normal: random latents to decode, too.
 
     Returns:
         val_loss and the other losses and metrics of training; val_reconstruction_of_mean, the
-        squared error of what the mean
-        decodes to, summed over an observation; of pictures val_ssim of the same, in -1..1; and with
-        noise val_sample_spread: the mean
-        difference of two samples, as a share of that of two held-out observations: near 0 where all
-        samples are alike.
+        squared error of the decoded mean, summed over an observation; for pictures val_ssim of the
+        same, in -1..1; and with noise val_sample_spread: the mean difference between two samples,
+        as a share of that between two held-out observations: near 0 where all samples are alike.
     """
     state = ops.convert_to_numpy(vision.noise.state).copy()
     vision.noise.state.assign(0 * state)
     losses = vision.evaluate(observations, batch_size=batch_size, verbose=0, return_dict=True)
     vision.noise.state.assign(state)
-    scores = {f"val_{name}": float(value) for name, value in losses.items()} | {
-        "val_reconstruction_of_mean": 0.0
-    }
-    scores |= {"val_ssim": 0.0} if observations.ndim == 4 else {}
-    for start in range(0, len(observations), batch_size):
-        seen = observations[start : start + batch_size]
-        made, seen = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])), unit(seen)
-        scores["val_reconstruction_of_mean"] += float(np.square(made - seen).sum()) / len(
-            observations
-        )
-        if observations.ndim == 4:
-            scores["val_ssim"] += float(ssim(made, seen).sum()) / len(observations)
+    scores = {f"val_{name}": float(value) for name, value in losses.items()}
+    scores |= _scores_of_mean(vision, observations, batch_size)
     if noise is not None:
         some = unit(observations[:: -(-len(observations) // len(noise))])
-        scores["val_sample_spread"] = mean_difference(
-            ops.convert_to_numpy(vision.decode(noise))
-        ) / max(mean_difference(some), 1e-9)
+        spread = mean_difference(ops.convert_to_numpy(vision.decode(noise)))
+        scores["val_sample_spread"] = spread / max(mean_difference(some), 1e-9)
+    return scores
+
+
+def _scores_of_mean(vision, observations, batch_size: int) -> dict[str, float]:
+    """The errors of decoded means, without drawing z."""
+    count, pictures = len(observations), observations.ndim == 4
+    scores = {"val_reconstruction_of_mean": 0.0} | ({"val_ssim": 0.0} if pictures else {})
+    for start in range(0, count, batch_size):
+        seen = observations[start : start + batch_size]
+        made, seen = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])), unit(seen)
+        scores["val_reconstruction_of_mean"] += float(np.square(made - seen).sum()) / count
+        if pictures:
+            scores["val_ssim"] += float(ssim(made, seen).sum()) / count
     return scores
 
 
@@ -60,11 +57,13 @@ def unit(observations) -> np.ndarray:
 
 
 def ssim(first, second) -> np.ndarray:
-    """The structural similarity of pictures, each colour for itself (Wang et al. 2004): 1 where
-    they are equal.
+    """The structural similarity of pictures, colour by colour; 1 where they are equal.
+
+    As in Wang et al. (2004).
 
     Args:
-        first, second: (n, H, W, 3) float in 0..1, H and W at least 11.
+        first: (n, H, W, 3) float in 0..1, H and W at least 11.
+        second: likewise.
 
     Returns:
         (n,) float32: the mean over colours and over all places where the Gaussian window lies
@@ -93,10 +92,11 @@ def _window(size: int) -> np.ndarray:
 
 
 def mean_difference(observations) -> float:
-    """The mean absolute difference of two different observations (n, ...), over all pairs and all
-    their numbers; n at least 2.
+    """The mean absolute difference between two of n observations (n, ...), n at least 2.
+
+    The mean is over all pairs and all their numbers.
     """
-    # Sorted, the k-th of n numbers is added k times and taken away n - 1 - k times.
+    # Sorted, the k-th of n numbers is added k times and subtracted n - 1 - k times.
     ordered = np.sort(np.asarray(observations, np.float32), axis=0)
     n = len(ordered)
     weights = 2 * np.arange(n) - n + 1

@@ -1,44 +1,39 @@
-"""V as a variational autoencoder. Knows pictures and latents, not where they come from or what they
-are for.
-"""
+"""V as a variational autoencoder of pictures."""
 
 import keras
 from keras import ops
 
-from WorldModels.vision.networks import DECODER_FORMS, Decoder, Encoder, architecture, unit_range
+from WorldModels.vision.networks import Decoder, Encoder, architecture, unit_range
+from WorldModels.vision.transposed import DECODER_FORMS
 
 
 @keras.saving.register_keras_serializable("WorldModels")
 class VAE(keras.Model):
-    """The variational autoencoder of World Models, as published (paper A.1;
-    hardmaru/WorldModelsExperiments, vae.py).
+    """The published variational autoencoder (paper A.1; hardmaru/WorldModelsExperiments, vae.py).
 
     loss = mean over frames of the squared error summed over pixels and colours + kl_weight *
-    max(KL, kl_tolerance * Z), in which
-    a pixel weighs 1 + rare_weight * its squared distance from `background`, so that small things
-    that come and go are not
-    smoothed away. 4,348,547 parameters at 64x64 and Z = 32. Train it by fit() on batches of frames
-    (B, H, W, 3), uint8.
+    max(KL, kl_tolerance * Z), where a pixel weighs 1 + rare_weight * its squared distance from
+    `background`, so that small things that come and go are not smoothed away. It has 4,348,547
+    parameters at 64x64 and Z = 32. Train it by fit() on batches of frames (B, H, W, 3), uint8.
 
     Args:
         observation_shape: (64, 64, 3) or (96, 96, 3).
         latent_size: Z.
         encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 (the decoder's last
-            has 3 channels). At 96x96
-            the encoder has one more layer, as wide as its last, and the decoder one more, twice as
-            wide as its first.
+            has 3 channels). At 96x96 the encoder has one more layer, as wide as its last, and the
+            decoder one more, twice as wide as its first.
         kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's
             dimensions.
-        rare_weight: 0 as published: all pixels weigh 1. Above 0 V has a further weight that no
-            gradient moves, background
-            (H, W, 3) in 0..1: assign the median frame to it before training.
+        rare_weight: 0 as published: all pixels weigh 1. Above 0, V has one more weight that no
+            gradient moves, background (H, W, 3) in 0..1: assign the median frame to it before
+            training.
         kl_weight: of the KL term; 1 as published.
         decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the
             same weights.
         seed: of the initial weights and of the noise in training.
 
     Raises:
-        ValueError: a size, a number of filters or a form that there is no network for.
+        ValueError: there is no network of this size, or no such number of filters or form.
     """
 
     def __init__(
@@ -58,17 +53,23 @@ class VAE(keras.Model):
         plan = _checked(tuple(observation_shape), encoder_filters, decoder_filters, decoder_form)
         self.observation_shape, self.latent_size = tuple(observation_shape), int(latent_size)
         self.encoder_filters, self.decoder_filters = tuple(encoder_filters), tuple(decoder_filters)
-        self.kl_tolerance, self.decoder_form, self.seed = (
-            float(kl_tolerance),
-            decoder_form,
-            int(seed),
-        )
-        self.rare_weight, self.kl_weight = float(rare_weight), float(kl_weight)
-        dtype, deeper = self.dtype_policy, len(plan.encoder_kernels) - len(encoder_filters)
+        self.kl_tolerance, self.kl_weight = float(kl_tolerance), float(kl_weight)
+        self.rare_weight = float(rare_weight)
+        self.decoder_form, self.seed = decoder_form, int(seed)
+        self._make_networks(plan)
+        if self.rare_weight > 0:
+            self.background = self._make_background()
+        self.noise = keras.random.SeedGenerator(seed)
+        self.reconstruction_metric = keras.metrics.Mean("reconstruction")
+        self.kl_metric = keras.metrics.Mean("kl")
+        self.built = True
+
+    def _make_networks(self, plan):
+        dtype, deeper = self.dtype_policy, len(plan.encoder_kernels) - len(self.encoder_filters)
         down = self.encoder_filters + self.encoder_filters[-1:] * deeper
         up = (2 * self.decoder_filters[0],) * deeper + self.decoder_filters
         self.encoder = Encoder(
-            down, plan.encoder_kernels, latent_size, seed, dtype=dtype, name="encoder"
+            down, plan.encoder_kernels, self.latent_size, self.seed, dtype=dtype, name="encoder"
         )
         self.encoder.build((None, *self.observation_shape))
         self.decoder = Decoder(
@@ -76,29 +77,28 @@ class VAE(keras.Model):
             up,
             plan.decoder_kernels,
             plan.decoder_activation,
-            decoder_form,
-            seed,
+            self.decoder_form,
+            self.seed,
             dtype=dtype,
             name="decoder",
         )
         self.decoder.build((None, self.latent_size))
-        if self.rare_weight > 0:
-            self.background = self.add_weight(
-                shape=self.observation_shape,
-                initializer="zeros",
-                trainable=False,
-                dtype="float32",
-                autocast=False,
-                name="background",
-            )
-        self.noise = keras.random.SeedGenerator(seed)
-        self.reconstruction_metric = keras.metrics.Mean("reconstruction")
-        self.kl_metric = keras.metrics.Mean("kl")
-        self.built = True
+
+    def _make_background(self):
+        return self.add_weight(
+            shape=self.observation_shape,
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+            autocast=False,
+            name="background",
+        )
 
     def encode(self, observations):
-        """Mean and log-variance of z, each (B, Z) float32, of frames (B, H, W, 3), uint8 or float
-        in 0..1.
+        """Mean and log-variance of z, each (B, Z) float32.
+
+        Args:
+            observations: (B, H, W, 3), uint8 or float in 0..1.
         """
         return self.encoder(observations)
 
@@ -107,17 +107,16 @@ class VAE(keras.Model):
         return self.decoder(z)
 
     def call(self, observations, training=False):
-        """Encode, draw z, decode: a dict of reconstruction (B, H, W, 3), mean and log_var (B, Z)."""
+        """Encode, draw z and decode: reconstruction (B, H, W, 3), mean and log_var (B, Z)."""
         mean, log_var = self.encoder(observations)
         noise = keras.random.normal(ops.shape(mean), dtype="float32", seed=self.noise)
         z = mean + ops.exp(log_var / 2) * noise
         return {"reconstruction": self.decoder(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of frames x and what `call` made of them; also updates the metrics
-        reconstruction and kl.
+        """The loss of a batch of frames x and of what `call` made of them.
 
-        The metric reconstruction is the squared error without weights, whatever rare_weight is.
+        It also updates the metrics kl and reconstruction, the squared error without pixel weights.
         """
         x = unit_range(x)
         squared_error, kl = frame_losses(x, **y_pred)
@@ -127,9 +126,8 @@ class VAE(keras.Model):
             squared_error += self.rare_weight * rare_error(
                 x, y_pred["reconstruction"], self.background
             )
-        return ops.mean(squared_error) + self.kl_weight * ops.mean(
-            ops.maximum(kl, self.kl_tolerance * self.latent_size)
-        )
+        kl = ops.maximum(kl, self.kl_tolerance * self.latent_size)
+        return ops.mean(squared_error) + self.kl_weight * ops.mean(kl)
 
     def get_config(self):
         return {
@@ -150,13 +148,15 @@ def frame_losses(observations, reconstruction, mean, log_var):
     """The two parts of the loss, frame by frame.
 
     Args:
-        observations, reconstruction: (B, H, W, 3) float32 in 0..1.
-        mean, log_var: (B, Z) of the posterior.
+        observations: (B, H, W, 3) float32 in 0..1.
+        reconstruction: likewise.
+        mean: (B, Z) of the posterior.
+        log_var: (B, Z), likewise.
 
     Returns:
         The squared error summed over pixels and colours (B,), and the KL divergence from the
-        standard normal in nats (B,):
-        -1/2 sum(1 + log_var - mean^2 - exp(log_var)) (Kingma and Welling 2013, appendix B).
+        standard normal in nats (B,): -1/2 sum(1 + log_var - mean^2 - exp(log_var)) (Kingma and
+        Welling 2013, appendix B).
     """
     squared_error = ops.sum(ops.square(observations - reconstruction), axis=(1, 2, 3))
     kl = -0.5 * ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1)
@@ -164,21 +164,20 @@ def frame_losses(observations, reconstruction, mean, log_var):
 
 
 def rare_error(observations, reconstruction, background):
-    """The squared error of each pixel times its squared distance from the background, summed over
-    the pixels of a frame.
+    """The squared error of each frame, each pixel weighted by its distance from the background.
 
     Args:
-        observations, reconstruction: (B, H, W, 3) float32 in 0..1.
+        observations: (B, H, W, 3) float32 in 0..1.
+        reconstruction: likewise.
         background: (H, W, 3) float32 in 0..1.
 
     Returns:
-        (B,): sum over pixels of mean over colours (x - background)^2 times sum over colours (x -
-        reconstruction)^2.
+        (B,): sum over pixels of (mean over colours of (x - background)^2) * (sum over colours of
+        (x - reconstruction)^2).
     """
     distance = ops.mean(ops.square(observations - background), axis=-1)
-    return ops.sum(
-        distance * ops.sum(ops.square(observations - reconstruction), axis=-1), axis=(1, 2)
-    )
+    error = ops.sum(ops.square(observations - reconstruction), axis=-1)
+    return ops.sum(distance * error, axis=(1, 2))
 
 
 def _checked(observation_shape, encoder_filters, decoder_filters, decoder_form):

@@ -1,81 +1,61 @@
-"""V as a variational autoencoder whose pictures a discriminator judges. Knows pictures and latents,
-not where they come from.
+"""V as a VAE-GAN: a variational autoencoder whose pictures are judged by a discriminator.
+
+It follows Rtlyc/world-models (WorldModels/gan.py), but differs where that code did not do what it
+was written for:
+- Batches are normalised by their own statistics in training, which are also averaged; encode and
+  decode use the averages. There, layers were called without a training flag, so that nothing was
+  ever normalised.
+- The discriminator's first convolution feeds the second one (as in Larsen et al. 2016). There, the
+  second one took the frames, and the first was left dangling; so inner features are 8x8, not 16x16.
+- A frame is encoded once per step, and latents are drawn twice from that. There, the encoder ran
+  twice, to the same end.
+- What is compared is normalised together: features of frames and of their reconstructions in one
+  batch, and drawn and random latents in one. If each were normalised by itself, a reconstruction
+  would learn nothing about its brightness and contrast.
+The kernel size is 5 as in the code; its README says 10, which works too.
 """
 
 import keras
 from keras import ops
 
+from WorldModels.vision import gan_losses as losses
 from WorldModels.vision import gan_networks as networks
 from WorldModels.vision.networks import unit_range
-
-GENERATOR_LOSSES = ("minimax", "non_saturating")
-METRICS = (
-    "encoder_loss",
-    "generator_loss",
-    "discriminator_loss",
-    "feature_matching",
-    "kl",
-    "normality",
-    "gan_real",
-    "gan_reconstructed",
-    "gan_random",
-    "reconstruction",
-    "absolute_error",
-    "real_probability",
-    "fake_probability",
-)
 
 
 @keras.saving.register_keras_serializable("WorldModels")
 class VAEGAN(keras.Model):
-    """A VAE-GAN after Rtlyc/world-models (WorldModels/gan.py): no pixel is compared in training.
+    """A VAE-GAN that is trained without comparing pixels.
 
-    With a batch x, its latents z, drawn; G(z), G(r) of r ~ N(0, I); D's logit, and D's inner
+    With a batch x and its drawn latents z; G(z), and G(r) of r ~ N(0, I); D's logit, and D's inner
     features Df:
 
         matching  = mean (Df(G(z)) - Df(x))^2
         kl        = mean over batch and dimensions of -1/2 (1 + log_var - mean^2 - exp(log_var))
-        normality = mean_j m_j^2 + mean_j (v_j - 1)^2          m, v: mean and variance over the
-        batch of latents drawn anew
+        normality = mean_j m_j^2 + mean_j (v_j - 1)^2
         gan       = 1/2 BCE(D(x), 1) + 1/4 BCE(D(G(z)), 0) + 1/4 BCE(D(G(r)), 0)
 
         encoder = matching + kl_weight * kl + normality_weight * normality
-        generator = matching - gan,  or non_saturating: matching + 1/4 BCE(D(G(z)), 1) + 1/4
-        BCE(D(G(r)), 1)
+        generator = matching - gan
+            or non_saturating: matching + 1/4 BCE(D(G(z)), 1) + 1/4 BCE(D(G(r)), 1)
         discriminator = gan
 
-    Each loss trains its own network only. One Adam on the sum is three Adams, as Adam is per
-    weight; the sum that is reported
-    as `loss` only counts what carries a gradient.
-
-    Otherwise than the published code, where that did not do what it was written for:
-    - Batches are normalised by their own statistics in training, which are also averaged; encode
-    and decode use the averages.
-      There, layers were called without a training flag, so that nothing was ever normalised.
-    - The discriminator's first convolution feeds the second one (as in Larsen et al. 2016). There
-    the second one took the
-      frames, and the first was left dangling; so inner features are 8x8 and not 16x16.
-    - A frame is encoded once a step, and latents drawn twice from that. There the encoder ran
-    twice, to the same end.
-    - What is compared is normalised together: features of frames and of their reconstructions in
-    one batch, and drawn and random
-      latents in one. Each normalised by itself, a reconstruction would be told nothing of its
-      brightness and its contrast.
-    The kernel size is 5 as in the code; its README says 10, which works too.
+    m and v are mean and variance over the batch of latents drawn anew. Each loss trains its own
+    network only. One Adam on the sum equals three, as Adam is per weight; only terms that carry a
+    gradient count in the sum reported as `loss`.
 
     Args:
         observation_shape: (H, W, 3), H and W multiples of 8.
         latent_size: Z.
         kernel_size: of every convolution.
-        depth: of the generator's last inner layer; the other widths are multiples, see
+        depth: of the generator's last inner layer; the other widths are multiples of it, see
             gan_networks.py.
         kl_weight, normality_weight: of the terms of the encoder's loss.
-        generator_loss: "minimax" as published, or "non_saturating" (Goodfellow et al. 2014, section
-            3).
+        generator_loss: "minimax" as published, or "non_saturating", see gan_losses.py.
         seed: of the initial weights and of the noise in training.
 
     Raises:
-        ValueError: a size or a loss that there is no network for.
+        ValueError: there is no network of this size, or no such loss.
     """
 
     def __init__(
@@ -96,6 +76,12 @@ class VAEGAN(keras.Model):
         self.kernel_size, self.depth, self.seed = int(kernel_size), int(depth), int(seed)
         self.kl_weight, self.normality_weight = float(kl_weight), float(normality_weight)
         self.generator_loss = generator_loss
+        self._make_networks()
+        self.noise = keras.random.SeedGenerator(seed)
+        self.terms = {name: keras.metrics.Mean(name) for name in losses.METRICS}
+        self.built = True
+
+    def _make_networks(self):
         common = {
             "kernel_size": self.kernel_size,
             "depth": self.depth,
@@ -105,13 +91,13 @@ class VAEGAN(keras.Model):
         self.encoder = networks.encoder(self.observation_shape, self.latent_size, **common)
         self.generator = networks.generator(self.observation_shape, self.latent_size, **common)
         self.discriminator = networks.discriminator(self.observation_shape, **common)
-        self.noise = keras.random.SeedGenerator(seed)
-        self.terms = {name: keras.metrics.Mean(name) for name in METRICS}
-        self.built = True
 
     def encode(self, observations, training=False):
-        """Mean and log-variance of z, each (B, Z) float32 in -1..1, of frames (B, H, W, 3), uint8
-        or float in 0..1.
+        """Mean and log-variance of z, each (B, Z) float32 in -1..1.
+
+        Args:
+            observations: (B, H, W, 3), uint8 or float in 0..1.
+            training: normalise by the batch's own statistics.
         """
         mean, log_var = self.encoder(unit_range(observations), training=training)
         return mean, log_var
@@ -121,21 +107,26 @@ class VAEGAN(keras.Model):
         return self.generator(z, training=training)
 
     def judge(self, frames, training=False):
-        """D's logit (B,), above 0 where it believes frames (B, H, W, 3) in 0..1 to be real, and
-        inner features; float32.
+        """D's logit (B,), above 0 where it takes a frame to be real, and its inner features.
+
+        Args:
+            frames: (B, H, W, 3) in 0..1.
+            training: normalise by the batch's own statistics.
         """
         logit, features = self.discriminator(frames, training=training)
         return logit, features
 
     def call(self, observations, training=False):
-        """Encode, draw z, decode: a dict of reconstruction (B, H, W, 3), mean and log_var and z (B,
-        Z), and beside them, in the
-        same batch, random (B, Z) latents and sample (B, H, W, 3), what they decode to."""
+        """Encode, draw z and decode, and decode random latents in the same batch.
+
+        Returns:
+            A dict of reconstruction (B, H, W, 3), of mean, log_var and z (B, Z), and of random (B,
+            Z) and sample (B, H, W, 3), which it decodes to.
+        """
         mean, log_var = self.encode(observations, training)
         z, random = mean + ops.exp(log_var / 2) * self._normal(mean), self._normal(mean)
-        made, sample = ops.split(
-            self.decode(ops.concatenate([ops.stop_gradient(z), random]), training), 2
-        )
+        latents = ops.concatenate([ops.stop_gradient(z), random])
+        made, sample = ops.split(self.decode(latents, training), 2)
         return {
             "reconstruction": made,
             "sample": sample,
@@ -146,43 +137,42 @@ class VAEGAN(keras.Model):
         }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The sum of the three losses of a batch of frames x and what `call` made of them; also
-        updates the metrics.
+        """The sum of the three losses of a batch of frames x and of what `call` made of them.
+
+        It also updates the metrics.
         """
         x, made, sample = unit_range(x), y_pred["reconstruction"], y_pred["sample"]
         # The discriminator learns from frames that carry no gradient.
-        logits = [
-            self.judge(frames, training)[0]
-            for frames in (x, ops.stop_gradient(made), ops.stop_gradient(sample))
-        ]
-        discriminator = gan_loss(*logits)
-        # The generator, through a frozen discriminator and from latents that carry no gradient.
-        judged = [
-            self._frozen(self.discriminator, frames, training)[0] for frames in (made, sample)
-        ]
-        matching, adversarial = (
-            self._matching(x, made, training),
-            self._adversarial(ops.stop_gradient(logits[0]), *judged),
+        frames = (x, ops.stop_gradient(made), ops.stop_gradient(sample))
+        logits = [self.judge(some, training)[0] for some in frames]
+        discriminator = losses.gan_loss(*logits)
+        # The generator learns through a frozen discriminator, from latents without a gradient.
+        judged = [self._frozen(self.discriminator, some, training)[0] for some in (made, sample)]
+        matching = self._matching(x, made, training)
+        adversarial = losses.adversarial_loss(
+            self.generator_loss, ops.stop_gradient(logits[0]), *judged
         )
-        # The encoder, through frozen generator and discriminator.
-        latents = ops.concatenate([y_pred["z"], y_pred["random"]])
-        again = ops.split(self._frozen(self.generator, latents, training), 2)[0]
-        encoder = self._matching(x, again, training) + self._prior(y_pred)
-        self._log(
-            x,
-            made,
-            dict(zip(("real", "reconstructed", "random"), logits, strict=True)),
-            encoder_loss=encoder,
-            generator_loss=matching + adversarial,
-            discriminator_loss=discriminator,
-            feature_matching=matching,
-        )
+        encoder = self._encoder_loss(x, y_pred, training)
+        self._log_errors(x, made)
+        for name, value in losses.logit_metrics(*logits).items():
+            self._log(name, value)
+        self._log("encoder_loss", encoder)
+        self._log("generator_loss", matching + adversarial)
+        self._log("discriminator_loss", discriminator)
+        self._log("feature_matching", matching)
         return encoder + matching + adversarial + discriminator
 
+    def _encoder_loss(self, x, made, training):
+        """The encoder learns through a frozen generator and discriminator."""
+        latents = ops.concatenate([made["z"], made["random"]])
+        again = ops.split(self._frozen(self.generator, latents, training), 2)[0]
+        return self._matching(x, again, training) + self._prior(made["mean"], made["log_var"])
+
     def _matching(self, frames, made, training):
-        """How far the discriminator's inner features of frames and of what is made of them are
-        apart; in one batch, so that
-        the same statistics normalise both."""
+        """The distance between the discriminator's features of frames and of reconstructions.
+
+        Both are in one batch, so that the same statistics normalise them.
+        """
         features = self._frozen(self.discriminator, ops.concatenate([frames, made]), training)[1]
         seen, shown = ops.split(features, 2)
         return ops.mean(ops.square(shown - ops.stop_gradient(seen)))
@@ -191,9 +181,7 @@ class VAEGAN(keras.Model):
         return keras.random.normal(ops.shape(like), dtype="float32", seed=self.noise)
 
     def _frozen(self, network, x, training):
-        """The network on x; no gradient reaches its weights, and its averages of batches stay as
-        they are.
-        """
+        """The network on x, without a gradient to its weights or a change of its averages."""
         weights = [
             ops.stop_gradient(ops.convert_to_tensor(variable))
             for variable in network.trainable_variables
@@ -201,41 +189,21 @@ class VAEGAN(keras.Model):
         others = [ops.convert_to_tensor(variable) for variable in network.non_trainable_variables]
         return network.stateless_call(weights, others, x, training=training)[0]
 
-    def _prior(self, made):
+    def _prior(self, mean, log_var):
         """The terms of the encoder's loss that hold latents to the standard normal."""
-        mean, log_var = made["mean"], made["log_var"]
-        kl = ops.mean(-0.5 * (1 + log_var - ops.square(mean) - ops.exp(log_var)))
-        again = mean + ops.exp(log_var / 2) * self._normal(mean)
-        normality = ops.mean(ops.square(ops.mean(again, axis=0))) + ops.mean(
-            ops.square(ops.var(again, axis=0) - 1)
-        )
-        self.terms["kl"].update_state(
-            kl * self.latent_size
-        )  # nats a frame, as the other kinds count it
-        self.terms["normality"].update_state(normality)
+        kl = losses.mean_kl(mean, log_var)
+        normality = losses.normality_loss(mean + ops.exp(log_var / 2) * self._normal(mean))
+        self._log("kl", kl * self.latent_size)  # nats per frame, as for the other kinds
+        self._log("normality", normality)
         return self.kl_weight * kl + self.normality_weight * normality
 
-    def _adversarial(self, real, reconstructed, random):
-        """The generator's part of the game, from D's logits."""
-        if self.generator_loss == "minimax":
-            return -gan_loss(real, reconstructed, random)
-        return 0.25 * cross_entropy(reconstructed, 1.0) + 0.25 * cross_entropy(random, 1.0)
+    def _log(self, name, value):
+        self.terms[name].update_state(value)
 
-    def _log(self, frames, made, logits, **terms):
+    def _log_errors(self, frames, made):
         difference = made - frames
-        fakes = [ops.mean(ops.sigmoid(logits[name])) for name in ("reconstructed", "random")]
-        terms |= {
-            f"gan_{name}": cross_entropy(logit, float(name == "real"))
-            for name, logit in logits.items()
-        }
-        terms |= {
-            "reconstruction": ops.mean(ops.sum(ops.square(difference), axis=(1, 2, 3))),
-            "absolute_error": ops.mean(ops.abs(difference)),
-            "real_probability": ops.mean(ops.sigmoid(logits["real"])),
-            "fake_probability": sum(fakes) / 2,
-        }
-        for name, value in terms.items():
-            self.terms[name].update_state(value)
+        self._log("reconstruction", ops.mean(ops.sum(ops.square(difference), axis=(1, 2, 3))))
+        self._log("absolute_error", ops.mean(ops.abs(difference)))
 
     def get_config(self):
         return {
@@ -251,33 +219,13 @@ class VAEGAN(keras.Model):
         }
 
 
-def cross_entropy(logit, target: float):
-    """Mean binary cross-entropy in nats of logits (B,) against a target, 0 or 1: softplus(logit) -
-    target * logit.
-    """
-    return ops.mean(ops.softplus(logit) - target * logit)
-
-
-def gan_loss(real, reconstructed, random):
-    """The discriminator's loss from its logits (B,) of frames, of their reconstructions and of what
-    random latents decode to.
-    """
-    return (
-        0.5 * cross_entropy(real, 1.0)
-        + 0.25 * cross_entropy(reconstructed, 0.0)
-        + 0.25 * cross_entropy(random, 0.0)
-    )
-
-
 def _check(observation_shape, latent_size, kernel_size, depth, generator_loss):
     multiple = 1 << networks.HALVINGS
-    if (
-        len(observation_shape) != 3
-        or observation_shape[0] % multiple
-        or observation_shape[1] % multiple
-    ):
+    height, width = (*observation_shape, 0, 0)[:2]
+    if len(observation_shape) != 3 or height % multiple or width % multiple:
         raise ValueError(
-            f"observation_shape: expected (H, W, 3), H and W multiples of {multiple}, received {observation_shape}."
+            f"observation_shape: expected (H, W, 3), H and W multiples of {multiple}, "
+            f"received {observation_shape}."
         )
     for name, number in (
         ("latent_size", latent_size),
@@ -286,7 +234,8 @@ def _check(observation_shape, latent_size, kernel_size, depth, generator_loss):
     ):
         if number < 1:
             raise ValueError(f"{name}: expected a whole number above 0, received {number}.")
-    if generator_loss not in GENERATOR_LOSSES:
+    if generator_loss not in losses.GENERATOR_LOSSES:
         raise ValueError(
-            f"generator_loss: expected one of {', '.join(GENERATOR_LOSSES)}, received {generator_loss!r}."
+            f"generator_loss: expected one of {', '.join(losses.GENERATOR_LOSSES)}, "
+            f"received {generator_loss!r}."
         )

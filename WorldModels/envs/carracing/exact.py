@@ -1,13 +1,10 @@
-"""The official 96x96 picture of CarRacing-v3, bit for bit, without its waste; knows nothing of
-physics or rewards.
+"""The official 96x96 picture of CarRacing-v3, bit for bit, drawn without its wasted work.
 
-Every vertex is computed by the official formulas in the same order of float64 operations, and every
-polygon that can
-leave a trace is drawn by the official calls. Left out: polygons wholly outside the picture, the
-font file opened at
-every step, new surfaces, and the mirroring of the big picture (mirrored between the two halves of
-the smooth scaling,
-which shrinks rows first and columns second).
+Every vertex comes from the official formulas, with the same float64 operations in the same order,
+and every polygon that can leave a trace is drawn by the official calls. Left out are: polygons that
+lie wholly outside the picture, opening the font file at every step, making new surfaces, and
+flipping the big picture (we flip it between the two halves of the smooth scaling, which shrinks
+rows first and columns second).
 """
 
 import numpy as np
@@ -43,22 +40,16 @@ class ExactRenderer:
         self.frame = new_surface(STATE_W, STATE_H)
 
     def new_track(self, env):
-        """Takes up the track that `env` has just made."""
+        """Prepare to draw the track that `env` has just made."""
         self.scene = Scene(env)
         self.background = flat_pixels(env.bg_color, WINDOW_W, WINDOW_H - BAR)
 
     def draw(self, env):
         """The frame of this moment, uint8 (96, 96, 3)."""
-        if (
-            max(
-                0.02 * env.car.hull.linearVelocity.length,
-                *(0.01 * wheel.omega for wheel in env.car.wheels),
-            )
-            > TALLEST
-        ):
-            return car_racing.CarRacing._render(
-                env, "state_pixels"
-            )  # a needle sticks out of the status bar
+        speed = 0.02 * env.car.hull.linearVelocity.length
+        if max(speed, *(0.01 * wheel.omega for wheel in env.car.wheels)) > TALLEST:
+            # An indicator sticks out of the status bar.
+            return car_racing.CarRacing._render(env, "state_pixels")
         self._draw_world(env)
         self._draw_bar(env)
         shrink = pygame.transform.smoothscale
@@ -98,21 +89,20 @@ class ExactRenderer:
         env.car.draw(self.canvas, zoom, translation, angle, False)
 
     def _visible(self, angle, zoom, translation):
-        """Polygons that may touch the picture, as lists of pairs of whole official pixels, and
-        their colours.
+        """Polygons that may touch the picture, and their colours, as lists.
+
+        A polygon is a list of pairs of whole official pixels.
         """
         scene = self.scene
-        cos, sin = pygame.math.Vector2(1, 0).rotate_rad(
-            angle
-        )  # pygame's own, with its special case of right angles
+        # Pygame's own cosine and sine, with its special case of right angles
+        cos, sin = pygame.math.Vector2(1, 0).rotate_rad(angle)
         x, y = scene.centres.T
         centre_x = (cos * x - sin * y) * zoom + (translation[0] - WINDOW_W / 2)
         centre_y = (sin * x + cos * y) * zoom + (translation[1] - WINDOW_H / 2)
         seen = scene.near(centre_x, centre_y, (WINDOW_W / 2 + 2, WINDOW_H / 2 + 2), (zoom, zoom))
         x, y = scene.vertices[seen].transpose(2, 0, 1)
-        points = np.empty(
-            (len(seen), 4, 2), np.int64
-        )  # the assignments round towards zero, as pygame does
+        # Assigning to whole numbers rounds towards zero, as pygame does
+        points = np.empty((len(seen), 4, 2), np.int64)
         points[..., 0] = (cos * x - sin * y) * zoom + translation[0]
         points[..., 1] = (sin * x + cos * y) * zoom + translation[1]
         return points.tolist(), scene.colors[seen].astype(np.int64).tolist()

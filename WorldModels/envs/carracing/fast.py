@@ -1,14 +1,10 @@
-"""The 64x64 frame of CarRacing-v3 drawn directly, close to the official one; knows nothing of
-physics or rewards.
+"""The 64x64 frame of CarRacing-v3 drawn directly, close to the official one.
 
 The official picture is 1000x800 pixels, shrunk to 96x96, cropped to its upper 84 rows and resized
-to 64x64 by area.
-Here the same polygons go onto a canvas of three times 96x84 pixels, and from there the same way. A
-polygon covers every
-pixel that it touches, so on this coarse canvas it comes out too wide by EXCESS on each side: it is
-drawn narrower by
-that much. Three is odd on purpose: smooth scaling then darkens flat colours by 2 levels, as in the
-official picture.
+to 64x64 by area. Here the same polygons are drawn on a canvas of three times 96x84 pixels, which is
+then shrunk in the same way. A polygon covers every pixel that it touches, so on this coarse canvas
+it comes out too wide by EXCESS on each side, and is drawn narrower by that much. Three is odd on
+purpose: smooth scaling then darkens flat colours by 2 levels, as it does in the official picture.
 """
 
 import math
@@ -31,19 +27,14 @@ from WorldModels.envs.carracing.scene import (
 FRAME_SIZE = 64
 ROWS = 84  # rows of the official 96 above its status bar
 WIDTH, HEIGHT = 3 * STATE_W, 3 * ROWS
-SCALE_X, SCALE_Y = (
-    WIDTH / WINDOW_W,
-    HEIGHT / (WINDOW_H * ROWS / 96),
-)  # canvas pixels an official pixel
-CENTRE_X, CENTRE_Y = (
-    WIDTH / 2,
-    600 * SCALE_Y,
-)  # where the car is: official pixel (500, 600) of 1000x800
+# Canvas pixels per official pixel
+SCALE_X, SCALE_Y = WIDTH / WINDOW_W, HEIGHT / (WINDOW_H * ROWS / 96)
+# Where the car is on the canvas: official pixel (500, 600) of 1000x800
+CENTRE_X, CENTRE_Y = WIDTH / 2, 600 * SCALE_Y
 FARTHEST = math.hypot(WINDOW_W / 2, 600)  # official pixels from the car to the farthest corner
 EXCESS = 0.5 * (1 / math.sqrt(SCALE_X * SCALE_Y) - 1)  # official pixels
-ROAD_EXCESS = (
-    1.5 * EXCESS
-)  # measured: the union of neighbouring tiles, each rounded outward, is wider than each
+# Measured: the union of neighbouring tiles, each rounded outward, is wider than each of them.
+ROAD_EXCESS = 1.5 * EXCESS
 CHANNELS = np.array([1, 1 << 8, 1 << 16])  # weights of red, green, blue in a pixel of the canvas
 
 HULL = [
@@ -63,15 +54,16 @@ WHEEL_HALF_WIDTH, WHEEL_RADIUS = (
 FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
 
-# Rows of 84 whose mean is a row of 64 under PIL's BOX filter: one or two, those whose middle lies
-# inside.
+# The first and last row of the 84 that PIL's BOX filter averages into each row of the 64: one or
+# two, those whose middle lies inside.
 FIRST_ROW = (2 * ROWS * np.arange(FRAME_SIZE) + FRAME_SIZE) // (2 * FRAME_SIZE)
 LAST_ROW = (2 * ROWS * np.arange(1, FRAME_SIZE + 1) - FRAME_SIZE) // (2 * FRAME_SIZE)
 
 
 class FastRenderer:
-    """Draws the frame V sees: uint8 (64, 64, 3), at most 0.5 of 255 from the official one on
-    average.
+    """Draws the frame V sees, uint8 (64, 64, 3).
+
+    On average it differs from the official one by at most 0.5 of 255.
     """
 
     def __init__(self):
@@ -80,7 +72,7 @@ class FastRenderer:
         self.hull_zoom, self.hull = None, None
 
     def new_track(self, env):
-        """Takes up the track that `env` has just made."""
+        """Prepare to draw the track that `env` has just made."""
         self.scene = Scene(env)
         self.inward = road_inward(self.scene)
         self.vertices = self.scene.vertices + self.inward * (ROAD_EXCESS / FULL_ZOOM)
@@ -138,9 +130,7 @@ class FastRenderer:
 
 
 def quadrilateral(x, y, across, along, front, back):
-    """Corners around (x, y): plus and minus the vector across, and the vector along times front and
-    times back.
-    """
+    """The four corners around (x, y): +-across from the points along * front and along * back."""
     front_x, front_y = x + along[0] * front, y + along[1] * front
     back_x, back_y = x + along[0] * back, y + along[1] * back
     return (
@@ -152,16 +142,19 @@ def quadrilateral(x, y, across, along, front, back):
 
 
 def stripe_ends(phase):
-    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii; None when
-    it is below.
+    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii.
+
+    None when it is below.
     """
     sin_1, sin_2 = math.sin(phase), math.sin(phase + 1.2)
     if sin_1 > 0 and sin_2 > 0:
         return None
-    cos_1, cos_2 = math.cos(phase), math.cos(phase + 1.2)
-    return math.copysign(1, cos_1) if sin_1 > 0 else cos_1, math.copysign(
-        1, cos_2
-    ) if sin_2 > 0 else cos_2
+    first, last = math.cos(phase), math.cos(phase + 1.2)
+    if sin_1 > 0:
+        first = math.copysign(1, first)
+    if sin_2 > 0:
+        last = math.copysign(1, last)
+    return first, last
 
 
 def hull_points(zoom):
@@ -177,11 +170,10 @@ def hull_points(zoom):
 
 
 def road_inward(scene):
-    """Unit steps (N, 4, 2) by which corners move inward, across the road; none for grass and where
-    a border meets it.
+    """Unit steps (N, 4, 2) by which corners move inward, across the road.
 
-    Tiles and borders list their corners as left, right, right, left; those of a border begin on the
-    road's side.
+    They are zero for grass and on the side where a border meets the road. Tiles and borders list
+    their corners as left, right, right, left; those of a border begin on the road's side.
     """
     inward = np.zeros_like(scene.vertices)
     road = scene.vertices[scene.num_grass :]
@@ -205,5 +197,5 @@ def resized(packed):
 
 
 def mean_color(a, b):
-    """Mean of packed pixels, each channel rounded up: the carry-free sum of half the differences."""
+    """Mean of packed pixels, each channel rounded up, without carries between channels."""
     return (a | b) - (((a ^ b) >> 1) & 0x7F7F7F7F)

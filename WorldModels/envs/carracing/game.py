@@ -1,11 +1,8 @@
-"""CarRacing-v3 that draws its picture several times faster; knows nothing of frames' later use or
-of networks.
+"""CarRacing-v3 with a picture that is drawn several times faster.
 
 Tracks, physics, rewards and terminations are gymnasium's own code, called unchanged; only the
-picture is ours. Three
-renderers: `official` (gymnasium's), `exact` (the same picture bit for bit) and `fast` (the 64x64
-frame of the 84 rows
-above the status bar, drawn directly).
+picture is ours. There are three renderers: `official` (gymnasium's), `exact` (the same picture bit
+for bit) and `fast` (the 64x64 frame of the 84 rows above the status bar, drawn directly).
 """
 
 import os
@@ -13,6 +10,7 @@ import os
 import numpy as np
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+import gymnasium  # noqa: E402
 from gymnasium import spaces  # noqa: E402
 from gymnasium.envs.box2d import car_racing  # noqa: E402
 from gymnasium.utils import EzPickle  # noqa: E402
@@ -22,7 +20,7 @@ from WorldModels.envs.carracing.fast import FRAME_SIZE, FastRenderer  # noqa: E4
 from WorldModels.envs.wrappers import CropFrame, DriveAction, ResizeFrame  # noqa: E402
 
 RENDERERS = {"fast": FastRenderer, "exact": ExactRenderer, "official": None}
-LAP_RULES = (0.95, 1.0)
+LAP_RULES = {"0.95": 0.95, "1.0": 1.0}  # the rule of v3, and of v0
 ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
 
 
@@ -32,18 +30,19 @@ class CarRacing(car_racing.CarRacing):
     Observation: uint8, (64, 64, 3) with `fast` (rows 0..83 of the official frame, area-resized),
     else (96, 96, 3).
     Action: float32 (3,): steer in -1..1, gas in 0..1, brake in 0..1, as in gymnasium.
-    `lap_complete`: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also when
-    tile 0 is visited
-    for the first time after 95 % of the tiles (gymnasium's rule for v3). A car that starts on the
-    line visits tile 0 at
-    once, so that from there both rules are one.
-    `random_start`: the car stands on a tile drawn after the track (the track of a seed is the same
-    with and without),
-    and the zoom-in of the first second is left out.
-    info: `lap_095` (the 0.95 rule has fired, also when it is not the rule in force), `on_road` (a
-    wheel is on a tile),
-    `tile_count` (tiles visited), and gymnasium's `lap_finished` at the end.
-    Raises ValueError for an unknown renderer or lap rule.
+    info: `lap_095` (the 0.95 rule has fired, even when it is not the rule in force), `on_road` (a
+    wheel is on a tile), `tile_count` (tiles visited), and gymnasium's `lap_finished` at the end.
+
+    Args:
+        renderer: "fast", "exact" or "official".
+        lap_complete: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also
+            when tile 0 is visited for the first time after 95 % of the tiles (gymnasium's rule for
+            v3). A car that starts on the line visits tile 0 at once, which makes both rules one.
+        random_start: the car starts on a random tile, drawn after the track (a seed gives the same
+            track with and without), and the zoom-in of the first second is left out.
+
+    Raises:
+        ValueError: the renderer or the lap rule is unknown.
     """
 
     def __init__(self, *, renderer="fast", lap_complete=0.95, random_start=False):
@@ -51,9 +50,10 @@ class CarRacing(car_racing.CarRacing):
             raise ValueError(
                 f"renderer: expected one of {', '.join(RENDERERS)}, received {renderer!r}."
             )
-        if lap_complete not in LAP_RULES:
+        if lap_complete not in LAP_RULES.values():
             raise ValueError(
-                f"lap_complete: expected 0.95 (rule of v3) or 1.0 (rule of v0), received {lap_complete!r}."
+                "lap_complete: expected 0.95 (rule of v3) or 1.0 (rule of v0), "
+                f"received {lap_complete!r}."
             )
         self.lap_complete, self.random_start = lap_complete, random_start
         # gymnasium's contact listener always applies the 0.95 rule; new_lap below decides whether
@@ -68,8 +68,9 @@ class CarRacing(car_racing.CarRacing):
 
     @property
     def new_lap(self):
-        """Whether the 0.95 rule ends this episode; gymnasium writes it on contact and reads it in
-        step.
+        """Whether the 0.95 rule ends this episode.
+
+        gymnasium sets it on contact with a tile and reads it in step.
         """
         return self.lap_095 and self.lap_complete < 1.0
 
@@ -97,9 +98,8 @@ class CarRacing(car_racing.CarRacing):
             return False
         if self.random_start:
             start = int(self.np_random.integers(len(self.track)))
-            self.track = (
-                self.track[start:] + self.track[:start]
-            )  # reset() puts the car on the first of the list
+            # reset() puts the car on the first of the list
+            self.track = self.track[start:] + self.track[:start]
             self.t = 1.0
         if self.renderer:
             self.renderer.new_track(self)
@@ -112,16 +112,17 @@ class CarRacing(car_racing.CarRacing):
 
 
 def make(
+    *,
     renderer: str = "fast",
     lap_complete: float | str = 0.95,
     frame_size: int = 64,
     random_start: bool = False,
-):
+) -> gymnasium.Env:
     """CarRacing as V sees it: frames of 64 pixels (the 84 rows above the status bar) or 96 (all).
 
     Args:
-        renderer: see CarRacing; with 96 pixels fast means exact.
-        lap_complete: 0.95 or 1.0.
+        renderer: see CarRacing; with 96 pixels "fast" means "exact".
+        lap_complete: 0.95 or 1.0, see CarRacing.
         frame_size: 64 or 96 pixels.
         random_start: start anywhere on the track.
 
@@ -130,12 +131,13 @@ def make(
     """
     if frame_size not in (64, 96):
         raise ValueError(
-            f"frame_size: expected 64 (cropped) or 96 (whole) for CarRacing, received "
-            f"{frame_size!r}."
+            "frame_size: expected 64 (cropped) or 96 (whole) for CarRacing, "
+            f"received {frame_size!r}."
         )
     if frame_size == 96 and renderer == "fast":
         renderer = "exact"
-    env = CarRacing(renderer=renderer, lap_complete=float(lap_complete), random_start=random_start)
+    rule = LAP_RULES.get(str(lap_complete), lap_complete)
+    env = CarRacing(renderer=renderer, lap_complete=rule, random_start=random_start)
     if frame_size == 64 and renderer != "fast":
         env = ResizeFrame(CropFrame(env, ROAD_ROWS), frame_size)
     return DriveAction(env)

@@ -1,18 +1,15 @@
-"""What both of our renderers of CarRacing share: a track's polygons as arrays, the zoom, and
-surfaces read as arrays.
-"""
+"""What our two renderers of CarRacing share: the track as arrays, the zoom, and surfaces."""
 
 import numpy as np
 import pygame
 from gymnasium.envs.box2d.car_racing import GRASS_DIM, SCALE, ZOOM
 
-FULL_ZOOM = ZOOM * SCALE  # official pixels a unit of length, after the zoom-in of the first second
+# Official pixels per unit of length, after the zoom-in of the first second.
+FULL_ZOOM = ZOOM * SCALE
 
 
 def grass_squares():
-    """Corners of the 400 lighter squares of grass, in units of length: a list of lists of 4 pairs
-    (gymnasium's).
-    """
+    """Corners of gymnasium's 400 lighter squares of grass: lists of 4 pairs, in units of length."""
     return [
         [
             (GRASS_DIM * x + GRASS_DIM, GRASS_DIM * y + 0),
@@ -26,37 +23,34 @@ def grass_squares():
 
 
 def zoom_at(t):
-    """Official pixels a unit of length at time t in s, as gymnasium has it."""
+    """Official pixels per unit of length at time t in s, by gymnasium's formula."""
     return 0.1 * SCALE * max(1 - t, 0) + FULL_ZOOM * min(t, 1)
 
 
 def new_surface(width, height):
-    """A black surface whose pixels lie in memory as red, green, blue and one byte that means
-    nothing.
-    """
+    """A black surface whose pixels lie in memory as red, green, blue and one unused byte."""
     return pygame.Surface((width, height), 0, 32, (0xFF, 0xFF00, 0xFF0000, 0))
 
 
 def flat_pixels(color, width, height):
     """Bytes of a surface of one colour, to be written over a surface's buffer.
 
-    Surface.fill does the same, but past the processor's cache: all that is drawn next then waits
-    for memory, which costs
-    70 us a frame of 288x252 pixels and 0.5 ms one of 1000x700.
+    Surface.fill does the same, but past the processor's cache: whatever is drawn next then waits
+    for memory, which costs 70 us for a frame of 288x252 pixels and 0.5 ms for one of 1000x700.
     """
     red, green, blue = (int(channel) for channel in color)
     return bytes((red, green, blue, 0)) * (width * height)
 
 
 def packed_pixels(surface):
-    """Copy of a surface's pixels: uint32 (H, W), red in the lowest byte."""
+    """A copy of a surface's pixels: uint32 (H, W), red in the lowest byte."""
     return np.frombuffer(surface.get_buffer().raw, np.uint32).reshape(
         surface.get_height(), surface.get_width()
     )
 
 
 def unpacked(pixels):
-    """Packed pixels, uint32 (H, W), as a frame of its own: uint8 (H, W, 3)."""
+    """Packed pixels, uint32 (H, W), as a new frame: uint8 (H, W, 3)."""
     channels = pixels.view(np.uint8).reshape(*pixels.shape, 4)
     frame = np.empty((*pixels.shape, 3), np.uint8)
     for channel in range(3):  # three times as fast as one copy of [..., :3]
@@ -67,12 +61,13 @@ def unpacked(pixels):
 class Scene:
     """Grass, road tiles and borders of one track: N quadrilaterals.
 
-    vertices: (N, 4, 2) float64 in units of length; centres (N, 2) and radii (N,) of the circles
-    around them.
-    colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the rows
-    are always true.
-    is_border: (N,) bool, the red and white borders in bends; num_grass: the first rows, which are
-    grass.
+    Attributes:
+        vertices: (N, 4, 2) float64 in units of length.
+        centres, radii: (N, 2) and (N,), of the circles around the polygons.
+        colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the
+            rows are always up to date.
+        is_border: (N,) bool, the red and white borders in bends.
+        num_grass: how many of the first rows are grass.
     """
 
     def __init__(self, env):
@@ -96,9 +91,11 @@ class Scene:
     def near(self, x, y, half_sides, scale):
         """Indices, in drawing order, of the polygons that may touch a rectangle.
 
-        x, y: (N,) pixels from its middle to the polygons' centres; half_sides: its half width and
-            height in pixels;
-        scale: pixels a unit of length along x and y.
+        Args:
+            x: (N,) pixels from its middle to the polygons' centres.
+            y: (N,) the same downwards.
+            half_sides: its half width and half height in pixels.
+            scale: pixels per unit of length along x and y.
         """
         inside_x = np.abs(x) < half_sides[0] + self.radii * scale[0]
         return np.flatnonzero(inside_x & (np.abs(y) < half_sides[1] + self.radii * scale[1]))

@@ -1,17 +1,12 @@
-"""Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either of us
-ends.
+"""Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either ends.
 
-ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm; a killed
-parent leaves both,
-and the engine writes its settings into the folder where it starts. Here two small helpers see to
-that, both this file
-run by a bare Python (hence the standard library only). One becomes the engine, after it has entered
-a temporary folder
-and asked the kernel to be killed when the parent dies. The other, the guard, lives while the engine
-starts: it removes
+ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm. When the
+parent is killed, both stay behind, and the engine writes its settings into the folder where it
+starts. Two small helpers prevent that; both are this file, run by a bare Python (hence the standard
+library only). One becomes the engine, after it has entered a temporary folder and asked the kernel
+to be killed when the parent dies. The other, the guard, lives while the engine starts: it removes
 the shared files and the folder once both sides have them open, or when the parent dies before that.
-Knows nothing of
-games. On systems other than Linux the engine is started as ViZDoom does it.
+On systems other than Linux, the engine is started in ViZDoom's own way.
 """
 
 import contextlib
@@ -31,23 +26,21 @@ from collections.abc import Iterator
 SHARED = "/dev/shm"
 PREFIXES = ("ViZDoomMQCtr", "ViZDoomMQDoom", "ViZDoomSM")  # each followed by the instance's id
 DONE = b"."
-ARGUMENTS = "arguments"  # file in the temporary folder: what ViZDoom gave the script
+ARGUMENTS = "arguments"  # file in the temporary folder: the arguments ViZDoom gave the script
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_starting = threading.Lock()  # the guard takes the instance that appears for ours
+_starting = threading.Lock()  # the guard takes any new instance for ours
 
 
 def start(game, engine: str) -> None:
-    """`game.init()` with an engine that dies when this process does, and whose files have no names
-    any more.
+    """`game.init()` with an engine that dies when this process does and leaves no named files.
 
     Args:
         game: a vizdoom.DoomGame, configured and not started.
         engine: path of ViZDoom's engine.
 
     Raises:
-        RuntimeError: the engine did not start. (Where it dies while it starts, ViZDoom 1.3 crashes,
-        and this process with
-            it; nothing is left then either.)
+        RuntimeError: the engine did not start. (When it dies while it starts, ViZDoom 1.3 crashes,
+            and this process with it; even then nothing is left behind.)
     """
     with _engine_script(engine) if sys.platform == "linux" else contextlib.nullcontext() as script:
         if script:
@@ -63,9 +56,7 @@ def start(game, engine: str) -> None:
 
 @contextlib.contextmanager
 def _engine_script(engine: str) -> Iterator[str]:
-    """A program that becomes the engine, with a guard over what starting it leaves; both are gone
-    afterwards.
-    """
+    """A script that becomes the engine, and a guard that cleans up; both are gone afterwards."""
     with _starting:
         before = _instances(os.getpid())
         guard = subprocess.Popen(
@@ -80,18 +71,16 @@ def _engine_script(engine: str) -> Iterator[str]:
             yield _write_script(folder, engine)
         finally:
             guard.communicate(DONE)
-            _remove(
-                _instances(os.getpid()) - before, folder
-            )  # nothing, unless the guard was killed
+            # Removes nothing, unless the guard was killed.
+            _remove(_instances(os.getpid()) - before, folder)
 
 
 def _write_script(folder: str, engine: str) -> str:
     script = os.path.join(folder, "engine.sh")
     notes = shlex.quote(os.path.join(folder, ARGUMENTS))
+    become = shlex.join([*_this("engine"), str(os.getpid()), folder, engine])
     with open(script, "w") as file:
-        file.write(
-            f'#!/bin/sh\necho "$*" > {notes}\nexec {shlex.join([*_this("engine"), str(os.getpid()), folder, engine])} "$@"\n'
-        )
+        file.write(f'#!/bin/sh\necho "$*" > {notes}\nexec {become} "$@"\n')
     os.chmod(script, 0o700)
     return script
 
@@ -101,49 +90,43 @@ def _this(role: str) -> list[str]:
 
 
 def _become_engine(parent: int, folder: str, engine: str, *arguments: str) -> None:
-    """In the child that ViZDoom starts: arrange its end, then turn into the engine."""
+    """In the child that ViZDoom starts: arrange its end, then become the engine."""
     os.setsid()  # a Ctrl-C in the terminal is the parent's to handle
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # it died before we asked
+        os._exit(1)  # the parent died before we asked
     os.chdir(folder)  # the engine writes _vizdoom/ where it starts
     os.execv(engine, [engine, *arguments])
 
 
 def _guard(parent: int) -> None:
-    """Wait until the parent says that the engine has started, or dies; then remove what the start
-    has left.
-    """
+    """Wait until the engine has started or the parent is dead; then remove what the start left."""
     before, ours, told = _instances(parent), set(), False
     folder = tempfile.mkdtemp(prefix="WorldModels-doom-")
-    with contextlib.suppress(BrokenPipeError):  # it has died already
+    with contextlib.suppress(BrokenPipeError):  # the parent has died already
         os.write(1, os.fsencode(folder) + b"\n")
     while os.getppid() == parent and not told:
         told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
         ours = ours or _instances(parent) - before
     if not told:
-        time.sleep(
-            0.2
-        )  # until the kernel has killed the engine too, which else might make a file after this
-        until = (
-            time.monotonic() + 2.0
-        )  # a script that a parent started and did not outlive has this long to note its instance
+        # Wait until the kernel has killed the engine too, which might still make a file.
+        time.sleep(0.2)
+        # A script whose parent has died gets this long to note its instance.
+        until = time.monotonic() + 2.0
         while not (ours := ours or _noted(folder)) and time.monotonic() < until:
             time.sleep(0.01)
     _remove(ours or _noted(folder), folder)
 
 
 def _noted(folder: str) -> set[str]:
-    """The instance that the engine's script has noted: the guard may have been too late to see it
-    in a parent that died.
+    """The instance that the engine's script has noted.
+
+    Where the parent dies early, the guard may be too late to see it there.
     """
     with contextlib.suppress(OSError), open(os.path.join(folder, ARGUMENTS)) as file:
         words = file.read().split()
-        return (
-            set(words[words.index("+viz_instance_id") + 1 :][:1])
-            if "+viz_instance_id" in words
-            else set()
-        )
+        if "+viz_instance_id" in words:
+            return set(words[words.index("+viz_instance_id") + 1 :][:1])
     return set()
 
 
@@ -156,9 +139,7 @@ def _remove(instances: set[str], folder: str) -> None:
 
 
 def _instances(process: int) -> set[str]:
-    """Ids of the ViZDoom instances whose shared files a process has mapped; none where there is no
-    such process.
-    """
+    """Ids of the ViZDoom instances whose shared files a process, if it exists, has mapped."""
     found = set()
     with contextlib.suppress(OSError), open(f"/proc/{process}/maps") as maps:
         for line in maps:

@@ -1,9 +1,8 @@
-"""Doom's Take Cover as the paper plays it: dodge fireballs, live long. Knows nothing of V, M and C,
-nor of files.
+"""Doom's Take Cover as the paper plays it: dodge fireballs and live long.
 
-ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step, no frame skipped; observation
-and action as in
-hardmaru/WorldModelsExperiments, doomrnn/. The engine is a process of its own: see engine.py.
+It is ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step, no frame skipped, with
+observation and action as in hardmaru/WorldModelsExperiments, doomrnn/. The engine is a process of
+its own: see engine.py.
 """
 
 import os
@@ -24,28 +23,27 @@ INSTALL = 'pip install "WorldModels[doom]", or bash launch_scripts/setup.bash --
 
 
 class EngineDiedError(RuntimeError):
-    """Doom's own process ended while the game was on."""
+    """Doom's own process ended during the game."""
 
 
 class TakeCover(gymnasium.Env):
-    """Monsters throw fireballs at a player who can only step aside; the game ends when he dies.
+    """Monsters throw fireballs at a player who can only sidestep; the game ends when he dies.
 
     Observation: uint8 (frame_size, frame_size, 3), the view above the status bar, area-resized.
-    ViZDoom has no picture
-    of a dead player; there the last one is repeated.
+    ViZDoom gives no picture of a dead player, so at the end the last one is repeated.
     Action: float32 (1,) in -1..1: below -1/3 left, above 1/3 right, else stay.
     Reward: 1 for every step, the fatal one included, so that the return is the number of tics
     survived.
-    `reset(seed=)` fixes the game entirely. `render()`: uint8 (480, 640, 3), the whole screen
+    `reset(seed=)` determines the whole game. `render()`: uint8 (480, 640, 3), the whole screen
     enlarged, status bar included.
 
     Args:
         frame_size: pixels.
-        render_mode: "rgb_array", the only one.
+        render_mode: "rgb_array", or None.
 
     Raises:
         ImportError: vizdoom is not installed.
-        RuntimeError: the engine did not start; EngineDiedError: it died.
+        RuntimeError: the engine did not start, or, as EngineDiedError, died.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35, "death_is_final": True}
@@ -103,24 +101,26 @@ class TakeCover(gymnasium.Env):
     def _running(self):
         if self.game is None:
             raise RuntimeError(
-                "TakeCover: expected an open environment, received one that is closed; make another."
+                "TakeCover: expected an open environment, received a closed one; make a new one."
             )
 
     def _ask(self, function, *arguments):
-        """Call the engine; its death is one clear line."""
+        """Call the engine; if it has died, say so in one line."""
         try:
             return function(*arguments)
         except Exception as error:
             self.close()
             reason = " ".join(str(error).split())
             raise EngineDiedError(
-                f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make another."
+                f"TakeCover: ViZDoom's engine died ({type(error).__name__}: {reason}); make a new "
+                "environment."
             ) from error
 
 
 def buttons(action) -> tuple[int, int]:
-    """Which of the scenario's buttons (left, right) an action (1,) in -1..1 presses (hardmaru
-    doomrnn/).
+    """The scenario's buttons (left, right) that an action (1,) in -1..1 presses.
+
+    As in hardmaru/WorldModelsExperiments, doomrnn/.
     """
     number = float(np.ravel(action)[0])
     return LEFT if number < -ACTION_THRESHOLD else RIGHT if number > ACTION_THRESHOLD else STAY
@@ -131,7 +131,7 @@ def _start_game():
         import vizdoom
     except ImportError as error:
         raise ImportError(
-            f"TakeCover: expected the package vizdoom, received none ({error}): {INSTALL}."
+            f"TakeCover needs the package vizdoom, which is missing ({error}): {INSTALL}."
         ) from error
     game = vizdoom.DoomGame()
     game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
@@ -145,8 +145,11 @@ def _start_game():
     return game
 
 
-def make(frame_size: int = FRAME_SIZE):
-    """Take Cover as V sees it, a frame of any size.
+def make(*, frame_size: int = FRAME_SIZE) -> gymnasium.Env:
+    """Take Cover as V sees it, in frames of any size.
+
+    Args:
+        frame_size: pixels.
 
     Raises:
         ImportError: vizdoom is not installed.

@@ -1,0 +1,77 @@
+"""The lanes of a population's dreams that have not ended yet, in sizes that are compiled."""
+
+from typing import Any
+
+import numpy as np
+
+
+class LivingLanes:
+    """The lanes that are still in the loop, and the returns and lengths of all of them.
+
+    Args:
+        memory: M.
+        parameters: (P, N) of the drivers.
+        rollouts: of each driver.
+        rollout: (L,), which noise each of the L = P * rollouts lanes takes.
+        z: (L, Z), first latents.
+    """
+
+    def __init__(
+        self, memory: Any, parameters: np.ndarray, rollouts: int, rollout: np.ndarray, z: np.ndarray
+    ):
+        count = len(z)
+        self.parameters, self.rollouts, self.where = parameters, rollouts, np.arange(count)
+        self.returns, self.lengths = np.zeros(count), np.zeros(count)
+        self.own = {
+            "rollout": rollout.astype(np.int32),
+            "z": z.astype(np.float32),
+            "reward": np.zeros(count, np.float32),
+            "alive": np.ones(count, np.float32),
+        }
+        for name, x in memory.initial_state(1).items():
+            self.own[f"state_{name}"] = np.zeros((count, *x.shape[1:]), np.float32)
+
+    def inputs(self, noise: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
+        """What DreamBlock takes: each driver once while all lanes live, then one for each lane."""
+        count = len(self.where)
+        whole = count == len(self.returns)
+        parameters = self.parameters if whole else self.parameters[self.where // self.rollouts]
+        zeros = np.zeros(count, np.float32)
+        return {
+            **self.own,
+            **noise,
+            "parameters": parameters,
+            "temperature": np.full(count, temperature, np.float32),
+            "returns": zeros,
+            "lengths": zeros,
+        }
+
+    def take(self, outputs: dict[str, np.ndarray]) -> None:
+        """Add the outputs of a block."""
+        np.add.at(self.returns, self.where, np.asarray(outputs["returns"], np.float64))
+        np.add.at(self.lengths, self.where, np.asarray(outputs["lengths"], np.float64))
+        self.own = {
+            "rollout": self.own["rollout"],
+            **{name: np.asarray(outputs[name]) for name in self.own if name != "rollout"},
+        }
+
+    def shrink(self) -> int:
+        """Drop ended lanes, down to a size that is compiled, and return how many still live."""
+        alive = np.flatnonzero(self.own["alive"] > 0)
+        size = _bucket(len(alive), len(self.where))
+        if len(alive) and size < len(self.where):
+            ended = np.flatnonzero(self.own["alive"] <= 0)
+            kept = np.sort(np.concatenate([alive, ended[: size - len(alive)]]))
+            self.where, self.own = self.where[kept], {name: x[kept] for name, x in self.own.items()}
+        return len(alive)
+
+
+def _bucket(alive: int, present: int) -> int:
+    """The smallest of the sizes 16, 24, 32, 48, 64, 96 ... that holds the living lanes.
+
+    Never more than are present.
+    """
+    size = 16
+    while size < alive:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return min(size, present)
