@@ -9,7 +9,8 @@ import pytest
 from conftest import run_verb_process
 from fake_world import Line
 
-from WorldModels import estimate, iterations, train_controller, train_memory
+from WorldModels import iterations, train_controller, train_memory
+from WorldModels.assembly.speed import estimates
 from WorldModels.control.controller import Controller
 from WorldModels.episodes.series import Series
 from WorldModels.experiment.presets import preset
@@ -288,10 +289,10 @@ def test_iterations_stand_beside_one_another_with_what_each_gained(tmp_path):
 
 def test_estimate_counts_every_iteration(opened):
     experiment = preset("carracing", "laptop")
-    first, second = (estimate.amounts(experiment, k) for k in (0, 1))
+    first, second = (estimates.amounts(experiment, k) for k in (0, 1))
     assert second["series"] == 2 * first["series"] and second["vision"] == first["vision"]
     afresh = dataclasses.replace(
         experiment,
         iterate=dataclasses.replace(experiment.iterate, networks="afresh", controller="anew"),
     )
-    assert estimate.amounts(afresh, 1)["vision"] == 2 * first["vision"]
+    assert estimates.amounts(afresh, 1)["vision"] == 2 * first["vision"]

@@ -1,0 +1,84 @@
+"""Has the episodes of a test played by worker processes, and keeps each row as it comes."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from WorldModels.assembly.evaluation.examiner import DREAMT, Examiner, Task, key_columns
+from WorldModels.experiment.files import append_row, read_rows
+
+Key = tuple[str, str, int]  # kind, driver and number of an episode
+LANES = 50  # dreams that are dreamt in step
+HANG_SECONDS = 600  # longest that a task may take, on a machine that is busy with other things too
+
+
+def examine(
+    examiner: Examiner,
+    wanted: Iterable[Key],
+    folder: Path | None = None,
+    *,
+    workers: int = 0,
+    say: Callable[[str], None] = print,
+    label: str = "",
+) -> dict[Key, dict]:
+    """The rows of the wanted episodes; those that the folder lacks are played.
+
+    Args:
+        examiner: who plays.
+        wanted: the episodes.
+        folder: of KIND.csv, where rows are read and kept; None: nowhere.
+        workers: processes; 0: one per core.
+        say: gets a line for each worker that is replaced.
+        label: of the progress bar.
+
+    Returns:
+        Episode -> row. Its numbers may be text, as a CSV gives them.
+    """
+    from tqdm import tqdm
+
+    from WorldModels.control.executors import open_executor
+
+    wanted = list(wanted)
+    rows = _kept(folder, {kind for kind, _, _ in wanted}) if folder else {}
+    missing = [key for key in wanted if key not in rows]
+    if tasks := tasks_of(missing):
+        done = len(wanted) - len(missing)
+        bar = tqdm(total=len(wanted), initial=done, unit="episode", desc=label, smoothing=0.05)
+        how = {"say": say, "hang_seconds": HANG_SECONDS}
+        with open_executor(examiner, workers, len(tasks), **how) as executor, bar:
+            for task, found in executor.map_unordered((task, task) for task in tasks):
+                rows |= _keep(task, found, folder)
+                bar.update(len(found))
+    return {key: rows[key] for key in wanted}
+
+
+def _kept(folder: Path, kinds: set[str]) -> dict[Key, dict]:
+    """The rows in a folder."""
+    rows = {}
+    for kind in kinds:
+        who, which = key_columns(kind)
+        for row in read_rows(folder / f"{kind}.csv"):
+            rows[kind, row[who], int(row[which])] = row
+    return rows
+
+
+def _keep(task: Task, found: list[dict], folder: Path | None) -> dict[Key, dict]:
+    """Append a task's rows to their CSV, if there is a folder for it."""
+    for row in found if folder else ():
+        append_row(folder / f"{task.kind}.csv", row)
+    return {
+        (task.kind, task.driver, number): row
+        for number, row in zip(task.numbers, found, strict=True)
+    }
+
+
+def tasks_of(missing: Iterable[Key]) -> list[Task]:
+    """A task for each game, and one for every LANES dreams of a driver, in the order wanted."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for kind, driver, number in missing:
+        groups.setdefault((kind, driver), []).append(number)
+    tasks = []
+    for (kind, driver), numbers in groups.items():
+        size = LANES if kind in DREAMT else 1
+        starts = range(0, len(numbers), size)
+        tasks += [Task(kind, driver, tuple(numbers[i : i + size])) for i in starts]
+    return tasks
