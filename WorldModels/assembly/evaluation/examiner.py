@@ -169,7 +169,7 @@ class Examiner:
 
         policy = self.policy(task.driver, world.action_space.shape[0])
         result = rollout(world, policy, SEEDS[task.kind] + number, self.env.max_steps)
-        return _named(task, number) | _scores(result, self.game) | {"steps": result.length}
+        return _named(task, number) | scores_of(result, self.game) | {"steps": result.length}
 
 
 class _Player:
@@ -197,7 +197,7 @@ def _named(task: Task, number: int) -> dict:
     return {who: task.driver, which: number, "seed": SEEDS[task.kind] + number}
 
 
-def _scores(result, game: Game) -> dict:
+def scores_of(result, game: Game) -> dict:
     """The return of a game, and of a lap under both rules.
 
     One drive under the later rule scores both: until the earlier rule would have ended it, the two
