@@ -5,6 +5,7 @@ is measured on the machine in question (`measure`).
 """
 
 from pathlib import Path
+from typing import Any
 
 from WorldModels.assembly.speed.suite import WORK as OPERATIONS
 from WorldModels.experiment.files import read_rows
@@ -135,7 +136,7 @@ def left(path: Path, experiment: Experiment, stage: str) -> float:
     if experiment.force or not facts:
         return 1.0
     done = facts["budgets"]
-    if facts["complete"] and all(float(done.get(k, 0)) >= float(v) for k, v in budgets.items()):
+    if facts["complete"] and all(_covers(done.get(k, 0), v) for k, v in budgets.items()):
         return 0.0
     if stage == "episodes":
         recorded = len(list((path / "episodes").glob("*.npz")))
@@ -143,6 +144,14 @@ def left(path: Path, experiment: Experiment, stage: str) -> float:
     if stage == "controller" and (rows := read_rows(path / "controller" / "generations.csv")):
         return 1 - min(0.99, _evolved(experiment, rows[-1]))
     return 1.0
+
+
+def _covers(done: Any, wanted: Any) -> bool:
+    """Whether a budget that was used up is as large as the wanted one; names have to be equal."""
+    try:
+        return float(done) >= float(wanted)
+    except ValueError:
+        return done == wanted
 
 
 def _evolved(experiment: Experiment, row: dict) -> float:
