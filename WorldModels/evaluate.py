@@ -78,13 +78,13 @@ def _examiner(run: Run):
 
     experiment, drivers = run.experiment, {DRIVER: controller_file(run)}
     env = experiment.env
-    if world_of(run) == "real":
+    if world_of(run.path, experiment) == "real":
         return Examiner(run.path, env, drivers)
     features = Controller.load(drivers[DRIVER])[0].features
     dream = dream_world(run.path, experiment, features=features, max_steps=env.max_steps)
     dream(1)  # refuses an M that lacks what the dream needs, before anything is written
     if experiment.evaluate.curve_games:
-        drivers |= kept_means(evolved_in(run))
+        drivers |= kept_means(evolved_in(run.path, experiment))
     shown = list_episodes(run.path / "episodes")[:ANOTHER_GAMES]
     return Examiner(run.path, env, drivers, dream, tuple(shown))
 

@@ -189,7 +189,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
 
     seen = {"terminal_recall": 0.7, "false_alarms": 1.2, "terminal_auc": 0.93, "episodes": 5}
     monkeypatch.setattr(gates, "examine", examine)
-    monkeypatch.setattr(truth, "foresight_of", lambda run: seen)
+    monkeypatch.setattr(truth, "foresight_of", lambda folder, experiment, say: seen)
     report = gates.show_gates(run)
     printed = capsys.readouterr().out
     assert (
@@ -251,8 +251,11 @@ def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(r
 
 
 def test_where_nothing_was_held_out_nothing_is_said(run):
-    assert truth.held_out_series(run) == [], "there are no series"
-    assert truth.horizon_errors(run.path, [], run.rng) is None and truth.foresight_of(run) is None
+    assert truth.held_out_series(run.path, run.experiment) == [], "there are no series"
+    assert (
+        truth.horizon_errors(run.path, [], run.rng) is None
+        and truth.foresight_of(run.path, run.experiment) is None
+    )
 
 
 def test_held_out_series_are_those_that_the_split_names(run, capsys):
@@ -263,7 +266,9 @@ def test_held_out_series_are_those_that_the_split_names(run, capsys):
     share = run.experiment.memory.validation_share
     training, held_out = split_series(paths, run.experiment.seed, share, 0)
     assert len(held_out) == 1 and sorted(training + held_out) == paths
-    assert [len(s) for s in truth.held_out_series(run)] == [20 + int(p.stem) for p in held_out]
+    assert [len(s) for s in truth.held_out_series(run.path, run.experiment)] == [
+        20 + int(p.stem) for p in held_out
+    ]
     assert "000003" in capsys.readouterr().out
 
 
@@ -288,11 +293,11 @@ def test_at_most_ten_generations_play_the_first_and_the_last_among_them(tmp_path
 
 
 def test_the_curve_has_each_generation_s_games_beside_its_validation_in_the_dream(run):
-    assert evolved_in(run) == run.path / "controller"
+    assert evolved_in(run.path, run.experiment) == run.path / "controller"
     run.experiment = dataclasses.replace(
         run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed")
     )
-    folder = evolved_in(run)
+    folder = evolved_in(run.path, run.experiment)
     assert (
         folder == run.path / "controller" / "dream"
     )  # what came after was evolved in the real world

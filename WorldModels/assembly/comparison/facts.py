@@ -65,7 +65,8 @@ def _horizon(contestant: Contestant) -> dict | None:
     from WorldModels.assembly.evaluation.truth import held_out_series, horizon_errors
 
     with contestant.open("compare") as run:
-        return horizon_errors(run.path, held_out_series(run), run.rng)
+        series = held_out_series(run.path, run.experiment, run.say)
+        return horizon_errors(run.path, series, run.rng)
 
 
 def _unconditional(contestant: Contestant, memory) -> dict:

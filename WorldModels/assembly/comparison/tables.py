@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from WorldModels.assembly.evaluation.truth import CONSTANT, MODE
+
 SHOWN_HORIZONS = (1, 10, 50)  # steps dreamt
-MODE, CONSTANT = "mode", "last frame kept"
 MISSING = "-"
 
 

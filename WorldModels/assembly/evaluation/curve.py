@@ -10,22 +10,28 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.run import Run, stage_facts
+from WorldModels.experiment.run import stage_facts
+from WorldModels.experiment.settings.experiment import Experiment
 
 MOST = 10  # generations that play, spread evenly
 
 
-def world_of(run: Run) -> str:
-    """Where the run's driver was evolved: "real", "dream" or "mixed" (first dream, then real)."""
-    facts = stage_facts(run.path, "controller")
+def world_of(folder: Path, experiment: Experiment) -> str:
+    """Where the driver in an iteration's folder was evolved, or, before it is, will be.
+
+    Returns:
+        "real", "dream" or "mixed" (first in the dream, then in the real world).
+    """
+    facts = stage_facts(folder, "controller")
     if not facts:
-        return run.experiment.controller.world
+        return experiment.controller.world
     return facts["settings"].get("controller", {}).get("world", "real")
 
 
-def evolved_in(run: Run) -> Path:
-    """The folder of the evolution in the dream."""
-    return run.path / "controller" / ("dream" if world_of(run) == "mixed" else "")
+def evolved_in(folder: Path, experiment: Experiment) -> Path:
+    """The folder of the evolution in the dream, in an iteration's folder."""
+    mixed = world_of(folder, experiment) == "mixed"
+    return folder / "controller" / ("dream" if mixed else "")
 
 
 def kept_means(folder: Path) -> dict[str, Path]:

@@ -110,7 +110,7 @@ def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
         "made_with": made_with,
         "policies": policies,
         "warnings": [name for name, p in policies.items() if kinder(p["real"], p["dream"])],
-        "foresight": foresight_of(run),
+        "foresight": foresight_of(run.path, run.experiment, run.say),
     }
 
 

@@ -59,7 +59,7 @@ def _dream_report(
     return {
         "looks": {name: _scores(game, found) for name, found in blindfolded.items()},
         "dream": examiner.dream.how | {"first_seed": SEEDS["dreams"], "scores": dreams},
-        "curve": curve(evolved_in(run), returns),
+        "curve": curve(evolved_in(run.path, run.experiment), returns),
         "dream_checks": _dream_checks(run, rows, baselines[0]),
     }
 
@@ -73,9 +73,10 @@ def _dream_checks(run: Run, rows: dict[Key, dict], random: str) -> dict:
         where: summary([int(row["steps"]) for row in _of(rows, kind, random)])
         for where, kind in (("real", "tracks"), ("dream", "dreams"))
     }
+    series = held_out_series(run.path, run.experiment, run.say)
     return {
-        "foresight": foresight_of(run),
-        "horizon": horizon_errors(run.path, held_out_series(run), run.rng),
+        "foresight": foresight_of(run.path, run.experiment),
+        "horizon": horizon_errors(run.path, series, run.rng),
         "random_length": {"policy": random} | lengths,
     }
 
@@ -95,7 +96,7 @@ def _driver(run: Run, file: Path) -> dict:
         "latent": shape.latent,
         "num_hidden": shape.num_hidden,
         "num_parameters": shape.num_parameters,
-        "world": world_of(run),
+        "world": world_of(run.path, run.experiment),
         "sha256": hash_files([file]),
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.interfaces import LATENT, REWARD
 
 HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
@@ -17,24 +17,37 @@ WARM = 20  # steps of true history before
 WINDOWS = 128  # places in held-out episodes from which M dreams on
 BATCH = 25  # episodes at a time
 MODE, SAMPLED, CONSTANT = "mode", "sampled", "last frame kept"
+Say = Callable[[str], None]
 Draw = Callable[[str], np.random.Generator]  # purpose -> its random generator
 
 
-def held_out_series(run: Run) -> list:
-    """The series that M was not trained on; empty if there are no series or none was held out."""
+def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> list:
+    """The Series that M was not trained on; empty if there are none or none was held out.
+
+    Args:
+        folder: of an iteration, whose number is its name.
+        experiment: all settings.
+        say: gets a line for each damaged file, which is set aside.
+    """
     from WorldModels.episodes.series import read_series
     from WorldModels.episodes.split import split_series
 
-    paths, series = read_series(run.path / "series", run.say)
-    share = run.experiment.memory.validation_share
-    held_out = set(split_series(paths, run.experiment.seed, share, run.iteration)[1])
+    paths, series = read_series(folder / "series", say)
+    share, iteration = experiment.memory.validation_share, int(folder.name)
+    held_out = set(split_series(paths, experiment.seed, share, iteration)[1])
     return [own for path, own in zip(paths, series, strict=True) if path in held_out]
 
 
-def foresight_of(run: Run) -> dict | None:
-    """`foresight` of a run's M; None where it has no terminated head or nothing was held out."""
-    series = held_out_series(run) if run.experiment.memory.terminated_head else []
-    return foresight(run.need("memory.keras", "train_memory"), series) if series else None
+def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:
+    """`foresight` of the M in a folder, on its held-out series; arguments as of held_out_series.
+
+    Returns:
+        None where M has no terminated head or nothing was held out.
+    """
+    if not experiment.memory.terminated_head:
+        return None
+    series = held_out_series(folder, experiment, say)
+    return foresight(folder / "memory.keras", series) if series else None
 
 
 def foresight(memory_file: Path, series: Sequence[Any]) -> dict:

@@ -7,6 +7,7 @@ is measured on the machine in question (`measure`).
 from pathlib import Path
 from typing import Any
 
+from WorldModels.assembly.speed.suite import SIZE
 from WorldModels.assembly.speed.suite import WORK as OPERATIONS
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.games.registry import game_of
@@ -214,7 +215,7 @@ def measure(processes: int) -> tuple[float, float]:
 
     from WorldModels.assembly.speed.measure import measured
 
-    product = measured("matrix_product", size=2048, seconds=0.3, repeats=3)
+    product = measured("matrix_product", size=SIZE, seconds=0.3, repeats=3)
     how = {"seconds": 1, "repeats": 1, "steps": 300, "renderers": ["official"]}
     with ThreadPoolExecutor(processes) as pool:
         drives = [pool.submit(measured, "environment", True, **how) for _ in range(processes)]
