@@ -89,8 +89,9 @@ def compare(run: Run) -> None:
 
 def _contestants(run: Run) -> list:
     """The contestants; whatever can be refused is refused here, before anything is made."""
-    from WorldModels.assembly.comparison.contestants import contestant_of, frames_of, inputs_of
+    from WorldModels.assembly.comparison.contestants import inputs_of
     from WorldModels.assembly.comparison.kinds import NOUNS, parsed
+    from WorldModels.assembly.comparison.lineup import contestant_of, frames_of
 
     experiment = run.experiment
     kinds = parsed(experiment.kinds, experiment.noun)
@@ -176,7 +177,7 @@ def _add_speeds(facts: dict, contestants: Sequence, file: Path) -> None:
     """Add to each complete row how fast it is; not for optimizers, which all drive alike."""
     if not contestants or facts["noun"] == "optimizer":
         return
-    from WorldModels.assembly.comparison.facts import speed_facts
+    from WorldModels.assembly.comparison.speeds import speed_facts
 
     own = file.with_name(f"{facts['noun']}_speeds.json")
     speeds = speed_facts(contestants, facts["noun"], own, facts["scale"] == "smoke")

@@ -91,8 +91,8 @@ def _examiner(run: Run):
 
 def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
     """All episodes of the test: (kind, driver, number)."""
+    from WorldModels.assembly.evaluation.baselines import baseline_names
     from WorldModels.assembly.evaluation.examiner import ANOTHER, BLINDFOLDS, DRIVER
-    from WorldModels.assembly.evaluation.gates import baseline_names
 
     settings = run.experiment.evaluate
     baselines = baseline_names(settings.baselines)

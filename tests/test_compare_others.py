@@ -8,7 +8,7 @@ import pytest
 from conftest import run_verb_process
 from PIL import Image
 
-from WorldModels.assembly.comparison.contestants import FRAMES
+from WorldModels.assembly.comparison.lineup import FRAMES
 
 
 @pytest.fixture(scope="module")

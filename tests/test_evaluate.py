@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from WorldModels.assembly.evaluation.examination import LANES, tasks_of
-from WorldModels.assembly.evaluation.examiner import DRIVER, SEEDS, Examiner, Task, scores_of
+from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner, scores_of
+from WorldModels.assembly.evaluation.tasks import LANES, SEEDS, Task, tasks_of
 from WorldModels.control.controller import Controller
 from WorldModels.control.rollout import Rollout, rollout
 from WorldModels.episodes.episode import Episode

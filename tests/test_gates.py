@@ -10,6 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from WorldModels.assembly.evaluation import gates, truth
+from WorldModels.assembly.evaluation.baselines import baseline_names
 from WorldModels.assembly.evaluation.curve import curve, evolved_in, kept_means
 from WorldModels.control.lockstep import lockstep
 from WorldModels.control.policies import POLICIES
@@ -158,12 +159,12 @@ def test_a_ratio_needs_two_positive_means():
 
 
 def test_baselines_are_known_policies_each_once():
-    assert gates.baseline_names("uniform, stay,uniform") == ["uniform", "stay"]
+    assert baseline_names("uniform, stay,uniform") == ["uniform", "stay"]
     for text, received in (("uniform,controller", "'controller'"), ("", "''")):
         with pytest.raises(
             ValueError, match=f"--evaluate.baselines.*{', '.join(POLICIES)}.*{received}"
         ):
-            gates.baseline_names(text)
+            baseline_names(text)
 
 
 @pytest.fixture

@@ -3,13 +3,14 @@
 Whatever takes time is kept beside the contestant until its files change.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from WorldModels.assembly.comparison.contestants import Contestant, tested
+from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import rng
 
 # Columns of the last row of memory.csv, and what they are called here.
@@ -188,41 +189,25 @@ def driver_facts(contestant: Contestant, tracks: int) -> dict:
     }
 
 
-def speed_facts(
-    contestants: Sequence[Contestant], noun: str, file: Path, quick: bool
-) -> dict[str, dict]:
-    """Speeds of all contestants, measured in one sitting and in turns.
+def tested(contestant: Contestant, tracks: int) -> list[float]:
+    """Returns of a contestant's driver on test tracks, under the rule in force.
 
-    All are measured again when one of them joins or changes.
+    The tracks played no part in training. Each is driven once, and its result kept.
 
     Args:
-        contestants: those that are complete.
-        noun: of memories, training is measured too.
-        file: where the speeds are kept.
-        quick: measure for a moment only; the numbers say little.
-
-    Returns:
-        kind -> driving, steps/s of the environment with perception and driver on one core, and
-        training, tokens/s. A measure that failed is missing.
+        contestant: with a driver.
+        tracks: how many.
     """
-    names = [contestant.kind.name for contestant in contestants]
+    from WorldModels.assembly.evaluation.examination import examine
+    from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner
+    from WorldModels.assembly.worlds import controller_file
 
-    def make() -> dict:
-        from WorldModels.assembly.comparison import speeds
-
-        found = {"driving": speeds.driving(contestants, quick)}
-        if noun == "memory":
-            found["training"] = speeds.training(contestants, quick)
-        by_kind = {
-            name: {what: rates[i] for what, rates in found.items() if rates}
-            for i, name in enumerate(names)
-        }
-        return {"speeds": by_kind}
-
-    made_with = {
-        contestant.kind.name: hash_files(
-            [contestant.path / "vision.keras", contestant.path / "memory.keras"]
-        )
-        for contestant in contestants
-    }
-    return kept(file, made_with, make)["speeds"]
+    with contestant.open("compare") as run:
+        env, file = run.experiment.env, controller_file(run)
+        files = [file, run.path / "vision.keras", run.path / "memory.keras"]
+        folder = run.path / "compare" / f"driver-{hash_files(files)[:12]}"  # one for each driver
+        wanted = [("tracks", DRIVER, number) for number in range(tracks)]
+        how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}
+        rows = examine(Examiner(run.path, env, {DRIVER: file}), wanted, folder, **how)
+    column = f"return{game_of(env.id).rules[env.rule]}"
+    return [float(rows[key][column]) for key in wanted]

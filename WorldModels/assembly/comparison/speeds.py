@@ -6,15 +6,56 @@ one sitting can be compared with each other, but not with those from another.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
 from WorldModels.assembly.comparison.contestants import Contestant
+from WorldModels.assembly.comparison.facts import kept
 from WorldModels.assembly.speed.measure import measured
 from WorldModels.experiment.fields import plain
+from WorldModels.experiment.files import hash_files
 
 ROUNDS = 3  # turns; a contestant's median counts
 SECONDS = 1.0  # of a contestant's turn
+
+
+def speed_facts(
+    contestants: Sequence[Contestant], noun: str, file: Path, quick: bool
+) -> dict[str, dict]:
+    """Speeds of all contestants, measured in one sitting and in turns.
+
+    All are measured again when one of them joins or changes.
+
+    Args:
+        contestants: those that are complete.
+        noun: of memories, training is measured too.
+        file: where the speeds are kept.
+        quick: measure for a moment only; the numbers say little.
+
+    Returns:
+        kind -> driving, steps/s of the environment with perception and driver on one core, and
+        training, tokens/s. A measure that failed is missing.
+    """
+    names = [contestant.kind.name for contestant in contestants]
+
+    def make() -> dict:
+        found = {"driving": driving(contestants, quick)}
+        if noun == "memory":
+            found["training"] = training(contestants, quick)
+        by_kind = {
+            name: {what: rates[i] for what, rates in found.items() if rates}
+            for i, name in enumerate(names)
+        }
+        return {"speeds": by_kind}
+
+    made_with = {
+        contestant.kind.name: hash_files(
+            [contestant.path / "vision.keras", contestant.path / "memory.keras"]
+        )
+        for contestant in contestants
+    }
+    return kept(file, made_with, make)["speeds"]
 
 
 def training(contestants: Sequence[Contestant], quick: bool) -> list[float] | None:

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from WorldModels.assembly.evaluation.examiner import DREAMT, Examiner, Task, key_columns
+from WorldModels.assembly.evaluation.tasks import Key, Task, key_columns, tasks_of
 from WorldModels.experiment.files import append_row, read_rows
 
-Key = tuple[str, str, int]  # kind, driver and number of an episode
-LANES = 50  # dreams that are dreamt in step
 HANG_SECONDS = 600  # longest that a task may take, on a machine that is busy with other things too
 
 
 def examine(
-    examiner: Examiner,
+    make_worker: Callable[[], Callable[[Task], list[dict]]],
     wanted: Iterable[Key],
     folder: Path | None = None,
     *,
@@ -23,7 +21,7 @@ def examine(
     """The rows of the wanted episodes; those that the folder lacks are played.
 
     Args:
-        examiner: who plays.
+        make_worker: an Examiner, which plays them.
         wanted: the episodes.
         folder: of KIND.csv, where rows are read and kept; None: nowhere.
         workers: processes; 0: one per core.
@@ -44,7 +42,7 @@ def examine(
         done = len(wanted) - len(missing)
         bar = tqdm(total=len(wanted), initial=done, unit="episode", desc=label, smoothing=0.05)
         how = {"say": say, "hang_seconds": HANG_SECONDS}
-        with open_executor(examiner, workers, len(tasks), **how) as executor, bar:
+        with open_executor(make_worker, workers, len(tasks), **how) as executor, bar:
             for task, found in executor.map_unordered((task, task) for task in tasks):
                 rows |= _keep(task, found, folder)
                 bar.update(len(found))
@@ -69,16 +67,3 @@ def _keep(task: Task, found: list[dict], folder: Path | None) -> dict[Key, dict]
         (task.kind, task.driver, number): row
         for number, row in zip(task.numbers, found, strict=True)
     }
-
-
-def tasks_of(missing: Iterable[Key]) -> list[Task]:
-    """A task for each game, and one for every LANES dreams of a driver, in the order wanted."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for kind, driver, number in missing:
-        groups.setdefault((kind, driver), []).append(number)
-    tasks = []
-    for (kind, driver), numbers in groups.items():
-        size = LANES if kind in DREAMT else 1
-        starts = range(0, len(numbers), size)
-        tasks += [Task(kind, driver, tuple(numbers[i : i + size])) for i in starts]
-    return tasks

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from WorldModels.assembly.evaluation.tasks import DREAMT, SEEDS, Task, key_columns
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.settings.env import EnvSettings
@@ -17,45 +18,8 @@ DRIVER = "controller"
 # The driver with a blindfold (envs/blindfold.py): its actions no longer depend on its own game.
 ANOTHER, FROZEN = "another game's frames", "a frozen frame"
 BLINDFOLDS = (ANOTHER, FROZEN)
-# First seed of each kind of episode. Training draws its seeds from 10 million upwards, validation
-# from 2 million, and people drive from 8 million.
-SEEDS = {
-    "tracks": 5_000_000,
-    "curve": 3_000_000,
-    "gates": 4_000_000,
-    "dreams": 5_000_000,
-    "gate_dreams": 4_000_000,
-}
-DREAMT = ("dreams", "gate_dreams")
-# Columns of a CSV that name the driver and the episode, where they are not `driver` and `track`.
-KEYS = {
-    "curve": ("generation", "game"),
-    "dreams": ("driver", "dream"),
-    "gate_dreams": ("driver", "dream"),
-}
 ANOTHER_GAMES = 8  # recorded games whose frames ANOTHER shows to the driver
 FPS = 50  # frames a second where neither the game nor the environment says
-
-
-def key_columns(kind: str) -> tuple[str, str]:
-    """The columns that name the driver and the episode in the CSV of a kind of episode."""
-    return KEYS.get(kind, ("driver", "track"))
-
-
-@dataclass(frozen=True)
-class Task:
-    """Episodes of one driver that are played together: a single game, or several dreams in step.
-
-    Attributes:
-        kind: a key of SEEDS.
-        driver: a key of Examiner.controllers, one of BLINDFOLDS, or a blind policy
-            (control/policies.py).
-        numbers: of the episodes, from 0.
-    """
-
-    kind: str
-    driver: str
-    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.assembly.evaluation.examination import LANES
-from WorldModels.assembly.evaluation.examiner import DRIVER, SEEDS, Examiner
+from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner
+from WorldModels.assembly.evaluation.tasks import LANES, SEEDS
 from WorldModels.experiment.run import Run
 
 GIF_SECONDS = 15  # of a dream that its GIF shows; a long one in full would keep too few frames

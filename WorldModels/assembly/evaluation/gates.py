@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from WorldModels.assembly.evaluation.baselines import baseline_names
 from WorldModels.assembly.evaluation.examination import examine
 from WorldModels.assembly.evaluation.examiner import Examiner
 from WorldModels.experiment.fields import plain
@@ -68,24 +69,6 @@ def _same(there: dict, here: dict) -> bool:
     """Whether both are alike in what is noted today; older files note settings of other games."""
     environment = {name: there["environment"].get(name) for name in here["environment"]}
     return there | {"environment": environment} == here
-
-
-def baseline_names(text: str) -> list[str]:
-    """The policies in "uniform,stay,left", each once, in the order given.
-
-    Raises:
-        ValueError: an unknown name, or none at all; the message lists the known ones.
-    """
-    from WorldModels.control.policies import POLICIES
-
-    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in POLICIES:
-            raise ValueError(
-                f"--evaluate.baselines: expected names among {', '.join(POLICIES)}, "
-                f"received {name or text!r}."
-            )
-    return names
 
 
 def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:

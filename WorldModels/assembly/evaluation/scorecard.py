@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from WorldModels.assembly.evaluation.examination import Key
-from WorldModels.assembly.evaluation.examiner import BLINDFOLDS, DRIVER, SEEDS, Examiner
+from WorldModels.assembly.evaluation.examiner import BLINDFOLDS, DRIVER, Examiner
+from WorldModels.assembly.evaluation.tasks import SEEDS, Key
 from WorldModels.experiment.files import hash_files
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.run import Run
@@ -18,7 +18,7 @@ def report_of(run: Run, examiner: Examiner, rows: dict[Key, dict]) -> dict:
         examiner: who played.
         rows: episode -> row, of all episodes of the test.
     """
-    from WorldModels.assembly.evaluation.gates import baseline_names
+    from WorldModels.assembly.evaluation.baselines import baseline_names
 
     experiment, game = run.experiment, examiner.game
     baselines = baseline_names(experiment.evaluate.baselines)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.assembly.speed.measurement import Measurement
-from WorldModels.assembly.speed.worlds import RENDERERS
 from WorldModels.experiment.machine import cpu_has_bfloat16
 
 # Million floating-point operations an item: twice the multiply-adds of the published sizes, and
@@ -23,6 +22,7 @@ NETWORKS = {
 OFFICIAL, PERCEPTION = "environment, official", "perception, batch 1"
 TIME, SHARE = "x its work's time", "% of limit"  # what a figure with a goal is
 SIZE = 2048  # of the matrices whose product is the limit
+RENDERERS = ("official", "exact", "fast", "physics")
 
 
 class Benchmark:

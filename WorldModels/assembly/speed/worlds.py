@@ -6,8 +6,6 @@ import numpy as np
 
 from WorldModels.assembly.speed.road import TRACK, RoadFollower
 
-RENDERERS = ("official", "exact", "fast", "physics")
-
 
 class _NoPicture:
     """A renderer that draws nothing."""
@@ -19,9 +17,7 @@ class _NoPicture:
         return np.zeros((64, 64, 3), np.uint8)
 
 
-def environment(
-    seconds: float, repeats: int, steps: int, renderers: tuple[str, ...] = RENDERERS
-) -> dict:
+def environment(seconds: float, repeats: int, steps: int, renderers: tuple[str, ...]) -> dict:
     """Steps/s of CarRacing by renderer, resets included.
 
     The renderers take turns, on the same tracks and with the same actions, of a driver that stays
@@ -31,7 +27,7 @@ def environment(
         seconds: least length of a turn.
         repeats: turns of each renderer.
         steps: most of an episode.
-        renderers: some of RENDERERS; "physics" draws nothing.
+        renderers: CarRacing's, and "physics", which draws nothing.
     """
     worlds = {name: _world(name) for name in {"physics", *renderers}}
     rates: dict[str, list[float]] = {name: [] for name in renderers}
