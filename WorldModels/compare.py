@@ -60,7 +60,7 @@ class CompareSettings(Experiment):
 
 
 def compare(run: Run) -> None:
-    """Have the table of the kinds in compare/ of the run's folder.
+    """Make the table of the kinds in compare/ of the run's folder.
 
     Raises:
         ValueError: what is asked for cannot be compared, or a kind failed; then the table has the

@@ -9,7 +9,7 @@ are the same.
 
 The report compares the driver with blind policies (--evaluate.baselines). Where it was evolved in a
 dream, the report adds dreams of all of them, real games generation by generation, games of the
-driver with a blindfold, and how true the dream is. Each result is kept as it comes, so an
+blindfolded driver, and how true the dream is. Each result is kept as it comes, so an
 interrupted test continues where it stopped.
 """
 
@@ -19,7 +19,7 @@ from WorldModels.experiment.run import Run
 
 
 def evaluate(run: Run) -> None:
-    """Have the driver's scores in evaluation.json, with videos and curves; print the table."""
+    """Score the driver in evaluation.json, with videos and curves, and print the table."""
     from WorldModels.assembly.evaluation.examination import examine
     from WorldModels.assembly.evaluation.plots import draw
     from WorldModels.assembly.evaluation.printout import show

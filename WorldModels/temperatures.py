@@ -42,7 +42,7 @@ class TemperatureSettings(Experiment):
 
 
 def temperatures(run: Run) -> None:
-    """Have both tables in 0/temperatures/temperatures.json, and the figure beside it."""
+    """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
     from WorldModels.figures.curves import save
     from WorldModels.figures.temperatures import temperature_figure
 

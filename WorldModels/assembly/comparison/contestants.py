@@ -50,7 +50,7 @@ class Contestant:
 
 
 def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], None]]) -> None:
-    """Have a contestant's V, series, M and driver; whatever exists, or the run has, is kept.
+    """Make a contestant's V, series, M and driver, unless they exist or the run has them.
 
     Args:
         contestant: whose.

@@ -1,4 +1,4 @@
-"""Has the episodes of a test played by worker processes, and keeps each row as it comes."""
+"""Lets worker processes play the episodes of a test, and keeps each row as it comes."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from WorldModels.assembly.evaluation.tasks import Key, Task, key_columns, tasks_of
 from WorldModels.experiment.files import append_row, read_rows
 
-HANG_SECONDS = 600  # longest that a task may take, on a machine that is busy with other things too
+HANG_SECONDS = 600  # a task may take this long, since the machine may be busy with other things
 
 
 def examine(
@@ -60,7 +60,7 @@ def _kept(folder: Path, kinds: set[str]) -> dict[Key, dict]:
 
 
 def _keep(task: Task, found: list[dict], folder: Path | None) -> dict[Key, dict]:
-    """Append a task's rows to their CSV, if there is a folder for it."""
+    """A task's rows by episode, once they are in their CSV, if there is a folder for it."""
     for row in found if folder else ():
         append_row(folder / f"{task.kind}.csv", row)
     return {

@@ -101,7 +101,7 @@ class Examiner:
     def dreams(
         self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None
     ):
-        """Let a driver dream in several lanes at once.
+        """Let a driver dream in several lanes, in lockstep.
 
         Args:
             driver: see Task.

@@ -110,7 +110,7 @@ def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
 def film_dream(run: Run, examiner: Examiner) -> dict | None:
     """Film a dream of the driver in dream.mp4 and dream.gif.
 
-    It is the one whose return is nearest the median, among as many as are dreamt in step.
+    It is the one whose return is nearest the median, among those that ran in one lockstep.
 
     Args:
         run: the open run.
@@ -142,7 +142,7 @@ def film_dream(run: Run, examiner: Examiner) -> dict | None:
 def _dreamt_again(examiner: Examiner, numbers: range):
     """Returns (N,), steps (N,) and latents (T+1, Z) of each of the driver's first dreams.
 
-    They are dreamt in as many lanes as in the test, and so turn out the same.
+    They run in as many lanes as in the test, and so turn out the same.
     """
     from WorldModels.control.controller import Controller
 

@@ -43,8 +43,7 @@ def _headline(report: dict, game: Game) -> str:
 def _lines(report: dict) -> dict[str, dict]:
     """The lines of the table.
 
-    They are the driver, the blind policies, the driver with a blindfold, and the first two in the
-    dream.
+    They are the driver, the blind policies, the blindfolded driver, and the first two in the dream.
     """
     lines = {
         ("driver" if rule == "return" else rule): scores

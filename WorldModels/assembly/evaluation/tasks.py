@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 Key = tuple[str, str, int]  # kind, driver and number of an episode
-# First seed of each kind of episode. Training draws its seeds from 10 million upwards, validation
-# from 2 million, and people drive from 8 million.
+# First seed of each kind of episode. Seeds of training start at 10 million, those of validation at
+# 2 million, and those of people who play at 8 million.
 SEEDS = {
     "tracks": 5_000_000,
     "curve": 3_000_000,
@@ -13,7 +13,7 @@ SEEDS = {
     "dreams": 5_000_000,
     "gate_dreams": 4_000_000,
 }
-LANES = 50  # dreams that are dreamt in step
+LANES = 50  # dreams that run in lockstep
 DREAMT = ("dreams", "gate_dreams")
 # Columns of a CSV that name the driver and the episode, where they are not `driver` and `track`.
 KEYS = {
@@ -25,7 +25,7 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Task:
-    """Episodes of one driver that are played together: a single game, or several dreams in step.
+    """Episodes of one driver that are played together: a single game, or dreams in lockstep.
 
     Attributes:
         kind: a key of SEEDS.
