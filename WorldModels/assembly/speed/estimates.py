@@ -52,6 +52,7 @@ KIND = {
 LAPTOP_DEPTH, GROWTH = 16, 1.5
 # Lane-steps of dreams: share of the limit, and of the longest dream where M can end it.
 DREAM_SHARE, DREAMT = 0.7, 0.6
+UNKNOWN_ACTIONS = 3  # numbers in an action, where the game does not say
 
 
 def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
@@ -115,7 +116,8 @@ def _dreamt(experiment: Experiment) -> float:
     if experiment.controller.world == "real":
         return 0.0
     z, units = experiment.vision.latent_size, m.h_size
-    work = 2e-6 * (4 * units * (z + 3 + units) + units * 3 * m.num_mixtures * z)
+    actions = len(game_of(experiment.env.id).actions) or UNKNOWN_ACTIONS
+    work = 2e-6 * (4 * units * (z + actions + units) + units * 3 * m.num_mixtures * z)
     trained = dream.population_size * dream.rollouts
     lanes = dream.generations * (trained + dream.validation_rollouts / dream.validation_every)
     share = DREAMT if m.terminated_head else 1.0
