@@ -59,7 +59,7 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[st
     videos.write_mp4(run.path / name, _seen_by_a_person(shown, episode), fps)
     if episode.observations.ndim == 2:
         run.say(
-            f"evaluate: V sees {episode.observations.shape[1]} numbers, not a picture; "
+            f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; "
             "reconstructed.mp4 and .gif are skipped."
         )
         return [name]
@@ -121,7 +121,7 @@ def film_dream(run: Run, examiner: Examiner) -> dict | None:
         pictures.
     """
     if run.experiment.env.observation == "vector":
-        return run.say("evaluate: V sees numbers, not a picture; dream.mp4 and .gif are skipped.")
+        return run.say("evaluate: V sees numbers and no picture; dream.mp4 and .gif are skipped.")
     from WorldModels.figures.scores import nearest_quantiles
 
     numbers = range(min(LANES, run.experiment.evaluate.dreams))
