@@ -1,37 +1,51 @@
-"""The test: the driver in games that chose nothing, in the official environment -> evaluation.json,
-videos, curves.
+"""Test the driver: games that played no part in training -> evaluation.json, videos, curves.
 
-    python -m WorldModels.evaluate carracing                               # the best driver on 100
-    test tracks
-    python -m WorldModels.evaluate carracing --controller.generation 418   # the mean of a kept
-    generation
+    python -m WorldModels.evaluate carracing                              # the best, on 100 tracks
+    python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
 
-One drive a track of CarRacing, under the lap rule "every tile", gives both scores: until the rule
-"95 % of the tiles" would
-end it, both drives are one and the same. Beside the driver stand policies that do not look
-(--evaluate.baselines), and where
-it was evolved in a dream, its dreams and theirs, its real games generation by generation, its games
-with its eyes bound, and
-how true the dream is. Each result is kept as it comes, so an interrupted test goes on where it
-stopped.
+Games are played in the official environment. In CarRacing one drive per track, under the lap rule
+"every tile", scores both lap rules: until the rule "95 % of the tiles" would end it, the two drives
+are the same.
+
+The report compares the driver with blind policies (--evaluate.baselines). Where it was evolved in a
+dream, the report adds dreams of all of them, real games generation by generation, games of the
+blindfolded driver, and how true the dream is. Each result is kept as it comes, so an
+interrupted test continues where it stopped.
 """
 
-from WorldModels.assembly.evaluation.examiner import (
-    ANOTHER,
-    BOUND,
-    DRIVER,
-    SHOWN_GAMES,
-    Examiner,
-    examined,
-)
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.run import Run
 
 
 def evaluate(run: Run) -> None:
-    """Have the driver's scores in evaluation.json, with videos and curves; print the table."""
-    from WorldModels.assembly.evaluation.scorecard import draw, report_of, show
+    """Score the driver in evaluation.json, with videos and curves, and print the table."""
+    from WorldModels.assembly.evaluation.examination import examine
+    from WorldModels.assembly.evaluation.plots import draw
+    from WorldModels.assembly.evaluation.printout import show
+    from WorldModels.assembly.evaluation.scorecard import report_of
+
+    inputs, examiner = _inputs(run)
+    wanted = _wanted(run, examiner)
+    stage, report_file = run.stage("evaluation", inputs), run.path / "evaluation.json"
+    report = read_json(report_file) if stage.complete else None
+    if report and _covers(report, examiner):
+        run.say("evaluate: this driver has been scored already.")
+        return show(run, report)
+    stage.begin()
+    how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}
+    rows = examine(examiner, wanted, run.path / "evaluation", **how)
+    report = report_of(run, examiner, rows)
+    draw(run, report)
+    _film(run, examiner, report)
+    write_json(report_file, report)
+    stage.finish()
+    show(run, report)
+
+
+def _inputs(run: Run):
+    """What the test depends on, and the Examiner."""
+    from WorldModels.assembly.evaluation.examiner import DRIVER
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
     examiner, env = _examiner(run), run.experiment.env
@@ -41,96 +55,71 @@ def evaluate(run: Run) -> None:
         "environment": f"{env.id}, {env.max_steps} steps",
     }
     if examiner.dream:
-        inputs["dream"] = ", ".join(
-            f"{name} {value}" for name, value in sorted(examiner.dream.how.items())
-        )
-    wanted = _wanted(run, examiner)
-    stage, report_file = run.stage("evaluation", inputs), run.path / "evaluation.json"
-    report = read_json(report_file) if stage.complete else None
-    if report and _covers(report, examiner):
-        run.say("evaluate: this driver's scores are there already.")
-        return show(run, report)
-    stage.begin()
-    rows = examined(run, examiner, wanted, run.path / "evaluation")
-    report = report_of(run, examiner, rows)
-    draw(run, report)
-    _film(run, examiner, report)
-    write_json(report_file, report)
-    stage.finish()
-    show(run, report)
+        how = sorted(examiner.dream.how.items())
+        inputs["dream"] = ", ".join(f"{name} {value}" for name, value in how)
+    return inputs, examiner
 
 
-def _covers(report: dict, examiner: Examiner) -> bool:
-    """Whether the report has all generations that are there by now, and the form that it has today."""
-    shown = {DRIVER, *(str(point["generation"]) for point in report.get("curve", []))}
-    return "baselines" in report and shown == set(examiner.controllers)
+def _covers(report: dict, examiner) -> bool:
+    """Whether the report has today's form and covers all generations that were kept by now."""
+    from WorldModels.assembly.evaluation.examiner import DRIVER
+
+    covered = {DRIVER, *(str(point["generation"]) for point in report.get("curve", []))}
+    return "baselines" in report and covered == set(examiner.controllers)
 
 
-def _examiner(run: Run) -> Examiner:
-    """Who plays; all that can be refused is refused here."""
+def _examiner(run: Run):
+    """The Examiner; whatever can be refused is refused here."""
     from WorldModels.assembly.evaluation.curve import evolved_in, kept_means, world_of
+    from WorldModels.assembly.evaluation.examiner import ANOTHER_GAMES, DRIVER, Examiner
     from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller
     from WorldModels.episodes.episode import list_episodes
 
     experiment, drivers = run.experiment, {DRIVER: controller_file(run)}
-    if world_of(run) == "real":
-        return Examiner(run.path, experiment.env, drivers)
-    shape = Controller.load(drivers[DRIVER])[0]
-    dream = dream_world(
-        run.path, experiment, features=shape.features, max_steps=experiment.env.max_steps
-    )
-    dream(
-        1
-    )  # opened once here, so that an M that lacks what the dream needs is refused before anything is written
+    env = experiment.env
+    if world_of(run.path, experiment) == "real":
+        return Examiner(run.path, env, drivers)
+    features = Controller.load(drivers[DRIVER])[0].features
+    dream = dream_world(run.path, experiment, features=features, max_steps=env.max_steps)
+    dream(1)  # refuses an M that lacks what the dream needs, before anything is written
     if experiment.evaluate.curve_games:
-        drivers |= kept_means(evolved_in(run))
-    return Examiner(
-        run.path,
-        experiment.env,
-        drivers,
-        dream,
-        tuple(list_episodes(run.path / "episodes")[:SHOWN_GAMES]),
-    )
+        drivers |= kept_means(evolved_in(run.path, experiment))
+    shown = list_episodes(run.path / "episodes")[:ANOTHER_GAMES]
+    return Examiner(run.path, env, drivers, dream, tuple(shown))
 
 
-def _wanted(run: Run, examiner: Examiner) -> list[tuple[str, str, int]]:
+def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
     """All episodes of the test: (kind, driver, number)."""
-    from WorldModels.assembly.evaluation.gates import baseline_names
+    from WorldModels.assembly.evaluation.baselines import baseline_names
+    from WorldModels.assembly.evaluation.examiner import ANOTHER, BLINDFOLDS, DRIVER
 
     settings = run.experiment.evaluate
     baselines = baseline_names(settings.baselines)
     plan = [("tracks", DRIVER, settings.tracks)]
     if examiner.dream:
-        plan += [
-            ("curve", driver, settings.curve_games)
-            for driver in examiner.controllers
-            if driver != DRIVER
-        ]
-        plan += [
-            ("tracks", bound, settings.baseline_tracks)
-            for bound in BOUND
-            if bound != ANOTHER or examiner.shown
-        ]
+        generations = [driver for driver in examiner.controllers if driver != DRIVER]
+        blindfolds = [name for name in BLINDFOLDS if name != ANOTHER or examiner.shown]
+        plan += [("curve", generation, settings.curve_games) for generation in generations]
+        plan += [("tracks", name, settings.baseline_tracks) for name in blindfolds]
     plan += [("tracks", policy, settings.baseline_tracks) for policy in baselines]
     if examiner.dream:
         plan += [("dreams", driver, settings.dreams) for driver in (DRIVER, *baselines)]
     return [(kind, driver, n) for kind, driver, count in plan for n in range(count)]
 
 
-def _film(run: Run, examiner: Examiner, report: dict) -> None:
-    from WorldModels.assembly.evaluation.films import film_dream, film_games, frames_a_second
+def _film(run: Run, examiner, report: dict) -> None:
+    """Film games, and a dream if the driver was evolved in one; notes the films in the report."""
+    from WorldModels.assembly.evaluation.films import film_dream, film_games
 
-    rule = f"lap rule {run.experiment.env.lap_complete}"
-    rule = rule if rule in report["scores"] else "return"
+    rule = run.experiment.env.rule
     report["filmed"] = film_games(run, examiner, report["scores"][rule]["tracks"], rule)
     if examiner.dream:
-        game = examiner.bare(run.experiment.env.lap_complete, "fast")
-        report["filmed_dream"] = film_dream(run, examiner, frames_a_second(game))
-        game.close()
+        report["filmed_dream"] = film_dream(run, examiner)
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb."""
     run_verb("evaluate", evaluate, argv, __doc__)
 
 

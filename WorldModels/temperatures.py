@@ -1,17 +1,13 @@
-"""The paper's table of temperatures: one driver evolved in the dream at each, on the same M, and
-tested in the real game.
+"""The paper's table of temperatures: one driver evolved in the dream at each, tested in the game.
 
-    python -m WorldModels.temperatures takecover                     # 0.1, 0.5, 1.0, 1.15, 1.3, as
-    in the paper (section 4, table 2)
+    python -m WorldModels.temperatures takecover    # 0.1, 0.5, 1.0, 1.15, 1.3 (section 4, table 2)
     python -m WorldModels.temperatures takecover --temperatures 0.5 1.0 --games 20
 
-All have the same number of generations. A second table plays the run's own driver in dreams of each
-temperature. Everything
-goes to 0/temperatures/; what is there is not made again, and an interrupted table goes on where it
-stopped.
+All drivers share one M and have the same number of generations. A second table plays the run's own
+driver in dreams of each temperature. Everything goes to 0/temperatures/; finished results are kept,
+and an interrupted table continues where it stopped.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +15,11 @@ import numpy as np
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.fields import budget, free
 from WorldModels.experiment.files import hash_files, read_json, write_json
+from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-FIRST_SEED = 7_000_000  # of the real games; nothing else in the project draws from here on
+FIRST_SEED = 7_000_000  # of the real games; nothing else in the project draws seeds from there
 DREAMS = 256  # in which each driver is scored
 
 
@@ -30,10 +27,9 @@ DREAMS = 256  # in which each driver is scored
 class TemperatureSettings(Experiment):
     """An experiment, and its temperatures."""
 
-    temperatures: tuple[float, ...] = free(
-        (0.1, 0.5, 1.0, 1.15, 1.3)
-    )  # of the dreams that drivers are evolved in
-    games: int = budget(100)  # real games in which each is tested
+    # of the dreams that drivers are evolved in
+    temperatures: tuple[float, ...] = free((0.1, 0.5, 1.0, 1.15, 1.3))
+    games: int = budget(100, remembered=False)  # real games that test each of them
 
     def __post_init__(self):
         super().__post_init__()
@@ -46,71 +42,71 @@ class TemperatureSettings(Experiment):
 
 
 def temperatures(run: Run) -> None:
-    """Have both tables in 0/temperatures/temperatures.json, and the figure beside it."""
-    from WorldModels.figures.scores import table
+    """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
+    from WorldModels.figures.curves import save
     from WorldModels.figures.temperatures import temperature_figure
 
     if run.experiment.controller.world == "real":
         raise ValueError(
-            "--controller.world: expected dream, received real; temperature is the dream's: give --controller.world dream."
+            "--controller.world: expected dream, received real; only dreams have a temperature: "
+            "give --controller.world dream."
         )
     inputs = {
         "vision": hash_files([run.need("vision.keras", "train_vision")]),
         "memory": hash_files([run.need("memory.keras", "train_memory")]),
     }
-    stage = run.stage("temperatures", inputs)
+    stage, folder = run.stage("temperatures", inputs), run.path / "temperatures"
     stage.begin()
     rows = [_row(run, temperature) for temperature in run.experiment.temperatures]
     played = _played(run)
     facts = {"generations": run.experiment.dream.generations, "evolved": rows, "played": played}
-    write_json(run.path / "temperatures" / "temperatures.json", facts)
-    from WorldModels.figures.curves import save
-
-    save(temperature_figure(rows), run.path / "temperatures" / "temperatures.png")
+    write_json(folder / "temperatures.json", facts)
+    save(temperature_figure(rows), folder / "temperatures.png")
     stage.finish()
+    _show(run, facts)
+    run.say(f"\nIn {folder}: temperatures.json, temperatures.png.")
+
+
+def _show(run: Run, facts: dict) -> None:
+    """Print both tables."""
+    from WorldModels.figures.scores import table
+
     run.say(
-        f"One driver evolved at each temperature, {run.experiment.dream.generations} generations of dreams each:\n"
+        f"One driver evolved at each temperature, {facts['generations']} generations of dreams "
+        "each:\n"
     )
-    run.say(
-        table(
-            {
-                f"{row['temperature']:g} {where}": row[where]
-                for row in rows
-                for where in ("dream", "real")
-            }
-        )
-    )
-    if played:
-        run.say("\nThe run's own driver, played in dreams of each temperature:\n")
-        run.say(table({f"{row['temperature']:g} dream": row["dream"] for row in played}))
-    run.say(f"\nIn {run.path / 'temperatures'}: temperatures.json, temperatures.png.")
+    evolved = {
+        f"{row['temperature']:g} {where}": row[where]
+        for row in facts["evolved"]
+        for where in ("dream", "real")
+    }
+    run.say(table(evolved))
+    if facts["played"]:
+        run.say("\nThe run's own driver, in dreams of each temperature:\n")
+        run.say(table({f"{row['temperature']:g} dream": row["dream"] for row in facts["played"]}))
 
 
 def _row(run: Run, temperature: float) -> dict:
-    """Evolve and test a driver of a temperature; what was tested already is read."""
+    """Evolve and test a driver at a temperature; a row from before is kept if it tells enough."""
     from WorldModels.assembly.evolve import controller_shape, dream_generations, dream_returns
     from WorldModels.control.controller import Controller
     from WorldModels.figures.scores import summary
 
-    folder, dream = (
-        run.path / "temperatures" / f"{temperature:g}",
-        replace(run.experiment.dream, temperature=temperature),
-    )
-    file, games = folder / "mean.npz", run.experiment.games
+    folder = run.path / "temperatures" / f"{temperature:g}"
+    dream, games = replace(run.experiment.dream, temperature=temperature), run.experiment.games
     there = read_json(folder / "tested.json")
     if there and there["generations"] >= dream.generations and there["real"]["n"] >= games:
         return there
     controller = controller_shape(run)
     run.say(f"temperatures: {temperature:g}")
     dream_generations(run, folder, controller, dream=dream).run()
-    _, parameters, facts = Controller.load(file)
-    dreamt = dream_returns(run, controller, parameters[None], DREAMS, replace(dream, max_steps=0))[
-        0
-    ]
+    _, parameters, facts = Controller.load(folder / "mean.npz")
+    longest = replace(dream, max_steps=0)
+    (dreamt,) = dream_returns(run, controller, parameters[None], DREAMS, longest)[0]
     row = {
         "temperature": temperature,
         "generations": int(facts["generation"]),
-        "dream": summary(dreamt[0]),
+        "dream": summary(dreamt),
         "real": summary(_real_returns(run, controller, parameters)),
         "first_seed": FIRST_SEED,
     }
@@ -119,37 +115,29 @@ def _row(run: Run, temperature: float) -> dict:
 
 
 def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
-    """Returns of real games, drawn as scores demand."""
+    """Returns (games,) of real games in the official environment, under the rule in force."""
     from tqdm import tqdm
 
     from WorldModels.assembly.worlds import real_world
-    from WorldModels.control.executors import Executor, cores
+    from WorldModels.control.executors import open_executor
     from WorldModels.control.scoring import DriverMaker, returns_of, score
 
     settings, games = run.experiment.controller, run.experiment.games
-    env = replace(run.experiment.env, renderer="exact")
-    maker = DriverMaker(
-        real_world(run.path, env, features=settings.features, latent=settings.seen), controller
-    )
-    heard: Callable
-    with (
-        Executor(maker, run.experiment.workers or cores(), say=run.say) as executor,
-        tqdm(total=games, unit="game", desc="test") as bar,
-    ):
-        heard = lambda result: bar.update()  # noqa: E731
-        return returns_of(
-            score(
-                executor,
-                parameters[None],
-                np.arange(FIRST_SEED, FIRST_SEED + games),
-                env.max_steps,
-                heard=heard,
-            )
-        )[0]
+    env = game_of(run.experiment.env.id).filmed(run.experiment.env)
+    world = real_world(run.path, env, features=settings.features, latent=settings.seen)
+    maker, tracks = DriverMaker(world, controller), np.arange(FIRST_SEED, FIRST_SEED + games)
+    bar = tqdm(total=games, unit="game", desc="test")
+
+    def heard(result) -> None:
+        bar.update()
+
+    with open_executor(maker, run.experiment.workers, games, say=run.say) as executor, bar:
+        results = score(executor, parameters[None], tracks, env.max_steps, heard=heard)
+        return returns_of(results)[0]
 
 
 def _played(run: Run) -> list[dict]:
-    """The run's own driver in dreams of each temperature; none where there is no driver yet."""
+    """The run's own driver in dreams of each temperature; empty where there is no driver yet."""
     from WorldModels.assembly.evolve import dream_returns
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller
@@ -159,20 +147,16 @@ def _played(run: Run) -> list[dict]:
         controller, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
         return []
-    dreams = [
-        replace(run.experiment.dream, temperature=t, max_steps=0)
-        for t in run.experiment.temperatures
-    ]
-    return [
-        {
-            "temperature": dream.temperature,
-            "dream": summary(dream_returns(run, controller, parameters[None], DREAMS, dream)[0][0]),
-        }
-        for dream in dreams
-    ]
+    rows = []
+    for temperature in run.experiment.temperatures:
+        dream = replace(run.experiment.dream, temperature=temperature, max_steps=0)
+        (returns,) = dream_returns(run, controller, parameters[None], DREAMS, dream)[0]
+        rows.append({"temperature": temperature, "dream": summary(returns)})
+    return rows
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb."""
     run_verb("temperatures", temperatures, argv, __doc__, settings=TemperatureSettings)
 
 

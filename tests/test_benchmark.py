@@ -1,5 +1,6 @@
-"""The benchmark runs and says what it measured; the estimate counts what is left. No speed is
-asserted: machines differ.
+"""The benchmark runs and says what it measured; the estimate counts what is left.
+
+No speed is asserted: machines differ.
 """
 
 import json
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from WorldModels import benchmark, estimate
+from WorldModels.assembly.speed import estimates
 from WorldModels.assembly.speed.measure import measured
+from WorldModels.assembly.speed.suite import WORK, Benchmark
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.presets import preset
+from WorldModels.experiment.settings.env import EnvSettings
 
 ROOT = Path(__file__).parent.parent
 STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
@@ -71,7 +75,7 @@ def test_a_measure_that_fails_is_said_in_one_line(tmp_path, capsys):
             return {"rates": [10.0, 30.0, 20.0], "work": 2.0}
         raise RuntimeError("ModuleNotFoundError: No module named 'onnxruntime'")
 
-    bench = benchmark.Benchmark(benchmark.Settings(quick=True), str(tmp_path), 2, fails)
+    bench = Benchmark(benchmark.Settings(quick=True), str(tmp_path), 2, fails)
     bench.limit("numpy")
     bench.run("perception")
     bench.settle()
@@ -84,7 +88,7 @@ def test_a_share_is_rate_times_work_over_the_limit(tmp_path):
         "matrix_product": {"rates": [50.0], "work": 2.0},
         "memory": {"rates": [1e4, 3e4, 2e4], "note": ""},
     }
-    bench = benchmark.Benchmark(
+    bench = Benchmark(
         benchmark.Settings(), str(tmp_path), 2, lambda name, *args, **kwargs: answers[name]
     )
     bench.limit("numpy")
@@ -111,9 +115,9 @@ def test_the_work_of_an_item_is_that_of_the_published_sizes():
         side**2 * kernel**2 * into * out for side, into, out, kernel in transposed
     )
     token = 4 * 256 * (32 + 3 + 256) + 256 * 480
-    assert benchmark.WORK["encoder"] == pytest.approx(2e-6 * encoder, rel=0.02)
-    assert benchmark.WORK["vision"] == pytest.approx(3 * 2e-6 * (encoder + decoder), rel=0.03)
-    assert benchmark.WORK["memory"] == pytest.approx(3 * 2e-6 * token, rel=0.03)
+    assert WORK["encoder"] == pytest.approx(2e-6 * encoder, rel=0.02)
+    assert WORK["vision"] == pytest.approx(3 * 2e-6 * (encoder + decoder), rel=0.03)
+    assert WORK["memory"] == pytest.approx(3 * 2e-6 * token, rel=0.03)
 
 
 def test_a_failing_child_process_tells_its_last_line():
@@ -140,7 +144,7 @@ def test_a_mistake_on_the_command_line_ends_with_status_2(argv, capsys):
 
 
 def say_what_is_left(argv, capsys, monkeypatch):
-    monkeypatch.setattr(estimate, "measure", lambda processes: (400.0, 200.0))
+    monkeypatch.setattr(estimates, "measure", lambda processes: (400.0, 200.0))
     run_verb("estimate", estimate.estimate, argv)
     return capsys.readouterr().out
 
@@ -172,13 +176,13 @@ def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys
 
 def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():
     slow, fast = (
-        estimate.seconds(preset("carracing", "laptop"), *machine, 2)
+        estimates.seconds(preset("carracing", "laptop"), *machine, 2)
         for machine in ((200, 100), (400, 200))
     )
     for stage in ("episodes", "controller", "evaluation"):
         assert fast[stage] == pytest.approx(slow[stage] / 2)
     totals = [
-        sum(estimate.seconds(preset("carracing", scale), 400, 200, 2).values())
+        sum(estimates.seconds(preset("carracing", scale), 400, 200, 2).values())
         for scale in ("smoke", "laptop", "paper")
     ]
     assert totals == sorted(totals)
@@ -189,8 +193,8 @@ def test_validation_and_population_are_counted_in_the_controllers_steps():
     experiment = preset("carracing", "paper")
     more = replace(experiment, controller=replace(experiment.controller, validation_rollouts=2048))
     assert (
-        estimate.amounts(more)["controller"]
-        > estimate.amounts(experiment)["controller"]
+        estimates.amounts(more)["controller"]
+        > estimates.amounts(experiment)["controller"]
         > 1800 * 64 * 16 * 500
     )
 
@@ -209,3 +213,14 @@ def test_the_estimate_measures_this_machine(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "steps/s" in done.stdout and "estimate: about" in done.stdout
+
+
+def test_the_estimate_knows_a_game_by_its_facts_alone():
+    doom, car = (preset(name, "laptop") for name in ("takecover", "carracing"))
+    assert estimates.amounts(doom)["episodes"] == 750 * 280
+    assert estimates.amounts(doom)["evaluation"] == 200 * 700 + 5 * 100 * 280
+    assert estimates.amounts(car)["episodes"] == pytest.approx(220 * 250 * 0.83)
+    unknown = replace(car, env=EnvSettings("LunarLanderContinuous-v3"))
+    assert estimates.amounts(unknown) == estimates.amounts(car)
+    slow, fast = (estimates.seconds(car, 400, 200, 2), estimates.seconds(unknown, 400, 200, 2))
+    assert slow == fast

@@ -1,6 +1,4 @@
-"""The verb compare, as a user runs it, at smoke scale beside the shared run; and its parts on plain
-numbers.
-"""
+"""The verb compare, as a user runs it, at smoke scale beside the shared run; its parts alone."""
 
 import dataclasses
 import json
@@ -13,8 +11,8 @@ import pytest
 from conftest import run_verb_process
 from PIL import Image
 
-from WorldModels.assembly.comparison.contestants import NOUNS, parsed
-from WorldModels.assembly.comparison.rows import FRAMES, frames_of
+from WorldModels.assembly.comparison.kinds import NOUNS, parsed
+from WorldModels.assembly.comparison.lineup import FRAMES, frames_of
 from WorldModels.assembly.comparison.tables import markdown
 from WorldModels.compare import CompareSettings
 from WorldModels.experiment.command import parse

@@ -1,6 +1,4 @@
-"""The verb compare on visions and evolution strategies, as a user runs it, at smoke scale beside
-the shared run.
-"""
+"""The verb compare on visions and evolution strategies, at smoke scale beside the shared run."""
 
 import json
 import re
@@ -10,7 +8,7 @@ import pytest
 from conftest import run_verb_process
 from PIL import Image
 
-from WorldModels.assembly.comparison.rows import FRAMES
+from WorldModels.assembly.comparison.lineup import FRAMES
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
-"""The verb evaluate, as a user runs it, on a tiny V and M. Imports nothing heavy at module level:
-workers import it.
+"""The verb evaluate, as a user runs it, on a tiny V and M.
+
+Workers import this module, so nothing heavy is imported at its top.
 """
 
 import json
@@ -10,20 +11,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from WorldModels.assembly.evaluation.examiner import DRIVER, SEEDS, Examiner, Task
+from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner, scores_of
+from WorldModels.assembly.evaluation.tasks import LANES, SEEDS, Task, tasks_of
 from WorldModels.control.controller import Controller
+from WorldModels.control.rollout import Rollout, rollout
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.settings.env import EnvSettings
+from WorldModels.experiment.games.carracing import CarRacingSettings
+from WorldModels.experiment.games.registry import game_of
 
 STEPS = 40
 SHAPE = Controller("zh", latent_size=4, hidden_size=8)
-# What only some columns need, as the training verbs write it.
+# Histories as the training verbs write them, with the columns that the curves need.
 HISTORY = {
     "vision.csv": "epoch,reconstruction,kl\n0,60,17\n",
-    "controller/generations.csv": "generation,mean,min,max,sigma,frames,validation\n1,-20,-60,10,0.1,800,\n2,0,-40,30,0.09,1600,5\n",
+    "controller/generations.csv": (
+        "generation,mean,min,max,sigma,frames,validation\n"
+        "1,-20,-60,10,0.1,800,\n"
+        "2,0,-40,30,0.09,1600,5\n"
+    ),
 }
 
 
@@ -213,7 +221,7 @@ def test_a_complete_run_prints_its_table_again_and_a_larger_one_drives_only_what
     evaluate(folder)
     printed = capsys.readouterr().out
     assert (
-        "are there already" in printed
+        "has been scored already" in printed
         and "lap rule 1.0" in printed
         and printed.strip().endswith("reconstructed.gif")
     )
@@ -235,7 +243,7 @@ def test_another_driver_is_scored_anew_and_one_track_is_enough(folder):
     assert kept["scores"]["lap rule 1.0"]["sd"] == 0
     assert (
         len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 3
-    )  # the driver, and two that do not look
+    )  # the driver, and two blind policies
 
 
 @pytest.mark.parametrize(
@@ -293,24 +301,23 @@ def test_what_is_missing_is_named_with_its_remedy(folder, capsys, absent, flags,
 
 
 def test_the_film_shows_the_drive_that_was_scored(trained):
-    from WorldModels.control.rollout import rollout
-
     examiner = Examiner(
         trained / "0",
-        EnvSettings(max_steps=STEPS),
+        CarRacingSettings(max_steps=STEPS),
         {DRIVER: trained / "0" / "controller" / "best.npz"},
     )
     rows = examiner()(Task("tracks", DRIVER, (1, 0, 1)))
     assert rows[0] == rows[2], "a track's result depends on what was driven before it"
     filmed = rollout(
-        examiner.world(DRIVER, "0.95"),
+        examiner.world(DRIVER, examiner.game.filmed(examiner.env)),
         examiner.policy(DRIVER, 3),
         SEEDS["tracks"] + 1,
         STEPS,
         keep="episode",
     )
     assert filmed.return_ == rows[0]["return_095"]
-    bare, total = examiner.bare("0.95", "fast"), 0.0
+    assert examiner.env.lap_complete == "0.95" and examiner.frames_a_second() == 50
+    bare, total = examiner.bare(examiner.game.shown(examiner.env)), 0.0
     bare.reset(seed=filmed.episode.seed)
     for action in filmed.episode.actions:
         total += bare.step(action)[1]
@@ -371,8 +378,28 @@ def test_what_was_evolved_in_a_dream_is_shown_there_too_and_its_eyes_are_bound(f
         name: report[name] for name in ("scores", "looks", "curve", "filmed_dream")
     }
     evaluate(folder, *DREAMT)
-    assert "are there already" in capsys.readouterr().out
+    assert "has been scored already" in capsys.readouterr().out
     shutil.copy(
         path / "controller/generations/2.npz", path / "controller/generations/3.npz"
     )  # the evolution went on, the best did not
     assert [point["generation"] for point in evaluate(folder, *DREAMT)["curve"]] == [1, 2, 3]
+
+
+def test_only_the_games_rules_name_the_columns_of_a_row():
+    laps, plain = game_of("CarRacing-v3"), game_of("LunarLanderContinuous-v3")
+    result = Rollout(return_=5.0, return_095=3.0, lap=False, lap_095=True)
+    assert scores_of(result, laps) == {
+        "return_095": 3.0,
+        "return_100": 5.0,
+        "lap_095": 1,
+        "lap_100": 0,
+    }
+    assert scores_of(result, plain) == {"return": 5.0}
+
+
+def test_dreams_are_dreamt_in_step_and_games_are_played_alone():
+    wanted = [("tracks", "stay", 0), ("tracks", "stay", 1)]
+    wanted += [("dreams", "stay", n) for n in range(LANES + 2)]
+    tasks = tasks_of(wanted)
+    assert [len(task.numbers) for task in tasks] == [1, 1, LANES, 2]
+    assert [(t.kind, t.driver, n) for t in tasks for n in t.numbers] == wanted

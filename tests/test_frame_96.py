@@ -147,7 +147,7 @@ def test_a_run_of_another_size_is_refused(whole, capsys):
 
 
 def test_the_estimate_knows_what_it_costs():
-    from WorldModels.estimate import seconds
+    from WorldModels.assembly.speed.estimates import seconds
     from WorldModels.experiment.presets import preset
 
     settings = preset("carracing", "laptop")

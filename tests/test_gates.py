@@ -1,9 +1,8 @@
-"""Policies that do not look, in the game and in the dream; how true a dream is; a driver with its
-eyes bound.
-"""
+"""Blind policies in the game and in the dream, the truth of a dream, a driver with a blindfold."""
 
 import dataclasses
 import json
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from gymnasium.spaces import Box
 
 from WorldModels.assembly.evaluation import gates, truth
+from WorldModels.assembly.evaluation.baselines import baseline_names
 from WorldModels.assembly.evaluation.curve import curve, evolved_in, kept_means
 from WorldModels.control.lockstep import lockstep
 from WorldModels.control.policies import POLICIES
@@ -18,6 +18,7 @@ from WorldModels.control.rollout import rollout
 from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
+from WorldModels.episodes.split import split_series
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 
@@ -158,12 +159,12 @@ def test_a_ratio_needs_two_positive_means():
 
 
 def test_baselines_are_known_policies_each_once():
-    assert gates.baseline_names("uniform, stay,uniform") == ["uniform", "stay"]
+    assert baseline_names("uniform, stay,uniform") == ["uniform", "stay"]
     for text, received in (("uniform,controller", "'controller'"), ("", "''")):
         with pytest.raises(
             ValueError, match=f"--evaluate.baselines.*{', '.join(POLICIES)}.*{received}"
         ):
-            gates.baseline_names(text)
+            baseline_names(text)
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def run(tmp_path):
 def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monkeypatch, capsys):
     played = []
 
-    def examined(run, examiner, wanted):
+    def examine(examiner, wanted, **how):
         played.append(wanted)
         lives = {("gates", "stay"): 140, ("gate_dreams", "stay"): 2000}
         return {
@@ -188,8 +189,8 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
         }
 
     seen = {"terminal_recall": 0.7, "false_alarms": 1.2, "terminal_auc": 0.93, "episodes": 5}
-    monkeypatch.setattr(gates, "examined", examined)
-    monkeypatch.setattr(truth, "foresight", lambda run: seen)
+    monkeypatch.setattr(gates, "examine", examine)
+    monkeypatch.setattr(truth, "foresight_of", lambda folder, experiment, say: seen)
     report = gates.show_gates(run)
     printed = capsys.readouterr().out
     assert (
@@ -210,6 +211,12 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     gates.show_gates(run)
     assert len(played) == 2
 
+    older = json.loads((run.path / "gates.json").read_text())
+    older["made_with"]["environment"] |= {"renderer": "fast", "lap_complete": "0.95"}
+    (run.path / "gates.json").write_text(json.dumps(older))
+    gates.show_gates(run)
+    assert len(played) == 2, "an older file also lists settings of other games"
+
 
 def walked(steps, seed):
     """A series of which Walk foresees every step."""
@@ -220,11 +227,7 @@ def walked(steps, seed):
 
 
 def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(run, monkeypatch):
-    monkeypatch.setattr(
-        truth,
-        "held_out_series",
-        lambda run: [walked(90, seed) for seed in range(4)] + [walked(30, 9)],
-    )
+    series = [walked(90, seed) for seed in range(4)] + [walked(30, 9)]
     monkeypatch.setattr(
         "WorldModels.assembly.opening.open_imagination", lambda folder: Walk(noise=0.1)
     )
@@ -232,7 +235,7 @@ def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(r
         "WorldModels.assembly.opening.open_decode",
         lambda folder: lambda z: np.tile(z[:, None, None, :1], (1, 8, 8, 3)) / 10,
     )
-    errors = truth.horizon_errors(run)
+    errors = truth.horizon_errors(run.path, series, run.rng)
     assert (
         errors["horizons"] == [1, 2, 5, 10, 20, 50]
         and errors["windows"] == truth.WINDOWS
@@ -248,9 +251,34 @@ def test_an_m_that_knows_the_world_dreams_it_and_a_frame_that_is_kept_does_not(r
     assert errors["latent"][truth.CONSTANT][-1] > 5 * errors["latent"][truth.CONSTANT][0]
 
 
-def test_where_nothing_was_held_out_nothing_is_said(run, monkeypatch):
-    monkeypatch.setattr(truth, "held_out_series", lambda run: [])
-    assert truth.horizon_errors(run) is None and truth.foresight(run) is None
+def test_where_nothing_was_held_out_nothing_is_said(run):
+    assert truth.held_out_series(run.path, run.experiment) == [], "there are no series"
+    assert (
+        truth.horizon_errors(run.path, [], run.rng) is None
+        and truth.foresight_of(run.path, run.experiment) is None
+    )
+
+
+def test_held_out_series_are_those_that_the_split_names(run, capsys):
+    for n in range(6):
+        walked(20 + n, n).save(run.path / "series" / f"{n:06}.npz")
+    (run.path / "series" / "000003.npz").write_bytes(b"damaged")
+    paths = [run.path / "series" / f"{n:06}.npz" for n in (0, 1, 2, 4, 5)]
+    share = run.experiment.memory.validation_share
+    training, held_out = split_series(paths, run.experiment.seed, share, 0)
+    assert len(held_out) == 1 and sorted(training + held_out) == paths
+    assert [len(s) for s in truth.held_out_series(run.path, run.experiment)] == [
+        20 + int(p.stem) for p in held_out
+    ]
+    assert "000003" in capsys.readouterr().out
+
+
+def test_an_episode_that_its_own_iteration_held_out_stays_held_out():
+    first, later = ([Path(f"{n:06}.npz") for n in range(count)] for count in (10, 8))
+    both = [Path(f"0-{path.name}") for path in first] + later
+    out = {path.name for path in split_series(both, 7, 0.2, 1)[1]}
+    before = {f"0-{path.name}" for path in split_series(first, 7, 0.2, 0)[1]}
+    assert before == {name for name in out if name.startswith("0-")} and len(out) == 4
 
 
 @pytest.mark.parametrize(
@@ -266,11 +294,11 @@ def test_at_most_ten_generations_play_the_first_and_the_last_among_them(tmp_path
 
 
 def test_the_curve_has_each_generation_s_games_beside_its_validation_in_the_dream(run):
-    assert evolved_in(run) == run.path / "controller"
+    assert evolved_in(run.path, run.experiment) == run.path / "controller"
     run.experiment = dataclasses.replace(
         run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed")
     )
-    folder = evolved_in(run)
+    folder = evolved_in(run.path, run.experiment)
     assert (
         folder == run.path / "controller" / "dream"
     )  # what came after was evolved in the real world

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from conftest import run_verb_process
 from fake_world import Line
-from WorldModels.episodes.split import split_series
 
-from WorldModels import estimate, train_controller
+from WorldModels import train_controller
 from WorldModels.assembly import weights
+from WorldModels.assembly.speed import estimates
 from WorldModels.control.controller import Controller
 from WorldModels.control.policies import drivers
 from WorldModels.episodes import iterations
 from WorldModels.episodes.series import Series, read_series
+from WorldModels.episodes.split import split_series
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 from WorldModels.figures.iterations import comparison
@@ -292,10 +293,10 @@ def test_iterations_stand_beside_one_another_with_what_each_gained(tmp_path):
 
 def test_estimate_counts_every_iteration(opened):
     experiment = preset("carracing", "laptop")
-    first, second = (estimate.amounts(experiment, k) for k in (0, 1))
+    first, second = (estimates.amounts(experiment, k) for k in (0, 1))
     assert second["series"] == 2 * first["series"] and second["vision"] == first["vision"]
     afresh = dataclasses.replace(
         experiment,
         iterate=dataclasses.replace(experiment.iterate, networks="afresh", controller="anew"),
     )
-    assert estimate.amounts(afresh, 1)["vision"] == 2 * first["vision"]
+    assert estimates.amounts(afresh, 1)["vision"] == 2 * first["vision"]

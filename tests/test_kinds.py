@@ -7,9 +7,9 @@ import re
 import pytest
 from conftest import run_verb_process
 
-from WorldModels.assembly.comparison.contestants import NOUNS
+from WorldModels.assembly.comparison.kinds import NOUNS
+from WorldModels.assembly.speed.estimates import seconds
 from WorldModels.control.evolution import OPTIMIZERS
-from WorldModels.estimate import seconds
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.presets import KINDS, SCALES
 from WorldModels.memory.kinds import KINDS as MEMORIES

@@ -1,3 +1,1 @@
-"""The parts of the verb compare: its contestants, a run of each beside the run, what is measured,
-and the table.
-"""
+"""The parts of the verb compare: its contestants, what is measured of each, and the table."""

@@ -1,120 +1,94 @@
-"""Kinds as they are typed, each as the flags that make it and the folder that it lives in.
+"""A run of each kind, beside the run in which they are compared.
 
-    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      a kind, or kind:option[:option]; an option is a
-    value of a setting of its noun
-
-The kind `trade:paper` of the run results/carracing lives in results/carracing-trade-paper. Knows
-settings alone.
+What the kinds share is taken from that run; the rest is made by the verbs' own functions in a
+folder of the kind's own, so it resumes as they resume.
 """
 
-from dataclasses import dataclass, fields
-from typing import get_args
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from WorldModels.experiment.settings.controller import ControllerSettings
-from WorldModels.experiment.settings.memory import MemorySettings
-from WorldModels.experiment.settings.vision import VisionSettings
+from WorldModels.assembly.comparison.kinds import NOUNS, Kind
+from WorldModels.experiment.files import hash_files
+from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Noun:
-    """What can be compared.
+class Contestant:
+    """A kind with a run of its own.
 
     Attributes:
-        settings: its class, and `flag` the name before the dot.
-        field: whose values are the kinds.
-        options: fields whose values may follow a kind after a colon, and the kinds that have such a
-            setting.
-        takes: stages that each kind takes from the run, where it can: they are made with settings
-            that it shares with the run.
-        usual: what is compared where none are named.
+        kind: which one.
+        experiment: all its settings: the run's flags, and the kind's.
+        flags: what one would type after a verb to do the same by hand.
     """
 
-    settings: type
-    flag: str
-    field: str
-    options: dict[str, tuple[str, ...]]
-    takes: tuple[str, ...]
-    usual: str
-
-    def values(self, field: str) -> tuple[str, ...]:
-        """The values that a field of names may have."""
-        return next(get_args(f.type) for f in fields(self.settings) if f.name == field)
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """All that there are."""
-        return self.values(self.field)
-
-
-NOUNS = {
-    "memory": Noun(
-        MemorySettings,
-        "memory",
-        "kind",
-        {"mixture": ("mdn_rnn", "transformer", "trade"), "trade": ("trade",)},
-        ("episodes", "vision", "series"),
-        "mdn_rnn,mdn_rnn:joint,transformer,trade:seed,trade:paper",
-    ),
-    "vision": Noun(
-        VisionSettings,
-        "vision",
-        "kind",
-        {"generator_loss": ("vae_gan",)},
-        ("episodes",),
-        "vae,vae_gan",
-    ),
-    "optimizer": Noun(
-        ControllerSettings,
-        "controller",
-        "optimizer",
-        {},
-        ("episodes", "vision", "series", "memory"),
-        "cma,openes,pepg,ses,ga",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One of those that are compared: its `name` as typed, and the `flags` that ask for it."""
-
-    name: str
+    kind: Kind
+    experiment: Experiment
     flags: tuple[str, ...]
 
     @property
-    def suffix(self) -> str:
-        """What its folder's name has after the run's."""
-        return "-" + self.name.replace(":", "-")
+    def folder(self) -> Path:
+        """The folder of its run."""
+        return Path(self.experiment.results)
+
+    @property
+    def path(self) -> Path:
+        """The folder of its only iteration."""
+        return self.folder / "0"
+
+    @contextlib.contextmanager
+    def open(self, verb: str) -> Iterator[Run]:
+        """Its run, as a verb opens it."""
+        run = Run(self.experiment, verb, list(self.flags))
+        try:
+            yield run
+        finally:
+            run.close()
 
 
-def parsed(text: str, noun: str) -> list[Kind]:
-    """The kinds in "mdn_rnn,trade:paper", each once, in the order given; the noun's usual ones
-    where the text is empty.
+def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], None]]) -> None:
+    """Make a contestant's V, series, M and driver, unless they exist or the run has them.
 
     Args:
-        text: as typed.
+        contestant: whose.
         noun: a key of NOUNS.
+        verbs: stage -> the verb that makes it, in order.
 
     Raises:
-        ValueError: an unknown kind or option; the message lists those that exist.
+        ValueError: as the verbs do, or what the contestants share cannot be taken from the run.
+        FileNotFoundError: as the verbs do.
+        ImportError: as the verbs do.
     """
-    about = NOUNS[noun]
-    names = [name.strip() for name in (text or about.usual).split(",")]
-    return [_kind(name, about) for name in dict.fromkeys(names)]
+    with contestant.open("compare") as run:
+        for stage in NOUNS[noun].takes:
+            _take(run, stage)
+    for stage, verb in verbs.items():
+        if stage not in NOUNS[noun].takes:
+            with contestant.open(verb.__name__) as run:
+                verb(run)
 
 
-def _kind(name: str, noun: Noun) -> Kind:
-    kind, *options = name.split(":")
-    if kind not in noun.kinds:
-        raise ValueError(f"--kinds: expected some of {', '.join(noun.kinds)}, received {kind!r}.")
-    flags = [f"--{noun.flag}.{noun.field}", kind]
-    for option in options:
-        own = [field for field, kinds in noun.options.items() if kind in kinds]
-        field = next((field for field in own if option in noun.values(field)), None)
-        if field is None:
-            there = ", ".join(value for field in own for value in noun.values(field)) or "none"
-            raise ValueError(
-                f"--kinds: expected after {kind}: some of these options: {there}; received {option!r}."
-            )
-        flags += [f"--{noun.flag}.{field}".replace("_", "-"), option]
-    return Kind(name, tuple(flags))
+def inputs_of(run: Run, stage: str) -> dict[str, str]:
+    """The hashes of what a stage that can be taken was made from, as its verb notes them."""
+    from WorldModels.episodes.episode import list_episodes
+
+    if stage == "series":
+        return {"vision": hash_files([run.path / "vision.keras"])}
+    return {"series": hash_files(list_episodes(run.path / "series"))} if stage == "memory" else {}
+
+
+def _take(run: Run, stage: str) -> None:
+    """Take a stage's output as the run made it.
+
+    Raises:
+        ValueError: it cannot be taken: kinds that saw other frames cannot be compared.
+    """
+    if not run.stage(stage, inputs_of(run, stage)).complete:
+        raise ValueError(
+            f"{stage}: expected the same as in {run.experiment.reuse}, received something else or "
+            f"nothing in {run.folder}; give the flags that the run was made with, or remove "
+            f"{run.folder}."
+        )

@@ -1,7 +1,6 @@
-"""What is measured of a row: its M, its V, its driver; whatever takes time is kept beside the row
-until the row is another.
+"""What is measured of a contestant: its M, its V and its driver, as plain numbers by name.
 
-Gives plain numbers by name. Knows which file lies where, and what a network promises.
+Whatever takes time is kept beside the contestant until its files change.
 """
 
 from collections.abc import Callable
@@ -9,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.assembly.comparison.rows import Row, tested
+from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
+from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.run import rng
 
 # Columns of the last row of memory.csv, and what they are called here.
 NLL = {
@@ -23,7 +24,7 @@ SHOWN_FRAMES = 10  # held-out frames in the picture of visions
 
 
 def kept(file: Path, made_with: dict, make: Callable[[], dict]) -> dict:
-    """What `make` gives, made once: read from a JSON file as long as it was made with the same."""
+    """What `make` gives, kept in a JSON file and read from it while it was made with the same."""
     there = read_json(file)
     if not there or there["made_with"] != made_with:
         there = {"made_with": made_with, **make()}
@@ -31,89 +32,115 @@ def kept(file: Path, made_with: dict, make: Callable[[], dict]) -> dict:
     return there
 
 
-def memory_facts(row: Row) -> dict:
-    """Of the row's M: parameters; nll, in nats a dimension of held-out latents, beside what it must
-    beat; horizon, see
-    evaluation.truth.horizon_errors (None where no held-out episode is long enough)."""
-    last = (read_rows(row.path / "memory.csv") or [{}])[-1]
-    nll = {name: float(last[column]) for column, name in NLL.items() if last.get(column)}
+def memory_facts(contestant: Contestant) -> dict:
+    """The facts of a contestant's M.
+
+    Returns:
+        parameters; nll, in nats a dimension of held-out latents, beside what it must beat; horizon,
+        see evaluation.truth.horizon_errors.
+    """
+    path = contestant.path
+    nll = {name: float(value) for name, value in _last_row(path / "memory.csv", NLL).items()}
 
     def make() -> dict:
-        from WorldModels.assembly.evaluation.truth import horizon_errors
         from WorldModels.assembly.models import load_memory
 
-        memory = load_memory(row.path / "memory.keras")
-        with row.open("compare") as run:
-            horizon = horizon_errors(run)
-        return {"parameters": num_parameters(memory), "horizon": horizon} | (
-            {} if "unconditional" in nll else _unconditional(row, memory)
-        )
+        memory = load_memory(path / "memory.keras")
+        horizon = _horizon(contestant)
+        found = {} if "unconditional" in nll else _unconditional(contestant, memory)
+        return {"parameters": num_parameters(memory), "horizon": horizon} | found
 
-    facts = kept(
-        row.path / "compare" / "memory.json",
-        {"memory": hash_files([row.path / "memory.keras"])},
-        make,
-    )
+    made_with = {"memory": hash_files([path / "memory.keras"])}
+    facts = kept(path / "compare" / "memory.json", made_with, make)
     nll |= {"unconditional": facts["unconditional"]} if "unconditional" in facts else {}
     return {"parameters": facts["parameters"], "nll": nll, "horizon": facts["horizon"]}
 
 
-def _unconditional(row: Row, memory) -> dict:
-    """The baseline that a memory.csv of an earlier version lacks."""
-    from WorldModels.train_memory import held_out_batches, split_series, unconditional
+def _last_row(file: Path, names: dict[str, str]) -> dict[str, str]:
+    """The last row of a CSV: some of its columns that have a value, under other names."""
+    last = (read_rows(file) or [{}])[-1]
+    return {name: last[column] for column, name in names.items() if last.get(column)}
 
-    with row.open("train_memory") as run:
-        training, held_out = split_series(run)
-        if not held_out:
-            return {}
-        found = unconditional(run, memory, training, held_out_batches(run, held_out))
+
+def _horizon(contestant: Contestant) -> dict | None:
+    from WorldModels.assembly.evaluation.truth import held_out_series, horizon_errors
+
+    with contestant.open("compare") as run:
+        series = held_out_series(run.path, run.experiment, run.say)
+        return horizon_errors(run.path, series, run.rng)
+
+
+def _unconditional(contestant: Contestant, memory) -> dict:
+    """The baseline that a memory.csv of an earlier version lacks, with train_memory's own draws."""
+    from WorldModels.episodes.series import read_series
+    from WorldModels.episodes.split import split_series
+    from WorldModels.memory.held_out import held_out_batches, unconditional
+
+    experiment = contestant.experiment
+    paths, series = read_series(contestant.path / "series")
+    by_path = dict(zip(paths, series, strict=True))
+    share = experiment.memory.validation_share
+    split = split_series(paths, experiment.seed, share, iteration=0)
+    training, held_out = ([by_path[path] for path in part] for part in split)
+    if not held_out:
+        return {}
+
+    def seed(purpose: str) -> int:
+        return int(rng(experiment.seed, "train_memory", purpose, 0).integers(2**30))
+
+    batches = held_out_batches(held_out, seed("held-out noise"))
+    found = unconditional(memory, training, batches, seed("without inputs"))
     return {NLL[column]: value for column, value in found.items()}
 
 
 def num_parameters(model) -> int:
-    """Numbers that training moves."""
+    """The number of trainable parameters."""
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
-def vision_facts(row: Row) -> dict:
-    """Of the row's V, on held-out frames: parameters; squared_error, summed over a frame; ssim; and
-    the last row of vision.csv.
+def vision_facts(contestant: Contestant) -> dict:
+    """The facts of a contestant's V on held-out frames.
+
+    Returns:
+        parameters; frames, their number; squared_error, summed over a frame; ssim; history, from
+        the last row of vision.csv.
     """
-
-    def make() -> dict:
-        from WorldModels.assembly.models import load_vision
-        from WorldModels.assembly.opening import open_reconstruction
-        from WorldModels.vision.quality import ssim
-
-        frames = held_out_frames(row)
-        seen, shown = open_reconstruction(row.path)(frames), frames.astype(np.float32) / 255
-        error = np.square(seen - shown).sum(axis=(1, 2, 3), dtype=np.float64).mean()
-        return {
-            "parameters": num_parameters(load_vision(row.path / "vision.keras")),
-            "frames": len(frames),
-            "squared_error": float(error),
-            "ssim": float(ssim(shown, seen).mean()),
-        }
-
-    facts = kept(
-        row.path / "compare" / "vision.json",
-        {"vision": hash_files([row.path / "vision.keras"])},
-        make,
-    )
-    last = (read_rows(row.path / "vision.csv") or [{}])[-1]
+    path = contestant.path
+    made_with = {"vision": hash_files([path / "vision.keras"])}
+    facts = kept(path / "compare" / "vision.json", made_with, lambda: _quality(contestant))
+    last = (read_rows(path / "vision.csv") or [{}])[-1]
     history = {
         name: float(value)
         for name, value in last.items()
         if name.startswith(("val_", "fake_")) and value
     }
-    return {name: facts[name] for name in ("parameters", "frames", "squared_error", "ssim")} | {
-        "history": history
+    names = ("parameters", "frames", "squared_error", "ssim")
+    return {name: facts[name] for name in names} | {"history": history}
+
+
+def _quality(contestant: Contestant) -> dict:
+    from WorldModels.assembly.models import load_vision
+    from WorldModels.assembly.opening import open_reconstruction
+    from WorldModels.vision.quality import ssim
+
+    frames = held_out_frames(contestant)
+    real = frames.astype(np.float32) / 255
+    reconstructed = open_reconstruction(contestant.path)(frames)
+    error = np.square(reconstructed - real).sum(axis=(1, 2, 3), dtype=np.float64).mean()
+    return {
+        "parameters": num_parameters(load_vision(contestant.path / "vision.keras")),
+        "frames": len(frames),
+        "squared_error": float(error),
+        "ssim": float(ssim(real, reconstructed).mean()),
     }
 
 
-def held_out_frames(row: Row, most: int = 0) -> np.ndarray:
-    """Frames (N, H, W, 3) uint8 that the row's V was not trained on, spread evenly; at most `most`,
-    or --vision.max-validation-frames.
+def held_out_frames(contestant: Contestant, most: int = 0) -> np.ndarray:
+    """Frames (N, H, W, 3) uint8 that the contestant's V was not trained on, spread evenly.
+
+    Args:
+        contestant: whose.
+        most: frames; 0: --vision.max-validation-frames.
 
     Raises:
         ValueError: nothing was held out.
@@ -121,78 +148,66 @@ def held_out_frames(row: Row, most: int = 0) -> np.ndarray:
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.frames import held_out, spread_frames
 
-    settings = row.experiment.vision
-    validation = held_out(list_episodes(row.path / "episodes"), settings.validation_share)[1]
+    settings = contestant.experiment.vision
+    validation = held_out(list_episodes(contestant.path / "episodes"), settings.validation_share)[1]
     return spread_frames(validation, most or settings.max_validation_frames)
 
 
-def picture_of(row: Row) -> np.ndarray:
-    """What the row's V makes of SHOWN_FRAMES held-out frames: (N, H, W, 3) float32 in 0..1."""
+def picture_of(contestant: Contestant) -> np.ndarray:
+    """SHOWN_FRAMES held-out frames as V reconstructs them: (N, H, W, 3) float32 in 0..1."""
     from WorldModels.assembly.opening import open_reconstruction
 
-    return open_reconstruction(row.path)(held_out_frames(row, SHOWN_FRAMES))
+    return open_reconstruction(contestant.path)(held_out_frames(contestant, SHOWN_FRAMES))
 
 
-def driver_facts(row: Row, tracks: int) -> dict:
-    """Of the row's driver: what figures.scores.summary gives of its returns on test tracks, frames
-    and generations that it was
-    evolved on, whose mean it is, and its curve: frames, and the validation score of the mean then;
-    of every generation the
-    frames and the mean return of its drivers."""
+def driver_facts(contestant: Contestant, tracks: int) -> dict:
+    """The facts of a contestant's driver.
+
+    Returns:
+        What figures.scores.summary gives of its returns on test tracks; tracks, those returns; the
+        frames, generations and minutes of its evolution; best_generation, whose mean it is; curve.
+        The curve has the validated generations' frames and validation scores, and for every
+        generation its frames and the mean return of its population.
+    """
     from WorldModels.figures.scores import summary
 
-    rows = read_rows(row.path / "controller" / "generations.csv")
-    scored = [r for r in rows if r["validation"]]
-    curve = {
-        "frames": [int(r["frames"]) for r in scored],
-        "validation": [float(r["validation"]) for r in scored],
-        "population": [[int(r["frames"]), float(r["mean"])] for r in rows],
-    }
-    best = max(scored, key=lambda r: float(r["validation"]), default=None)
-    returns = tested(row, tracks)
+    rows = read_rows(contestant.path / "controller" / "generations.csv")
+    validated = [row for row in rows if row["validation"]]
+    best = max(validated, key=lambda row: float(row["validation"]), default=None)
+    returns = tested(contestant, tracks)
     return summary(returns) | {
         "tracks": returns,
         "frames": int(rows[-1]["frames"]),
         "generations": int(rows[-1]["generation"]),
         "best_generation": int(best["generation"]) if best else None,
         "minutes": float(rows[-1]["elapsed_seconds"]) / 60,
-        "curve": curve,
+        "curve": {
+            "frames": [int(row["frames"]) for row in validated],
+            "validation": [float(row["validation"]) for row in validated],
+            "population": [[int(row["frames"]), float(row["mean"])] for row in rows],
+        },
     }
 
 
-def speed_facts(rows: list[Row], noun: str, file: Path, quick: bool) -> dict[str, dict]:
-    """Speeds of the rows, all measured in one sitting and in turns; again for all where one has
-    joined or changed.
+def tested(contestant: Contestant, tracks: int) -> list[float]:
+    """Returns of a contestant's driver on test tracks, under the rule in force.
+
+    The tracks played no part in training. Each is driven once, and its result kept.
 
     Args:
-        rows: those that are whole.
-        noun: of memories the training is measured too.
-        file: where the speeds are kept.
-        quick: for a moment only: the numbers say little.
-
-    Returns:
-        kind -> driving, steps/s of the environment with perception and driver on one core, and
-        training, tokens/s; a measure
-        that failed is missing.
+        contestant: with a driver.
+        tracks: how many.
     """
-    names = [row.kind.name for row in rows]
-    made_with = {
-        row.kind.name: hash_files([row.path / "vision.keras", row.path / "memory.keras"])
-        for row in rows
-    }
+    from WorldModels.assembly.evaluation.examination import examine
+    from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner
+    from WorldModels.assembly.worlds import controller_file
 
-    def make() -> dict:
-        from WorldModels.assembly.comparison import speeds
-
-        measures = [speeds.measure_driving, *[speeds.measure_training] * (noun == "memory")]
-        found = {
-            measure.__name__.removeprefix("measure_"): measure(rows, quick) for measure in measures
-        }
-        return {
-            "speeds": {
-                name: {what: rates[i] for what, rates in found.items() if rates}
-                for i, name in enumerate(names)
-            }
-        }
-
-    return kept(file, made_with, make)["speeds"]
+    with contestant.open("compare") as run:
+        env, file = run.experiment.env, controller_file(run)
+        files = [file, run.path / "vision.keras", run.path / "memory.keras"]
+        folder = run.path / "compare" / f"driver-{hash_files(files)[:12]}"  # one for each driver
+        wanted = [("tracks", DRIVER, number) for number in range(tracks)]
+        how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}
+        rows = examine(Examiner(run.path, env, {DRIVER: file}), wanted, folder, **how)
+    column = f"return{game_of(env.id).rules[env.rule]}"
+    return [float(rows[key][column]) for key in wanted]

@@ -1,11 +1,10 @@
-"""The table of a comparison as markdown. Knows the plain numbers that compare has gathered, and
-nothing of where they come from.
-"""
+"""The table of a comparison as markdown."""
 
 from collections.abc import Mapping, Sequence
 
+from WorldModels.assembly.evaluation.truth import CONSTANT, MODE
+
 SHOWN_HORIZONS = (1, 10, 50)  # steps dreamt
-MODE, CONSTANT = "mode", "last frame kept"
 MISSING = "-"
 
 
@@ -19,21 +18,17 @@ def markdown(facts: Mapping) -> str:
     columns, notes = {"memory": _memory, "vision": _vision, "optimizer": _optimizer}[noun](rows)
     lines = [[row["kind"], *[show(row) for show in columns.values()]] for row in rows]
     lines += _baselines(rows) if noun == "memory" else []
-    table = _table(["", *columns], lines)
     failed = [
         f"- **{row['kind']}** failed: {row['failed']}" for row in facts["rows"] if "failed" in row
     ]
-    title = (
-        f"# Kinds of {noun}: {facts['experiment']}, {facts['scale']} scale, seed {facts['seed']}"
-    )
-    return (
-        "\n\n".join(
-            part
-            for part in (title, table, "\n".join(failed), " ".join([*notes, _test_note(rows)]))
-            if part
-        )
-        + "\n"
-    )
+    about = f"{facts['experiment']}, {facts['scale']} scale, seed {facts['seed']}"
+    parts = [
+        f"# Kinds of {noun}: {about}",
+        _table(["", *columns], lines),
+        "\n".join(failed),
+        " ".join([*notes, _test_note(rows)]),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
@@ -49,10 +44,12 @@ def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
         "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
     } | _driver(rows)
     notes = [
-        "Held-out loss: of whole episodes that M was not trained on; beside it what the same head reaches without inputs.",
-        "Error after n: mean squared difference of decoded pixels (0..1) after n steps of M's own dreaming at temperature 0, from "
-        "true history on and with the true actions.",
-        "Speeds: all kinds in turns, training with all cores, a rollout (environment, V, M and C) on one.",
+        "Held-out loss: of whole episodes that M was not trained on; beside it what the same head "
+        "reaches without inputs.",
+        "Error after n: mean squared difference of decoded pixels (0..1) after n dreamt steps "
+        "at temperature 0, from true history and with the true actions.",
+        "Speeds: all kinds in turns; training with all cores, a rollout (environment, V, M and C) "
+        "on one.",
     ]
     return columns, notes
 
@@ -62,19 +59,17 @@ def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
         "parameters": lambda r: f"{r['parameters']:,}",
         "squared error a frame": lambda r: _number(r["squared_error"], 1),
         "SSIM": lambda r: _number(r["ssim"], 3),
-    }
-    columns |= {"rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving"))} | _driver(
-        rows
-    )
-    columns |= {
+        "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
+        **_driver(rows),
         "spread of samples": lambda r: _number(r["history"].get("val_sample_spread"), 2),
         "fakes taken for real": lambda r: _number(r["history"].get("fake_probability"), 2),
     }
     count = rows[0]["frames"] if rows else 0
     notes = [
-        f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} held-out frames, encoded to the mean "
-        "and decoded. Spread: mean difference of two decoded random latents, as a share of that of two held-out frames. Fakes taken "
-        "for real: the discriminator's mean probability in the last epoch.",
+        f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} "
+        "held-out frames, encoded to the mean and decoded. Spread: mean difference between two "
+        "decoded random latents, as a share of that between two held-out frames. Fakes taken for "
+        "real: the discriminator's mean probability in the last epoch.",
         "Rollout: environment, V, M and C on one core, all kinds in turns.",
     ]
     return columns, notes
@@ -101,12 +96,10 @@ def _driver(rows: Sequence[Mapping]) -> dict:
 
 
 def _test_note(rows: Sequence[Mapping]) -> str:
-    tracks = sorted({row["driver"]["n"] for row in rows})
-    return (
-        f"Return: mean over {' or '.join(map(str, tracks))} test tracks of the driver that scored best in validation."
-        if tracks
-        else ""
-    )
+    tracks = " or ".join(map(str, sorted({row["driver"]["n"] for row in rows})))
+    if not tracks:
+        return ""
+    return f"Return: mean over {tracks} test tracks of the driver that scored best in validation."
 
 
 def _horizons(rows: Sequence[Mapping]) -> list[int]:
@@ -122,31 +115,19 @@ def _error(row: Mapping, guess: str, horizon: int) -> str:
 
 
 def _baselines(rows: Sequence[Mapping]) -> list[list[str]]:
-    """What every M must beat, as lines of the table; of the first row, since all saw the same
-    series.
+    """What every M must beat, as lines of the table.
+
+    Taken from the first row that has them, since all were scored on the same series.
     """
     first = next((row for row in rows if row["nll"] or row["horizon"]), None)
     if first is None:
         return []
-    errors, empty = (
-        [_error(first, CONSTANT, horizon) for horizon in _horizons(rows)],
-        [MISSING] * len(_horizons(rows)),
-    )
+    horizons = _horizons(rows)
+    copied, static = (_number(first["nll"].get(name), 3) for name in ("copy_previous", "static"))
+    errors = [_error(first, CONSTANT, horizon) for horizon in horizons]
     return [
-        [
-            "*latent before, last frame kept*",
-            MISSING,
-            _number(first["nll"].get("copy_previous"), 3),
-            MISSING,
-            *errors,
-        ],
-        [
-            "*latents that never move*",
-            MISSING,
-            _number(first["nll"].get("static"), 3),
-            MISSING,
-            *empty,
-        ],
+        ["*latent before, last frame kept*", MISSING, copied, MISSING, *errors],
+        ["*latents that never move*", MISSING, static, MISSING, *[MISSING] * len(horizons)],
     ]
 
 

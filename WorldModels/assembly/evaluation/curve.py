@@ -1,9 +1,7 @@
-"""The learning curve of a driver evolved in a dream: does what it gains there carry over to the
-game?
+"""The learning curve of a driver evolved in a dream: does what it learns there help in the game?
 
-The means that were kept on the way play real games on seeds of their own; the curve chooses
-nothing. Knows the files of an
-evolution (control/generations.py) by name.
+Means that were kept during evolution play real games, on seeds of their own. The curve is only
+shown: nothing is chosen by it.
 """
 
 from collections.abc import Mapping
@@ -12,32 +10,32 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.files import read_rows
-from WorldModels.experiment.run import Run, stage_facts
+from WorldModels.experiment.run import stage_facts
+from WorldModels.experiment.settings.experiment import Experiment
 
 MOST = 10  # generations that play, spread evenly
 
 
-def world_of(run: Run) -> str:
-    """Where the run's driver was evolved: "real", "dream", or "mixed": in the dream and then on in
-    the real world.
+def world_of(folder: Path, experiment: Experiment) -> str:
+    """Where the driver in an iteration's folder was evolved, or, before it is, will be.
+
+    Returns:
+        "real", "dream" or "mixed" (first in the dream, then in the real world).
     """
-    facts = stage_facts(run.path, "controller")
-    return (
-        facts["settings"].get("controller", {}).get("world", "real")
-        if facts
-        else run.experiment.controller.world
-    )
+    facts = stage_facts(folder, "controller")
+    if not facts:
+        return experiment.controller.world
+    return facts["settings"].get("controller", {}).get("world", "real")
 
 
-def evolved_in(run: Run) -> Path:
-    """The folder of the evolution in the dream."""
-    return run.path / "controller" / ("dream" if world_of(run) == "mixed" else "")
+def evolved_in(folder: Path, experiment: Experiment) -> Path:
+    """The folder of the evolution in the dream, in an iteration's folder."""
+    mixed = world_of(folder, experiment) == "mixed"
+    return folder / "controller" / ("dream" if mixed else "")
 
 
 def kept_means(folder: Path) -> dict[str, Path]:
-    """Generation -> file, of at most MOST of the kept means of an evolution, the first and the last
-    included.
-    """
+    """Generation -> file of at most MOST kept means of an evolution, first and last included."""
     from WorldModels.control.controller import Controller
 
     kept = {
@@ -47,33 +45,29 @@ def kept_means(folder: Path) -> dict[str, Path]:
         _, _, facts = Controller.load(folder / "mean.npz")
         kept.setdefault(int(facts.get("generation", 0)), folder / "mean.npz")
     generations = sorted(kept)
-    places = np.unique(
-        np.linspace(0, len(generations) - 1, min(MOST, len(generations))).round().astype(int)
-    )
+    spread = np.linspace(0, len(generations) - 1, min(MOST, len(generations)))
+    places = np.unique(spread.round().astype(int))
     return {str(generations[i]): kept[generations[i]] for i in places}
 
 
 def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
-    """Each generation's real games beside its validation in the dream.
+    """The real games of each generation, beside its validation in the dream.
 
     Args:
         folder: of the evolution.
         returns: generation -> returns of its real games.
 
     Returns:
-        Of each: generation, real (see figures.scores.summary), dream and dream_sd, None where it
-        was not validated.
+        For each generation: generation, real (see figures.scores.summary), dream and dream_sd, both
+        None where it was not validated.
     """
     from WorldModels.figures.scores import summary
 
-    scored = {
-        int(row["generation"]): row
-        for row in read_rows(folder / "generations.csv")
-        if row.get("validation")
-    }
+    rows = read_rows(folder / "generations.csv")
+    validated = {int(row["generation"]): row for row in rows if row.get("validation")}
     points = []
     for generation, real in returns.items():
-        row = scored.get(int(generation), {})
+        row = validated.get(int(generation), {})
         points.append(
             {
                 "generation": int(generation),

@@ -1,103 +1,102 @@
-"""Films of a test: games and dreams that stand for all of them. Knows the examiner's worlds, and
-what V makes of their frames.
-"""
+"""Films of a test: the games and the dream that represent all the others."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from WorldModels.assembly.evaluation.examiner import DRIVER, LANES, SEEDS, Examiner
+from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner
+from WorldModels.assembly.evaluation.tasks import LANES, SEEDS
 from WorldModels.experiment.run import Run
 
-GIF_SECONDS = (
-    15  # of a dream's GIF, from its beginning: a whole long one would have few frames left
-)
+GIF_SECONDS = 15  # of a dream that its GIF shows; a long one in full would keep too few frames
+DECODED_AT_ONCE = 100  # latents
 
 
 def film_games(run: Run, examiner: Examiner, scores: list[float], rule: str) -> list[dict]:
-    """Film the test games that stand for all: the one nearest the median first, then from the worst
-    to the best.
+    """Film representative test games: the one nearest the median, then from the worst to the best.
 
     Args:
         run: the open run.
         examiner: whose driver drives.
-        scores: of all test games, under the `rule`.
-        rule: named with each film.
+        scores: of all test games, under the rule in force.
+        rule: its name.
 
     Returns:
-        Of each film: track, seed, rule, score, why, files (in the iteration's folder).
+        For each film: track, seed, rule, score, why, files (in the iteration's folder).
     """
     from WorldModels.figures.scores import nearest_quantiles
 
     films = []
     for track in nearest_quantiles(scores, run.experiment.evaluate.video_tracks):
         why = "from the lowest score to the highest" if films else "the score nearest the median"
-        files = _film_game(
-            run, examiner, track, f"evaluation/{track:03}-" if films else "", not films
-        )
-        films.append(
-            {
-                "track": track,
-                "seed": SEEDS["tracks"] + track,
-                "rule": rule,
-                "score": scores[track],
-                "why": why,
-                "files": files,
-            }
-        )
+        files = _film_game(run, examiner, track, f"evaluation/{track:03}-" if films else "")
+        film = {"track": track, "seed": SEEDS["tracks"] + track, "rule": rule}
+        films.append(film | {"score": scores[track], "why": why, "files": files})
     return films
 
 
-def _film_game(run: Run, examiner: Examiner, track: int, prefix: str, first: bool) -> list[str]:
-    """Play a game once more: what a person sees, and what V makes of the frames that it sees, where
-    those are pictures; give the
-    files' names."""
-    from WorldModels.assembly.opening import open_reconstruction
-    from WorldModels.control.rollout import rollout
+def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[str]:
+    """Play a game again and film it; gives the names of the files.
+
+    Args:
+        run: the open run.
+        examiner: whose driver drives.
+        track: number of the game.
+        prefix: of the files' names; none for the first film.
+    """
     from WorldModels.figures import videos
 
-    lap_complete = run.experiment.env.lap_complete
-    world = examiner.world(DRIVER, lap_complete)
-    policy = examiner.policy(DRIVER, world.action_space.shape[0])
-    episode = rollout(
-        world, policy, SEEDS["tracks"] + track, examiner.env.max_steps, keep="episode"
-    ).episode
-    world.close()
-    fps, names = (
-        frames_a_second(world),
-        [f"{prefix}{name}" for name in ("real.mp4", "reconstructed.mp4", "reconstructed.gif")],
-    )
-    real, rebuilt, gif = (run.path / name for name in names)
+    episode, world = _played_again(examiner, SEEDS["tracks"] + track)
     if "rgb_array" not in world.metadata.get("render_modes", ()):
         run.say(
-            "evaluate: the environment draws no pictures; real.mp4, reconstructed.mp4 and .gif are skipped."
+            "evaluate: the environment draws no pictures; real.mp4, reconstructed.mp4 and .gif "
+            "are skipped."
         )
         return []
-    videos.write_mp4(real, _seen_by_a_person(examiner.bare(lap_complete, "fast"), episode), fps)
+    name, fps = f"{prefix}real.mp4", examiner.frames_a_second()
+    shown = examiner.bare(examiner.game.shown(examiner.env))
+    videos.write_mp4(run.path / name, _seen_by_a_person(shown, episode), fps)
     if episode.observations.ndim == 2:
         run.say(
-            f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; reconstructed.mp4 and .gif are skipped."
+            f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; "
+            "reconstructed.mp4 and .gif are skipped."
         )
-        return names[:1]
-    clips = {
-        "real": episode.observations,
-        "reconstructed": open_reconstruction(run.path)(episode.observations),
-    }
-    videos.write_mp4(rebuilt, videos.side_by_side(clips), fps)
-    videos.write_gif(gif, videos.side_by_side(clips, scale=3), fps)
-    if run.experiment.evaluate.frames and first:
+        return [name]
+    every_frame = run.experiment.evaluate.frames and not prefix
+    return [name, *_film_vision(run.path, prefix, episode.observations, fps, every_frame)]
+
+
+def _played_again(examiner: Examiner, seed: int):
+    """The Episode of a game under the rule in force, and its world, closed."""
+    from WorldModels.control.rollout import rollout
+
+    world = examiner.world(DRIVER, examiner.game.filmed(examiner.env))
+    policy = examiner.policy(DRIVER, world.action_space.shape[0])
+    result = rollout(world, policy, seed, examiner.env.max_steps, keep="episode")
+    world.close()
+    return result.episode, world
+
+
+def _film_vision(
+    path: Path, prefix: str, frames: np.ndarray, fps: float, every_frame: bool
+) -> list[str]:
+    """Film what V sees beside what it makes of it; gives the names of the files."""
+    from WorldModels.assembly.opening import open_reconstruction
+    from WorldModels.figures import videos
+
+    clips = {"real": frames, "reconstructed": open_reconstruction(path)(frames)}
+    names = [f"{prefix}reconstructed.mp4", f"{prefix}reconstructed.gif"]
+    videos.write_mp4(path / names[0], videos.side_by_side(clips), fps)
+    videos.write_gif(path / names[1], videos.side_by_side(clips, scale=3), fps)
+    if every_frame:
         names.append("evaluation/frames")
-        videos.write_pngs(run.path / names[-1], videos.side_by_side(clips))
+        videos.write_pngs(path / names[-1], videos.side_by_side(clips))
     return names
 
 
-def frames_a_second(world) -> float:
-    """How fast the game goes."""
-    return world.metadata.get("render_fps", 50)
-
-
 def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
-    """A game repeated in the bare world, with the picture that the environment renders for people."""
+    """A game repeated in the bare world, as the environment renders it for people."""
     from tqdm import tqdm
 
     world.reset(seed=episode.seed)
@@ -108,14 +107,14 @@ def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
     world.close()
 
 
-def film_dream(run: Run, examiner: Examiner, fps: float) -> dict | None:
-    """Film the driver's dream whose return is nearest the median of the first ones: dream.mp4,
-    dream.gif.
+def film_dream(run: Run, examiner: Examiner) -> dict | None:
+    """Film a dream of the driver in dream.mp4 and dream.gif.
+
+    It is the one whose return is nearest the median, among those that ran in one lockstep.
 
     Args:
         run: the open run.
         examiner: whose driver dreams.
-        fps: of the game.
 
     Returns:
         dream (its number), seed, score, steps, temperature, files; None where V decodes no
@@ -123,33 +122,49 @@ def film_dream(run: Run, examiner: Examiner, fps: float) -> dict | None:
     """
     if run.experiment.env.observation == "vector":
         return run.say("evaluate: V sees numbers and no picture; dream.mp4 and .gif are skipped.")
-    from WorldModels.assembly.opening import open_decode
-    from WorldModels.control.controller import Controller
-    from WorldModels.figures import videos
     from WorldModels.figures.scores import nearest_quantiles
 
-    size, seen = Controller.load(examiner.controllers[DRIVER])[0].latent_size, []
-    numbers = range(
-        min(LANES, run.experiment.evaluate.dreams)
-    )  # dreamt once more, side by side as they were: so the same ones come
-    watch = lambda features, alive: seen.append((features[:, :size].copy(), alive))  # noqa: E731
-    returns, steps = examiner.dreams(DRIVER, numbers, SEEDS["dreams"], watch)
+    numbers = range(min(LANES, run.experiment.evaluate.dreams))
+    returns, steps, latents = _dreamt_again(examiner, numbers)
     (dream,) = nearest_quantiles(returns, 1)
-    z = np.stack([latents[dream] for latents, alive in seen if alive[dream]])
-    decode, temperature = open_decode(run.path), examiner.dream.how["temperature"]
-    frames = np.concatenate(
-        [videos.as_uint8(decode(z[i : i + 100])) for i in range(0, len(z), 100)]
-    )
-    clip = {f"dream, temperature {temperature:g}": frames}
-    names = ["dream.mp4", "dream.gif"]
-    videos.write_mp4(run.path / names[0], videos.side_by_side(clip, scale=6), fps)
-    begin = {name: frames[: round(GIF_SECONDS * fps)] for name, frames in clip.items()}
-    videos.write_gif(run.path / names[1], videos.side_by_side(begin, scale=3), fps)
+    temperature = examiner.dream.how["temperature"]
+    label, fps = f"dream, temperature {temperature:g}", examiner.frames_a_second()
     return {
         "dream": dream,
         "seed": SEEDS["dreams"] + dream,
         "score": float(returns[dream]),
         "steps": int(steps[dream]),
         "temperature": temperature,
-        "files": names,
+        "files": _film_latents(run.path, latents[dream], label, fps),
     }
+
+
+def _dreamt_again(examiner: Examiner, numbers: range):
+    """Returns (N,), steps (N,) and latents (T+1, Z) of each of the driver's first dreams.
+
+    They run in as many lanes as in the test, and so turn out the same.
+    """
+    from WorldModels.control.controller import Controller
+
+    size, seen = Controller.load(examiner.controllers[DRIVER])[0].latent_size, []
+
+    def watch(features, alive):
+        seen.append((features[:, :size].copy(), alive))
+
+    returns, steps = examiner.dreams(DRIVER, numbers, SEEDS["dreams"], watch)
+    latents = [np.stack([z[lane] for z, alive in seen if alive[lane]]) for lane in numbers]
+    return returns, steps, latents
+
+
+def _film_latents(path: Path, z: np.ndarray, label: str, fps: float) -> list[str]:
+    """Film the frames that V decodes from latents (T, Z); gives the names of the files."""
+    from WorldModels.assembly.opening import open_decode
+    from WorldModels.figures import videos
+
+    decode, names = open_decode(path), ["dream.mp4", "dream.gif"]
+    pieces = [z[i : i + DECODED_AT_ONCE] for i in range(0, len(z), DECODED_AT_ONCE)]
+    frames = np.concatenate([videos.as_uint8(decode(piece)) for piece in pieces])
+    videos.write_mp4(path / names[0], videos.side_by_side({label: frames}, scale=6), fps)
+    beginning = {label: frames[: round(GIF_SECONDS * fps)]}
+    videos.write_gif(path / names[1], videos.side_by_side(beginning, scale=3), fps)
+    return names

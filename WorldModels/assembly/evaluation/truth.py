@@ -1,52 +1,70 @@
-"""Is the dream true? M held against episodes that it was not trained on: whether it foresees their
-ends, and how long its own
-dreaming follows what came.
+"""Is the dream true? M is tested on held-out episodes.
 
-Knows which file lies where; M is a network for the first question, and an imagination for the
-second.
+One test asks whether M foresees their ends, the other how long M's own dreaming follows them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.interfaces import LATENT, REWARD
 
-HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that was seen
+HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
 WARM = 20  # steps of true history before
 WINDOWS = 128  # places in held-out episodes from which M dreams on
 BATCH = 25  # episodes at a time
 MODE, SAMPLED, CONSTANT = "mode", "sampled", "last frame kept"
+Say = Callable[[str], None]
+Draw = Callable[[str], np.random.Generator]  # purpose -> its random generator
 
 
-def held_out_series(run: Run) -> list:
-    """The series that M was not trained on; none where there are no series, or none were held out."""
-    from WorldModels.train_memory import split_series
+def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> list:
+    """The Series that M was not trained on; empty if there are none or none was held out.
 
-    try:
-        return split_series(run)[1]
-    except FileNotFoundError:
-        return []
+    Args:
+        folder: of an iteration, whose number is its name.
+        experiment: all settings.
+        say: gets a line for each damaged file, which is set aside.
+    """
+    from WorldModels.episodes.series import read_series
+    from WorldModels.episodes.split import split_series
+
+    paths, series = read_series(folder / "series", say)
+    share, iteration = experiment.memory.validation_share, int(folder.name)
+    held_out = set(split_series(paths, experiment.seed, share, iteration)[1])
+    return [own for path, own in zip(paths, series, strict=True) if path in held_out]
 
 
-def foresight(run: Run) -> dict | None:
-    """How well M foresees the end of held-out episodes, at every step of their true history.
+def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:
+    """`foresight` of the M in a folder, on its held-out series; arguments as of held_out_series.
 
     Returns:
-        What memory.terminal.terminal_scores gives, and the number of episodes; None where M has no
-        terminated head or nothing
-        was held out.
+        None where M has no terminated head or nothing was held out.
     """
-    series = held_out_series(run) if run.experiment.memory.terminated_head else []
-    if not series:
+    if not experiment.memory.terminated_head:
         return None
+    series = held_out_series(folder, experiment, say)
+    return foresight(folder / "memory.keras", series) if series else None
+
+
+def foresight(memory_file: Path, series: Sequence[Any]) -> dict:
+    """How well M foresees the end of episodes, at every step of their true history.
+
+    Args:
+        memory_file: of an M with a terminated head.
+        series: held-out Series.
+
+    Returns:
+        What memory.terminal.terminal_scores gives, and the number of episodes.
+    """
     from WorldModels.assembly.models import load_memory
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.terminal import terminal_scores, terminated_logits
 
-    memory, logits, targets = load_memory(run.need("memory.keras", "train_memory")), [], []
+    memory, logits, targets = load_memory(memory_file), [], []
     for start in range(0, len(series), BATCH):
         some = series[start : start + BATCH]
         batches = SeriesBatches(some, "episodes", len(some), max(map(len, some)))
@@ -55,68 +73,79 @@ def foresight(run: Run) -> dict | None:
     return terminal_scores(logits, targets) | {"episodes": len(series)}
 
 
-def horizon_errors(run: Run) -> dict | None:
-    """How far M's dreaming on from the true history, with the true actions, is from what came, step
-    by step.
+def horizon_errors(folder: Path, series: Sequence[Any], draw: Draw) -> dict | None:
+    """How far M's dreaming on, from true history and with the true actions, strays from the truth.
 
-    The truth is the mean of V's posterior, and the frame that V decodes from it. The dream is drawn
-    at temperature 1, and at 0,
-    where each dimension is the mean of its heaviest component. Beside it stands the last frame that
-    was seen, kept for ever.
+    The truth is the mean of V's posterior, and the frame that V decodes from it. M dreams at
+    temperature 1 and at 0, where each dimension is the mean of its heaviest component. A baseline
+    keeps the last frame that was seen.
+
+    Args:
+        folder: an iteration's folder with V and M.
+        series: held-out Series.
+        draw: the generators of the "windows" and of the "noise".
 
     Returns:
-        horizons; windows, their number; latent and frame: for "mode", "sampled" and "last frame
-        kept" the mean squared difference
-        at each horizon, of z and of pixels in 0..1. None where no held-out episode is long enough.
+        horizons; windows, their number; latent and frame, the mean squared difference of z and of
+        pixels in 0..1 at each horizon, for "mode", "sampled" and "last frame kept". None where no
+        episode is long enough.
     """
-    from WorldModels.assembly.opening import open_decode, open_imagination
-
-    series = held_out_series(run)
     longest = max((h for h in HORIZONS for s in series if len(s) >= WARM + h), default=0)
     if not longest:
         return None
     horizons = [h for h in HORIZONS if h <= longest]
-    windows = _windows([s for s in series if len(s) >= WARM + longest], longest, run.rng("windows"))
+    long_enough = [s for s in series if len(s) >= WARM + longest]
+    windows = _windows(long_enough, longest, draw("windows"))
     truth = windows["mean"][:, [WARM + h for h in horizons]]
-    seen = np.repeat(windows["mean"][:, WARM : WARM + 1], len(horizons), axis=1)
-    imagination = open_imagination(run.path)
-    dreams = {
-        name: dreamt_on(imagination, windows, longest, temperature, run.rng("noise"))[
-            :, [h - 1 for h in horizons]
-        ]
+    last_seen = np.repeat(windows["mean"][:, WARM : WARM + 1], len(horizons), axis=1)
+    guesses = _dreams(folder, windows, horizons, draw) | {CONSTANT: last_seen}
+    return {"horizons": horizons, "windows": len(truth)} | _errors(folder, guesses, truth)
+
+
+def _dreams(
+    folder: Path, windows: dict[str, np.ndarray], horizons: list[int], draw: Draw
+) -> dict[str, np.ndarray]:
+    """Latents (N, horizons, Z) that M dreams at temperatures 0 and 1, with the same noise."""
+    from WorldModels.assembly.opening import open_imagination
+
+    imagination, places = open_imagination(folder), [h - 1 for h in horizons]
+    return {
+        name: dreamt_on(imagination, windows, horizons[-1], temperature, draw("noise"))[:, places]
         for name, temperature in ((MODE, 0.0), (SAMPLED, 1.0))
-    } | {CONSTANT: seen}
-    decode = open_decode(run.path)
-    frames = {name: _decoded(decode, z) for name, z in dreams.items()}
+    }
+
+
+def _errors(folder: Path, guesses: dict[str, np.ndarray], truth: np.ndarray) -> dict[str, dict]:
+    """Mean squared differences of latents (N, horizons, Z), and of the frames decoded from them."""
+    from WorldModels.assembly.opening import open_decode
+
+    decode = open_decode(folder)
     shown = _decoded(decode, truth)
     return {
-        "horizons": horizons,
-        "windows": len(truth),
-        "latent": {name: _error(z, truth) for name, z in dreams.items()},
-        "frame": {name: _error(frame, shown) for name, frame in frames.items()},
+        "latent": {name: _error(z, truth) for name, z in guesses.items()},
+        "frame": {name: _error(_decoded(decode, z), shown) for name, z in guesses.items()},
     }
 
 
 def _windows(
     series: Sequence[Any], longest: int, draw: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Pieces of episodes, WARM + longest steps each, from places drawn evenly: mean, z (drawn),
-    actions and rewards before each step.
+    """Pieces of WARM + longest steps, from places drawn evenly from all episodes.
+
+    Returns:
+        mean and z (drawn) of every frame, actions, and rewards, each received before its step.
     """
     length, parts = WARM + longest, {"mean": [], "z": [], "actions": [], "rewards": []}
     places = [(s, t) for s in series for t in range(len(s) - length + 1)]
     for i in draw.choice(len(places), min(WINDOWS, len(places)), replace=False):
         s, t = places[i]
-        here = slice(t, t + length + 1)
-        parts["mean"].append(s.mean[here])
-        parts["z"].append(
-            s.mean[here]
-            + np.exp(s.log_var[here] / 2) * draw.standard_normal(s.mean[here].shape, np.float32)
-        )
+        mean, log_var = s.mean[t : t + length + 1], s.log_var[t : t + length + 1]
+        z = mean + np.exp(log_var / 2) * draw.standard_normal(mean.shape, np.float32)
+        before = [s.rewards[t - 1] if t else 0.0]
+        parts["mean"].append(mean)
+        parts["z"].append(z)
         parts["actions"].append(s.actions[t : t + length])
-        parts["rewards"].append(
-            np.concatenate([[s.rewards[t - 1] if t else 0.0], s.rewards[t : t + length - 1]])
-        )
+        parts["rewards"].append(np.concatenate([before, s.rewards[t : t + length - 1]]))
     return {name: np.stack(part).astype(np.float32) for name, part in parts.items()}
 
 
@@ -132,7 +161,7 @@ def dreamt_on(
     Args:
         imagination: see interfaces.Imagination.
         windows: z (N, WARM + longest + 1, Z), actions (N, WARM + longest, A), rewards (N, WARM +
-            longest): the one before each step.
+            longest), each received before its step.
         longest: steps to dream.
         temperature: from 0, which gives the mode.
         draw: of the noise.
@@ -140,34 +169,37 @@ def dreamt_on(
     Returns:
         z (N, longest, Z).
     """
-    count, size = len(windows["z"]), windows["z"].shape[-1]
+    z, dreamt = windows["z"], []
+    temperatures = np.full(len(z), temperature, np.float32)
     state = {
-        name: np.zeros((count, *shape), np.float32)
+        name: np.zeros((len(z), *shape), np.float32)
         for name, shape in imagination.state_spec.items()
     }
-    temperatures, dreamt = np.full(count, temperature, np.float32), []
     for t in range(WARM + longest):
         if t <= WARM:
-            state |= {LATENT: windows["z"][:, t], REWARD: windows["rewards"][:, t]}
-        noise = {
-            "component": draw.random((count, size), np.float32),
-            "normal": draw.standard_normal((count, size), np.float32),
-            "terminated": np.ones(count, np.float32),
-        }
-        z, _, _, _, _, state = imagination(windows["actions"][:, t], temperatures, noise, state)
+            state |= {LATENT: z[:, t], REWARD: windows["rewards"][:, t]}
+        noise = _noise(len(z), z.shape[-1], draw)
+        latent, *_, state = imagination(windows["actions"][:, t], temperatures, noise, state)
         state = dict(state)
-        dreamt.append(z)
+        dreamt.append(latent)
     return np.stack(dreamt[WARM:], axis=1)
 
 
-def _decoded(decode: Any, z: np.ndarray) -> np.ndarray:
+def _noise(count: int, size: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
+    """The noise of one step; its constant 1 keeps every dream going."""
+    return {
+        "component": draw.random((count, size), np.float32),
+        "normal": draw.standard_normal((count, size), np.float32),
+        "terminated": np.ones(count, np.float32),
+    }
+
+
+def _decoded(decode: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
     """Frames (N, K, H, W, 3) of latents (N, K, Z)."""
     return np.stack([decode(latents) for latents in z])
 
 
 def _error(guess: np.ndarray, truth: np.ndarray) -> list[float]:
     """The mean squared difference at each horizon, of arrays (N, K, ...)."""
-    return [
-        float(np.mean((guess[:, k] - truth[:, k]) ** 2, dtype=np.float64))
-        for k in range(guess.shape[1])
-    ]
+    squares = [(guess[:, k] - truth[:, k]) ** 2 for k in range(guess.shape[1])]
+    return [float(np.mean(square, dtype=np.float64)) for square in squares]

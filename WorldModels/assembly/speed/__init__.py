@@ -1,1 +1,1 @@
-"""What benchmark, estimate and compare measure in processes of their own."""
+"""What benchmark, estimate and compare measure, in processes of their own, and what it means."""

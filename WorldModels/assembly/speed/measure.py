@@ -1,10 +1,7 @@
-"""What `benchmark`, `estimate` and `compare` have measured in child processes: `python -m
-WorldModels.assembly.speed.measure NAME JSON`.
+"""Measures speeds in child processes: `python -m WorldModels.assembly.speed.measure NAME JSON`.
 
-Each measure warms up, then times blocks of at least `seconds`; its result is the last line printed,
-as JSON. Knows neither
-limits nor goals. The measures themselves are here, in measure_worlds.py, measure_networks.py and
-comparison/speeds.py.
+Each measure warms up, then times blocks of at least `seconds`. Its result is the last line that it
+prints, as JSON.
 """
 
 import importlib
@@ -18,33 +15,24 @@ from typing import Any
 
 import numpy as np
 
+from WorldModels.experiment.machine import ONE_THREAD
+
+# Measure -> the module of this folder that has it.
 MEASURES = {
-    "matrix_product": "speed.measure",
-    "environment": "speed.worlds",
-    "perception": "speed.worlds",
-    "rollouts": "speed.worlds",
-    "worker": "speed.worlds",
-    "prepare": "speed.networks",
-    "vision": "speed.networks",
-    "memory": "speed.networks",
-    "encoding": "speed.networks",
-    "dream": "speed.worlds",
-    "population": "speed.networks",
-    "transformer": "speed.transformer",
-    "training": "comparison.speeds",
-    "driving": "comparison.speeds",
-}  # measure: the module that has it
-# Whatever library computes, it reads one of these when it is imported.
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
-ONE_THREAD = dict.fromkeys(THREADS, "1") | {
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    "matrix_product": "measure",
+    "environment": "worlds",
+    "perception": "worlds",
+    "dream": "worlds",
+    "rollouts": "workers",
+    "worker": "workers",
+    "prepare": "networks",
+    "vision": "networks",
+    "memory": "networks",
+    "encoding": "networks",
+    "population": "networks",
+    "transformer": "transformer",
+    "training": "turns",
+    "driving": "turns",
 }
 
 
@@ -53,20 +41,15 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
 
     Args:
         name: a key of MEASURES.
-        one_thread: whatever computes in it has one thread.
+        one_thread: libraries compute with one thread in that process.
         arguments: of the measure; JSON.
 
     Raises:
-        RuntimeError: it failed; the message is the last line that it said.
+        RuntimeError: it failed; the message is the last line of its error output.
     """
     environment = os.environ | (ONE_THREAD if one_thread else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [
-        sys.executable,
-        "-m",
-        "WorldModels.assembly.speed.measure",
-        name,
-        json.dumps(arguments),
-    ]
+    command = [sys.executable, "-m", "WorldModels.assembly.speed.measure"]
+    command += [name, json.dumps(arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
@@ -75,8 +58,12 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
 
 
 def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]:
-    """Items a second of each of `repeats` blocks of at least `seconds`, after a warm-up; `work()`
-    gives its number of items.
+    """Items a second in each of several blocks, after a warm-up.
+
+    Args:
+        work: does some work and gives its number of items.
+        seconds: least length of a block.
+        repeats: blocks.
     """
     started = time.perf_counter()
     while work() and time.perf_counter() - started < seconds / 3:
@@ -91,32 +78,42 @@ def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]
 
 
 def matrix_product(size: int, seconds: float, repeats: int, library: str = "numpy") -> dict:
-    """GFLOP/s of a size x size float32 matrix product, by numpy or by Keras' backend; threads as
-    the environment says.
+    """Products a second of two square float32 matrices.
+
+    Args:
+        size: of the matrices' sides.
+        seconds: least length of a block.
+        repeats: blocks.
+        library: "numpy", or "keras" for the backend of Keras.
+
+    Returns:
+        library, rates, and work: GFLOP of a product.
     """
     a, b = np.random.default_rng(0).random((2, size, size), np.float32)
-    if library == "numpy":
-        name, product = f"numpy {np.__version__}", lambda: np.matmul(a, b)
-    else:
-        import keras
+    name, product = _product(library, a, b)
 
-        name, one, other = (
-            keras.backend.backend(),
-            keras.ops.convert_to_tensor(a),
-            keras.ops.convert_to_tensor(b),
-        )
-        product = lambda: float(keras.ops.matmul(one, other)[0, 0])  # noqa: E731   reading a number waits for the result
-    return {
-        "library": name,
-        "rates": blocks(lambda: product() is not None and 1, seconds, repeats),
-        "work": 2 * size**3 / 1e9,
-    }
+    def work() -> int:
+        product()
+        return 1
+
+    return {"library": name, "rates": blocks(work, seconds, repeats), "work": 2 * size**3 / 1e9}
+
+
+def _product(library: str, a: np.ndarray, b: np.ndarray) -> tuple[str, Callable]:
+    """A library's name, and a function that multiplies two matrices with it."""
+    if library == "numpy":
+        return f"numpy {np.__version__}", lambda: np.matmul(a, b)
+    import keras
+
+    a, b = keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)
+    # Reading one of the numbers waits for the result.
+    return keras.backend.backend(), lambda: float(keras.ops.matmul(a, b)[0, 0])
 
 
 def main() -> None:
-    """Run the measure that is named first with the arguments that follow as JSON."""
+    """Run the measure that is named first, with the arguments that follow as JSON."""
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
-    module = importlib.import_module(f"WorldModels.assembly.{MEASURES[name]}")
+    module = importlib.import_module(f"WorldModels.assembly.speed.{MEASURES[name]}")
     print(json.dumps(getattr(module, name)(**arguments)))
 
 

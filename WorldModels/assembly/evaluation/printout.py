@@ -1,0 +1,106 @@
+"""What evaluate prints: the table of scores, how true the dream is, and where the files are."""
+
+from WorldModels.assembly.evaluation.examiner import DRIVER
+from WorldModels.experiment.games.game import Game
+from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.run import Run
+
+
+def show(run: Run, report: dict) -> None:
+    """Print the table, how true the dream is, and where everything is; the videos last.
+
+    Args:
+        run: the open run.
+        report: what evaluation.json holds.
+    """
+    from WorldModels.figures.iterations import comparison
+    from WorldModels.figures.scores import table
+
+    game = game_of(run.experiment.env.id)
+    run.say(f"{_headline(report, game)}\n")
+    run.say(table(_lines(report)))
+    if beside := comparison(run.folder, run.iteration):
+        run.say(f"\n{beside}")
+    if "dream_checks" in report:
+        _show_checks(run, report["dream_checks"])
+    run.say(
+        f"\nEverything is in {run.path}: evaluation.json (scores), evaluation/tracks.csv (each "
+        f"{game.noun}), figures/ (curves)."
+    )
+    _show_films(run, report, game)
+
+
+def _headline(report: dict, game: Game) -> str:
+    driver, n = report["controller"], next(iter(report["scores"].values()))["n"]
+    trained = "steps of dreams" if driver["world"] == "dream" else "training steps"
+    steps = f", {driver['training_steps']:,} {trained}" if driver["training_steps"] else ""
+    return (
+        f"{driver['file']}: generation {driver['generation']}{steps}; {n} test {game.noun}s from "
+        f"seed {report['first_seed']} on, official {report['environment']['id']}"
+    )
+
+
+def _lines(report: dict) -> dict[str, dict]:
+    """The lines of the table.
+
+    They are the driver, the blind policies, the blindfolded driver, and the first two in the dream.
+    """
+    lines = {
+        ("driver" if rule == "return" else rule): scores
+        for rule, scores in report["scores"].items()
+    }
+    random = next(iter(report["baselines"]))
+    for name, scores in report["baselines"].items():
+        lines[f"random ({name})" if name == random else name] = next(iter(scores.values()))
+    for blindfold, scores in report.get("looks", {}).items():
+        lines[f"driver on {blindfold}"] = next(iter(scores.values()))
+    for name, scores in report.get("dream", {"scores": {}})["scores"].items():
+        lines[f"dream: {'driver' if name == DRIVER else name}"] = scores
+    return lines
+
+
+def _show_checks(run: Run, checks: dict) -> None:
+    length, foreseen = checks["random_length"], checks["foresight"]
+    in_dream, in_game = (length[where]["mean"] for where in ("dream", "real"))
+    run.say(
+        f"\nHow true the dream is: {length['policy']} lasts {in_dream:.0f} steps in it and "
+        f"{in_game:.0f} in the game."
+    )
+    if foreseen and foreseen["terminal_recall"] is not None:
+        run.say(
+            f"M foresees {100 * foreseen['terminal_recall']:.0f}% of the ends of held-out episodes "
+            f"at the exact step, with {foreseen['false_alarms']:.2f} false alarms per episode."
+        )
+    if checks["horizon"]:
+        _show_horizon(run, checks["horizon"])
+
+
+def _show_horizon(run: Run, horizon: dict) -> None:
+    from WorldModels.assembly.evaluation.truth import CONSTANT, MODE, SAMPLED
+
+    run.say(
+        f"Mean squared error of dreaming on from true history, with the true actions "
+        f"({horizon['windows']} places):"
+    )
+    run.say(" ".join([f"{'steps':24}", *(f"{h:8}" for h in horizon["horizons"])]))
+    for what in ("latent", "frame"):
+        for name in (MODE, SAMPLED, CONSTANT):
+            errors = (f"{error:8.5f}" for error in horizon[what][name])
+            run.say(" ".join([f"{f'{what}, {name}':24}", *errors]))
+
+
+def _show_films(run: Run, report: dict, game: Game) -> None:
+    films = list(report["filmed"])
+    for each in films:
+        rule = f" under {each['rule']}" if game.has_laps else ""
+        run.say(
+            f"Filmed: test {game.noun} {each['track']}, {each['score']:.1f}{rule}; {each['why']}."
+        )
+    if dream := report.get("filmed_dream"):
+        run.say(
+            f"Filmed: dream {dream['dream']}, {dream['score']:.1f} in {dream['steps']} steps; the "
+            "return nearest the median."
+        )
+        films.append(dream)
+    for file in [file for each in films for file in each["files"]]:
+        run.say(f"  {run.path / file}")

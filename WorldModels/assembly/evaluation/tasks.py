@@ -1,0 +1,57 @@
+"""The episodes of a test, and the tasks that worker processes get."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+Key = tuple[str, str, int]  # kind, driver and number of an episode
+# First seed of each kind of episode. Seeds of training start at 10 million, those of validation at
+# 2 million, and those of people who play at 8 million.
+SEEDS = {
+    "tracks": 5_000_000,
+    "curve": 3_000_000,
+    "gates": 4_000_000,
+    "dreams": 5_000_000,
+    "gate_dreams": 4_000_000,
+}
+LANES = 50  # dreams that run in lockstep
+DREAMT = ("dreams", "gate_dreams")
+# Columns of a CSV that name the driver and the episode, where they are not `driver` and `track`.
+KEYS = {
+    "curve": ("generation", "game"),
+    "dreams": ("driver", "dream"),
+    "gate_dreams": ("driver", "dream"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Episodes of one driver that are played together: a single game, or dreams in lockstep.
+
+    Attributes:
+        kind: a key of SEEDS.
+        driver: a key of Examiner.controllers, one of BLINDFOLDS, or a blind policy
+            (control/policies.py).
+        numbers: of the episodes, from 0.
+    """
+
+    kind: str
+    driver: str
+    numbers: tuple[int, ...]
+
+
+def key_columns(kind: str) -> tuple[str, str]:
+    """The columns that name the driver and the episode in the CSV of a kind of episode."""
+    return KEYS.get(kind, ("driver", "track"))
+
+
+def tasks_of(missing: Iterable[Key]) -> list[Task]:
+    """A task for each game, and one for every LANES dreams of a driver, in the order wanted."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for kind, driver, number in missing:
+        groups.setdefault((kind, driver), []).append(number)
+    tasks = []
+    for (kind, driver), numbers in groups.items():
+        size = LANES if kind in DREAMT else 1
+        starts = range(0, len(numbers), size)
+        tasks += [Task(kind, driver, tuple(numbers[i : i + size])) for i in starts]
+    return tasks
