@@ -138,9 +138,7 @@ def open_encoder(
     encode = _encoder(Path(folder))
 
     def in_batches(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pieces = [
-            encode(observations[i : i + BATCH]) for i in range(0, len(observations), BATCH)
-        ]
+        pieces = [encode(observations[i : i + BATCH]) for i in range(0, len(observations), BATCH)]
         mean, log_var = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
         return mean, log_var
 
