@@ -1,4 +1,4 @@
-"""Draw a run's pictures for a README: frames, a drive, a dream, the learning curve -> imgs/
+"""Draw a run's pictures for a README: frames, a drive, a dream, the learning curve.
 
     python -m WorldModels.pictures carracing            # of results/carracing, into imgs/
     python -m WorldModels.pictures takecover --results results/doom --to docs
@@ -151,7 +151,7 @@ def _test_drive(run: Run, max_steps: int = 0):
 
 
 def _filmed(run: Run, what: str, seed: int) -> int:
-    """The seed of the game or dream that the run's test filmed; without a test, that of its first."""
+    """The seed of the game or dream that the run's test filmed; without a test, `seed`."""
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed

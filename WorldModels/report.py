@@ -1,4 +1,4 @@
-"""Show a run on one page: scores, films, what V, M and C learned, every setting -> report.html
+"""Show a run on one page, report.html: scores, films, what V, M and C learned, every setting.
 
     python -m WorldModels.report carracing      # of results/carracing, into its latest iteration
     python -m WorldModels.report takecover --results results/doom --to doom.html

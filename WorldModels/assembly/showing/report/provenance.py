@@ -61,7 +61,7 @@ def made_with(path: Path, published: Experiment) -> Iterator[tuple[str, str, Any
         facts = read_json(file)
         nouns = [noun for noun, group in facts["settings"].items() if isinstance(group, dict)]
         named = dict(_flat(facts["settings"]))
-        for budget, value in facts["budgets"].items():
+        for budget, value in _flat(facts["budgets"]):
             named[_dotted(budget, nouns, published)] = value
         for name, value in named.items():
             yield file.stem, name, value, _published(name, published)
@@ -72,7 +72,7 @@ def _in_order(file: Path) -> tuple[int, str]:
 
 
 def _flat(settings: dict) -> Iterator[tuple[str, Any]]:
-    """A stage's settings by noun as dotted names and values."""
+    """A stage's settings or budgets as dotted names and values."""
     for noun, group in settings.items():
         if isinstance(group, dict):
             yield from ((f"{noun}.{name}", value) for name, value in group.items())
