@@ -133,5 +133,5 @@ def _check(*pictures: np.ndarray) -> None:
     shapes = [np.shape(frames) for frames in pictures]
     if len(set(shapes)) > 1 or not np.size(pictures[0]):
         raise ValueError(
-            f"frames: expected as many of each, of one size, received {', '.join(map(str, shapes))}"
+            f"frames: expected equal shapes, received {', '.join(map(str, shapes))}."
         )
