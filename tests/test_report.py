@@ -16,6 +16,7 @@ from conftest import PATIENCE, ROOT
 from PIL import Image
 
 from WorldModels.assembly.showing.report.provenance import UNKNOWN, made_with
+from WorldModels.assembly.showing.run import horizon_errors, opened
 from WorldModels.experiment.presets import preset
 from WorldModels.report import SECTIONS
 
@@ -280,6 +281,17 @@ def test_damaged_files_are_named_and_the_rest_is_shown(begun):
     )
     done = run_report("carracing", "--results", begun)
     assert done.returncode == 2 and "config.json: expected the settings of a run" in done.stderr
+
+
+def test_a_dream_that_could_not_be_measured_is_one_line(begun):
+    tested = {"scores": {}, "baselines": {}, "filmed": [], "curve": [1]}
+    checked = tested | {"dream_checks": {"horizon": None}}
+    (begun / "0/evaluation.json").write_text(json.dumps(checked))
+    with pytest.raises(ValueError, match="too short to tell how far a dream strays"):
+        horizon_errors(opened(begun))
+    (begun / "0/evaluation.json").write_text(json.dumps(checked | {"curve": []}))
+    with pytest.raises(ValueError, match="has not learned in a dream"):
+        horizon_errors(opened(begun))
 
 
 def test_the_folder_of_another_experiment_is_refused(tmp_path):

@@ -159,6 +159,21 @@ def tested_in_dream(run: Run) -> dict:
     return report
 
 
+def horizon_errors(run: Run) -> dict:
+    """The errors of dreaming on, as the test of a driver that learned in a dream measured them.
+
+    Raises:
+        FileNotFoundError: there was no test yet; the message has the command that makes one.
+        ValueError: the driver did not learn in a dream, or its held-out episodes were too short.
+    """
+    found = tested_in_dream(run)["dream_checks"]["horizon"]
+    if not found:
+        raise ValueError(
+            f"the held-out episodes of {run.folder} are too short to tell how far a dream strays."
+        )
+    return found
+
+
 def summaries(report: dict) -> dict[str, dict]:
     """The scores of a test by name: the driver under each rule of the game, then blind policies.
 

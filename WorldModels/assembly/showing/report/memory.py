@@ -8,7 +8,7 @@ import numpy as np
 
 from WorldModels.assembly.showing import driver, memory, vision
 from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
-from WorldModels.assembly.showing.run import fps, tested_in_dream
+from WorldModels.assembly.showing.run import fps, horizon_errors
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.run import Run
 
@@ -97,7 +97,7 @@ def horizon(run: Run) -> Part | None:
     if run.experiment.controller.world == "real":
         return None
     return picture(
-        horizon_curves(tested_in_dream(run)["dream_checks"]["horizon"]),
+        horizon_curves(horizon_errors(run)),
         "How far dreaming on strays from what really came.",
     )
 
