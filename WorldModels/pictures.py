@@ -14,14 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.assembly.showing.run import (
-    fps,
-    game,
-    generations,
-    in_dream,
-    opened_as,
-    solved_line,
-)
+from WorldModels.assembly.showing.facts import fps, game, generations, in_dream, solved_line
+from WorldModels.assembly.showing.run import opened_as
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import read_json

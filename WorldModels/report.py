@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from WorldModels.assembly.showing.facts import game, progress
 from WorldModels.assembly.showing.report import control, memory, provenance, results, vision
 from WorldModels.assembly.showing.report.html import rendered
 from WorldModels.assembly.showing.report.parts import Part, Section
-from WorldModels.assembly.showing.run import game, opened_as, progress
+from WorldModels.assembly.showing.run import opened_as
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic

@@ -15,8 +15,9 @@ import pytest
 from conftest import PATIENCE, ROOT
 from PIL import Image
 
+from WorldModels.assembly.showing.facts import horizon_errors
 from WorldModels.assembly.showing.report.provenance import UNKNOWN, made_with
-from WorldModels.assembly.showing.run import horizon_errors, opened
+from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.presets import preset
 from WorldModels.report import SECTIONS
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from WorldModels.assembly.showing.run import game, held_out_episodes
+from WorldModels.assembly.showing.vision import held_out_episodes
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.env import EnvSettings
@@ -29,7 +29,7 @@ def drive(run: Run, seed: int = DRIVE_SEED, max_steps: int = 0) -> Any:
     from WorldModels.control.rollout import rollout
 
     env = run.experiment.env
-    bare = _bare_world(game(run).filmed(env))
+    bare = _bare_world(game_of(env.id).filmed(env))
     world, driver = driven(bare, controller_file(run), run.path)
     try:
         return rollout(world, driver, seed, max_steps or env.max_steps, keep="episode").episode
@@ -118,4 +118,4 @@ def weights(run: Run) -> tuple[np.ndarray, dict[str, int]]:
 
 def action_names(run: Run, size: int) -> tuple[str, ...]:
     """What each of the `size` numbers of an action is called."""
-    return tuple(action.name for action in game(run).named_actions(size))
+    return tuple(action.name for action in game_of(run.experiment.env.id).named_actions(size))

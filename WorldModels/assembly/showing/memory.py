@@ -158,7 +158,6 @@ def _played(world: Any, policy: Any, seed: int) -> tuple[np.ndarray, np.ndarray,
 
 def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
     """The features that the driver sees, and a function from the size of an action to a policy."""
-    from WorldModels.assembly.evaluation.gates import baseline_names
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.control.policies import POLICIES
@@ -166,6 +165,6 @@ def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
     try:
         shape, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
-        blind = baseline_names(run.experiment.evaluate.baselines)[0]
+        blind = run.experiment.evaluate.baselines.split(",")[0].strip()
         return run.experiment.controller.features, POLICIES[blind]
     return shape.features, lambda action_size: ControllerPolicy(shape, parameters)

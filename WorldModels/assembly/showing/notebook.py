@@ -17,7 +17,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from WorldModels.assembly.showing.run import MADE_BY, beside_published, opened, progress
+from WorldModels.assembly.showing.facts import MADE_BY, progress
+from WorldModels.assembly.showing.report.provenance import beside_published
+from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.command import one_line, parse
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.presets import launch_script

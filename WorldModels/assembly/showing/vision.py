@@ -7,14 +7,28 @@ Where V or the episodes are missing, the error names the command that makes them
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from WorldModels.assembly.opening import BATCH, open_decode, open_encoder, open_reconstruction
-from WorldModels.assembly.showing.run import held_out_episodes
 from WorldModels.experiment.run import Run, rng
 
 SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
+
+
+def held_out_episodes(run: Run) -> list[Path]:
+    """Paths of the episodes that V was not trained on; where none was held out, of all.
+
+    Raises:
+        FileNotFoundError: there are no episodes.
+    """
+    from WorldModels.episodes.episode import list_episodes
+    from WorldModels.episodes.frames import held_out
+
+    paths = list_episodes(run.need("episodes", "record"))
+    training, validation = held_out(paths, run.experiment.vision.validation_share)
+    return validation or training
 
 
 def held_out_frames(run: Run, count: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from WorldModels.assembly.showing import driver
+from WorldModels.assembly.showing.facts import game, generations, in_dream, solved_line
 from WorldModels.assembly.showing.report.parts import Part, picture
-from WorldModels.assembly.showing.run import game, generations, in_dream, solved_line
 from WorldModels.experiment.run import Run
 
 CAPTIONS = {

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.showing import driver, memory, vision
+from WorldModels.assembly.showing.facts import fps, horizon_errors
 from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
-from WorldModels.assembly.showing.run import fps, horizon_errors
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.run import Run
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.assembly.showing.report.parts import Part
-from WorldModels.assembly.showing.run import beside_published
-from WorldModels.experiment.fields import plain
+from WorldModels.experiment.fields import pairs, plain
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
@@ -15,6 +14,14 @@ from WorldModels.experiment.settings.experiment import Experiment
 STAGES = ("episodes", "vision", "series", "memory", "controller", "temperatures", "evaluation")
 LOG_LINES = 400
 UNKNOWN = "-"  # the published experiment has no such setting
+
+
+def beside_published(run: Run) -> Iterator[tuple[str, str, Any, Any]]:
+    """Every setting of a run: noun, name, the run's value, the published one (scale paper)."""
+    published = preset(run.experiment.name, "paper")
+    for name, _, ours, theirs in pairs(run.experiment, published):
+        if "." in name:
+            yield (*name.split("."), ours, theirs)
 
 
 def settings(run: Run) -> Part:

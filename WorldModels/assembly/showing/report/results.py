@@ -3,9 +3,7 @@
 import numpy as np
 
 from WorldModels.assembly.showing import memory
-from WorldModels.assembly.showing.page import animated
-from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
-from WorldModels.assembly.showing.run import (
+from WorldModels.assembly.showing.facts import (
     fps,
     game,
     generations,
@@ -14,6 +12,8 @@ from WorldModels.assembly.showing.run import (
     tested,
     tested_in_dream,
 )
+from WorldModels.assembly.showing.page import animated
+from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.run import Run
 
 FILM_BYTES = 900_000
