@@ -5,9 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_verb_process
+from conftest import ROOT, assert_same, run_verb_process
 from PIL import Image
 
+from WorldModels.assembly.opening import open_encoder, open_reconstruction
 from WorldModels.assembly.showing import driver, memory, vision
 from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.games.registry import GAMES
@@ -112,6 +113,17 @@ def test_what_v_makes_of_frames(run):
         vision.prior(run, 4).shape == (4, 64, 64, 3)
         and (vision.prior(run, 4) == vision.prior(run, 4)).all()
     )
+
+
+@pytest.mark.slow
+def test_v_encodes_and_decodes_alike_with_and_without_onnx(run, tmp_path):
+    shutil.copy(run.path / "vision.keras", tmp_path)
+    frames = vision.held_out_frames(run, 230)
+    for by_keras, by_onnx in zip(
+        open_encoder(tmp_path)(frames), open_encoder(run.path)(frames), strict=True
+    ):
+        assert_same(by_keras, by_onnx)
+    assert_same(open_reconstruction(tmp_path)(frames), open_reconstruction(run.path)(frames))
 
 
 @pytest.mark.slow

@@ -1,8 +1,4 @@
-"""Reads what a run holds: its game, how far it has come, its scores and its history.
-
-report = tested(run)
-print(progress(run), summaries(report))
-"""
+"""Reads what a run holds: its game, how far it has come, its scores and its history."""
 
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.games.game import Game
