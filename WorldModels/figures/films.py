@@ -103,7 +103,7 @@ def three_views(
     scale = max(1, height // small[0])
     for step, (view, *others) in enumerate(zip(rendered, seen, decoded, strict=False)):
         so_far = f", reward so far {sums[min(step, len(sums) - 1)]:.0f}" if len(sums) else ""
-        names = f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "what V rebuilds"
+        names = f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "V's reconstruction"
         large = [_as_high(view, scale * small[0])]
         large += [enlarge(as_uint8(frame), scale) for frame in others]
         yield _titled(names, large)

@@ -132,6 +132,4 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 def _check(*pictures: np.ndarray) -> None:
     shapes = [np.shape(frames) for frames in pictures]
     if len(set(shapes)) > 1 or not np.size(pictures[0]):
-        raise ValueError(
-            f"frames: expected equal shapes, received {', '.join(map(str, shapes))}."
-        )
+        raise ValueError(f"frames: expected equal shapes, received {', '.join(map(str, shapes))}.")

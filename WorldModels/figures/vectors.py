@@ -34,7 +34,7 @@ def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -
     figure.supylabel("reconstructed", fontsize=9)
     of = f" (the {MOST} of {len(variance)} that vary most)" if len(variance) > MOST else ""
     figure.suptitle(
-        f"V: each number{of}, and the share of its variance that is rebuilt", fontsize=10
+        f"V: each number{of}, and the share of its variance that is reconstructed", fontsize=10
     )
     return figure
 

@@ -1,9 +1,10 @@
 """Chooses the run that a notebook shows, or makes a tiny one where there is none yet.
 
-from WorldModels.assembly.showing.notebook import chosen_run, so_far
-run = chosen_run()
-with so_far():
-    page.figure(reconstruction_grid(frames, vision.rebuilt(run, frames)))
+    run = chosen_run()
+    with so_far():
+        page.figure(reconstruction_grid(frames, vision.rebuilt(run, frames)))
+
+What is missing in a half-finished run is one line in the notebook, which goes on.
 """
 
 import contextlib
