@@ -1,23 +1,21 @@
-"""A run's pictures for a README: what was real, reconstructed and imagined, a drive, a dream, the
-training curve -> imgs/
+"""Draw a run's pictures for a README: frames, a drive, a dream, the learning curve.
 
-    python -m WorldModels.pictures carracing                                   # of
-    results/carracing, into imgs/
+    python -m WorldModels.pictures carracing            # of results/carracing, into imgs/
     python -m WorldModels.pictures takecover --results results/doom --to docs
 
-Each is NAME_strip.png, NAME_drive.gif, NAME_dream.gif or NAME_curve.png, NAME being the
-experiment's. The settings are those that
-lie in the run's folder, which is only read; the same run gives the same pictures. Of an unfinished
-run there are the pictures that
-it has the parts for, and of the others the command that makes what they lack.
+They are NAME_strip.png (real, reconstructed and imagined frames), NAME_drive.gif, NAME_dream.gif
+and NAME_curve.png, NAME being the experiment's. The settings are those stored in the run's folder,
+which is only read; the same run gives the same pictures. Of an unfinished run, the pictures that it
+has the parts for are drawn; for each of the others, the command that makes what it lacks is
+printed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.assembly.showing import page as show
-from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.showing.facts import fps, game, generations, in_dream, solved_line
+from WorldModels.assembly.showing.run import opened_as
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import read_json
@@ -40,13 +38,13 @@ class PictureSettings(Experiment):
 
 
 def pictures(run: Run) -> None:
-    """Have the pictures of a run in the folder --to.
+    """Draw the pictures of a run into the folder --to.
 
     Raises:
         FileNotFoundError: the run has the parts for none of them.
-        ValueError: V sees vectors.
+        ValueError: the run's observations are vectors.
     """
-    folder, stored = Path(run.experiment.to), gather.opened_as(run)
+    folder, stored = Path(run.experiment.to), opened_as(run)
     missing = {}
     for name, make in PICTURES.items():
         path = folder / f"{stored.experiment.name}_{name}"
@@ -61,93 +59,74 @@ def pictures(run: Run) -> None:
 
 
 def strip(run: Run, path: Path) -> None:
-    """Moments of a game, what V makes of them, and what M imagines from the first of them on.
+    """Draw moments of a game, V's reconstructions, and what M imagines from the first of them on.
 
-    The driver's own game where it has learned in M's dream, else a recorded one, of the kind that M
-    knows.
+    The game is one of the kind that M knows: the driver's own where it learned in M's dream, else a
+    recorded one.
     """
+    from WorldModels.assembly.showing.driver import recorded
     from WorldModels.assembly.showing.memory import imagined
+    from WorldModels.assembly.showing.vision import rebuilt
     from WorldModels.figures.filmstrips import imagined_strip
     from WorldModels.figures.style import save
 
-    real_world, fps = run.experiment.controller.world == "real", show.fps(run)
-    episode = (
-        show.recorded(run)
-        if real_world
-        else gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED))
-    )
-    steps = [round(second * fps) for second in STRIP_SECONDS]
+    real_world = run.experiment.controller.world == "real"
+    episode = recorded(run) if real_world else _test_drive(run)
+    steps = [round(second * fps(run)) for second in STRIP_SECONDS]
     start = min(round(STRIP_START * len(episode)), max(0, len(episode) - steps[-1]))
     real = episode.observations[start : start + steps[-1] + 1]
     dreamt = imagined(run, episode, start, steps[-1], STRIP_TEMPERATURE)
-    save(imagined_strip(real, gather.rebuilt(run, real), dreamt, steps, fps), path)
+    save(imagined_strip(real, rebuilt(run, real), dreamt, steps, fps(run)), path)
 
 
 def drive(run: Run, path: Path) -> None:
-    """A game of the driver: as people see it, as V sees it, and as V rebuilds it, with the reward
-    so far.
-    """
+    """Film a game of the driver: as people see it, as V sees it, and as V reconstructs it."""
     import itertools
 
+    from WorldModels.assembly.showing.driver import rendered
+    from WorldModels.assembly.showing.vision import rebuilt
     from WorldModels.figures.films import three_views
     from WorldModels.figures.videos import write_gif
 
-    fps = show.fps(run)
-    first, length = round(LEAD * fps), round(SECONDS * fps)
-    episode = gather.drive(run, _filmed(run, "filmed", gather.DRIVE_SEED), max_steps=first + length)
+    first, length = round(LEAD * fps(run)), round(SECONDS * fps(run))
+    episode = _test_drive(run, first + length)
     seen = episode.observations[first : first + length]
-    views = itertools.islice(gather.rendered(run, episode), first, first + length)
+    views = itertools.islice(rendered(run.experiment.env, episode), first, first + length)
     rewards = [episode.rewards[:first].sum(), *episode.rewards[first:]]
-    write_gif(
-        path,
-        three_views(views, seen, gather.rebuilt(run, seen), rewards=rewards, height=192),
-        fps,
-        every=4,
-        most=GIF_BYTES,
-    )
+    film = three_views(views, seen, rebuilt(run, seen), rewards=rewards, height=192)
+    write_gif(path, film, fps(run), every=4, most=GIF_BYTES)
 
 
 def dream(run: Run, path: Path) -> None:
-    """A dream of the driver, with the reward so far."""
-    from WorldModels.assembly.showing.memory import DREAM_SEED
-    from WorldModels.assembly.showing.memory import dream as dreamt
+    """Film a dream of the driver, with the reward so far."""
+    from WorldModels.assembly.showing import memory
     from WorldModels.figures.films import running_reward
     from WorldModels.figures.videos import write_gif
 
-    fps = show.fps(run)
-    found = dreamt(
-        run, seed=_filmed(run, "filmed_dream", DREAM_SEED), max_steps=round(SECONDS * fps)
-    )
+    seed = _filmed(run, "filmed_dream", memory.DREAM_SEED)
+    found = memory.dream(run, seed=seed, max_steps=round(SECONDS * fps(run)))
     clip = {f"dream, temperature {found.temperature:g}": found.frames}
-    write_gif(path, running_reward(clip, found.rewards, scale=4), fps, every=4, most=GIF_BYTES)
+    film = running_reward(clip, found.rewards, scale=4)
+    write_gif(path, film, fps(run), every=4, most=GIF_BYTES)
 
 
 def curve(run: Run, path: Path) -> None:
-    """How C learned: in the game over frames, in a dream over generations beside its real games."""
-    from WorldModels.assembly.evaluation.scorecard import SOLVED
+    """Draw how C learned.
+
+    In the game over frames; in a dream over generations, beside the games of some of its drivers.
+    """
     from WorldModels.figures.dreams import dream_curve
     from WorldModels.figures.learning import learning_curve
     from WorldModels.figures.style import save
 
-    solved, report = (
-        SOLVED.get(run.experiment.env.id),
-        read_json(run.path / "evaluation.json") or {},
-    )
-    rows, dream = gather.generations(run), run.experiment.controller.world == "dream"
+    rows, report = generations(run), read_json(run.path / "evaluation.json") or {}
     if report.get("curve"):
         level = next(iter(next(iter(report["baselines"].values())).values()))["mean"]
-        return save(
-            dream_curve(gather.generations(run, dream=True), report["curve"], level, solved), path
-        )
-    save(
-        learning_curve(
-            {run.experiment.scale + " scale": rows},
-            "frames",
-            solved=None if dream else solved,
-            dreamt=dream,
-        ),
-        path,
-    )
+        dreamt = generations(run, dream=True)
+        return save(dream_curve(dreamt, report["curve"], level, game(run).solved), path)
+    name = f"{run.experiment.scale} scale"
+    line, dreamt = solved_line(run), in_dream(run)
+    save(learning_curve({name: rows}, "frames", solved=line, dreamt=dreamt), path)
 
 
 PICTURES: dict[str, Callable[[Run, Path], None]] = {
@@ -158,16 +137,22 @@ PICTURES: dict[str, Callable[[Run, Path], None]] = {
 }
 
 
+def _test_drive(run: Run, max_steps: int = 0):
+    """The Episode that stands for the driver's test games."""
+    from WorldModels.assembly.showing import driver
+
+    return driver.drive(run, _filmed(run, "filmed", driver.DRIVE_SEED), max_steps)
+
+
 def _filmed(run: Run, what: str, seed: int) -> int:
-    """The seed of the game or dream that stands for all in the run's test; where there was no test,
-    the first of it.
-    """
+    """The seed of the game or dream that the run's test filmed; without a test, `seed`."""
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb on a command line, by default the process's own."""
     run_verb("pictures", pictures, argv, __doc__, settings=PictureSettings, reads_only=True)
 
 

@@ -1,42 +1,40 @@
-"""A run on one page: scores, films, what V, M and C learned, every setting -> report.html, one file
-that holds everything in itself
+"""Show a run on one page, report.html: scores, films, what V, M and C learned, every setting.
 
-    python -m WorldModels.report carracing                                   # of results/carracing,
-    into its newest iteration's folder
+    python -m WorldModels.report carracing      # of results/carracing, into its latest iteration
     python -m WorldModels.report takecover --results results/doom --to doom.html
 
-The settings are those that lie in the run's folder, which is only read. Of an unfinished run the
-page shows what there is, and for
-what it lacks the command that makes it. Each part of the page is a function in reporting/.
+The page is one file that holds its pictures and films. The settings are those stored in the run's
+folder, of which the rest is only read. Of an unfinished run the page shows as much as is made, and
+for what is missing the command that makes it. Each part of the page is a function in
+assembly/showing/report/.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.showing.facts import game, progress
 from WorldModels.assembly.showing.report import control, memory, provenance, results, vision
-from WorldModels.assembly.showing.report.page import Part, Section, page
+from WorldModels.assembly.showing.report.html import rendered
+from WorldModels.assembly.showing.report.parts import Part, Section
+from WorldModels.assembly.showing.run import opened_as
 from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-DAMAGED = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OSError,
-)  # what a part may say of a file that is not as it should be
+# What a part may raise where a file is damaged.
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)
+Maker = Callable[[Run], Part | None]
 
-# Title -> what is said under it, and the functions that make its parts out of a run. A function
-# gives None where its part does not
-# belong to such a run, and raises what names the command where the run has not come to it.
-SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
+# Title -> the text under it, and the functions that make its parts out of a run. A function returns
+# None where its part does not belong to such a run, and raises an error that names the command
+# where the run has not come that far.
+SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
     "Results": (
-        "How well the driver does in games that neither trained nor chose it, and what that looks like.",
+        "How well the driver does in games that had no part in training or choosing it, and what "
+        "that looks like.",
         (
             results.scores,
             results.histogram,
@@ -59,7 +57,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
         ),
     ),
     "Remember and imagine: M": (
-        "M reads z and actions, foresees the next z, and can go on without the game.",
+        "M reads z and actions, predicts the next z, and can go on without the game.",
         (
             memory.imagined,
             memory.temperatures,
@@ -71,7 +69,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
         ),
     ),
     "Act: C": (
-        "C turns z and what M remembers into actions. It is bred, not trained.",
+        "C turns z and what M remembers into actions. It is evolved, not trained by gradients.",
         (
             control.weights,
             control.search,
@@ -80,7 +78,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Callable[[Run], Part | None]]]] = {
     ),
     "Made with": (
         "Enough to make it again: the same settings and seed give the same run.",
-        (provenance.settings, provenance.versions, provenance.log),
+        (provenance.stages, provenance.settings, provenance.versions, provenance.log),
     ),
 }
 
@@ -93,44 +91,48 @@ class ReportSettings(Experiment):
 
 
 def report(run: Run) -> None:
-    """Have report.html of a run, or the file --to.
+    """Write report.html of a run, or the file --to.
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
         ValueError: the folder is another experiment's, or --to is a folder.
     """
-    stored, to = gather.opened_as(run, vectors=True), _place(run)
-    sections, said = [], {}
-    for title, (words, makers) in SECTIONS.items():
+    stored, to = opened_as(run, vectors=True), _place(run)
+    sections, left_out = [], {}
+    for title, (text, makers) in SECTIONS.items():
         print(f"report: {title} ...", flush=True)
-        parts, missing = [], {}
-        for make in makers:
-            try:
-                if part := make(stored):
-                    parts.append(part)
-            except (FileNotFoundError, ImportError) as error:
-                missing[one_line(error)] = None
-            except DAMAGED as error:
-                missing[f"{make.__name__.replace('_', ' ')}: {_damage(error)}"] = None
-        said.update(missing)
-        sections.append(
-            Section(
-                title, words, [*parts, *(Part("missing", f"Left out: {line}") for line in missing)]
-            )
-        )
+        parts, missing = _made(makers, stored)
+        parts += [Part("missing", f"Left out: {line}") for line in missing]
+        left_out |= missing
+        sections.append(Section(title, text, parts))
     path = to or stored.path / "report.html"
     with atomic(path) as temporary:
-        temporary.write_text(page(*_head(stored), sections), encoding="utf-8")
-    for line in said:
+        temporary.write_text(rendered(*_head(stored), sections), encoding="utf-8")
+    for line in left_out:
         print(f"report: left out: {line}", flush=True)
     print(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB.", flush=True)
+
+
+def _made(makers: Iterable[Maker], run: Run) -> tuple[list[Part], dict[str, None]]:
+    """The parts that can be made of a run, and a line for each that cannot, in order."""
+    parts, missing = [], {}
+    for make in makers:
+        try:
+            if part := make(run):
+                parts.append(part)
+        except (FileNotFoundError, ImportError) as error:
+            missing[one_line(error)] = None
+        except DAMAGED as error:
+            missing[f"{make.__name__.replace('_', ' ')}: {_damage(error)}"] = None
+    return parts, missing
 
 
 def _place(run: Run) -> Path | None:
     path = Path(run.experiment.to) if run.experiment.to else None
     if path and path.is_dir():
         raise ValueError(
-            f"--to: expected a file, received the folder {path}; name one in it: --to {path / 'report.html'}"
+            f"--to: expected a file, received the folder {path}; name a file in it: "
+            f"--to {path / 'report.html'}"
         )
     return path
 
@@ -138,25 +140,25 @@ def _place(run: Run) -> Path | None:
 def _damage(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}."
-    return (
-        one_line(error)
-        if isinstance(error, ValueError)
-        else f"a file is not as it should be ({type(error).__name__}: {error})."
-    )
+    if isinstance(error, ValueError):
+        return one_line(error)
+    return f"a file is damaged ({type(error).__name__}: {error})."
 
 
 def _head(run: Run) -> tuple[str, list[str]]:
     """The page's title and the lines under it."""
     ours = run.experiment
-    kinds = f"V: {ours.vision.kind}, M: {ours.memory.kind}, C: {ours.controller.optimizer} in the {ours.controller.world} world"
-    line = f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. {kinds}."
-    return f"World model of {gather.game(run) or ours.env.id}", [
-        line,
-        f"In {run.path}: {gather.progress(run)}",
-    ]
+    line = (
+        f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. "
+        f"V: {ours.vision.kind}, M: {ours.memory.kind}, "
+        f"C: {ours.controller.optimizer} in the {ours.controller.world} world."
+    )
+    title = f"World model of {game(run).published or ours.env.id}"
+    return title, [line, f"Made so far in {run.path}: {progress(run)}"]
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Run the verb on a command line, by default the process's own."""
     run_verb("report", report, argv, __doc__, settings=ReportSettings, reads_only=True)
 
 

@@ -1,4 +1,4 @@
-"""Curves are drawn from what the CSVs hold, and films can be read back: size, rate, frames."""
+"""Curves show the numbers of the CSVs, and films can be read back: size, rate, frames."""
 
 import imageio.v3 as iio
 import numpy as np
@@ -54,6 +54,11 @@ GENERATIONS = rows(
 )
 
 
+def generation_curves(history):
+    """The curves of a game that counts as solved at 900."""
+    return curves.generation_curves(history, 900, noun="track")
+
+
 @pytest.mark.parametrize(
     "draw, history, words",
     [
@@ -74,9 +79,17 @@ GENERATIONS = rows(
             ],
         ),
         (
-            curves.generation_curves,
+            generation_curves,
             GENERATIONS,
-            ["generation", "training steps", "sigma", "900", "population", "validation", "10k"],
+            [
+                "generation",
+                "training steps",
+                "sigma",
+                "900: counts as solved",
+                "population",
+                "on validation tracks",
+                "10k",
+            ],
         ),
     ],
 )
@@ -97,6 +110,21 @@ def test_a_curve_holds_the_numbers_of_its_column():
     assert mean.get_xdata().tolist() == [1, 2, 3] and mean.get_ydata().tolist() == [-50, 0, 50]
     (validation,) = [line for line in axes.lines if "validation" in line.get_label()]
     assert validation.get_xdata().tolist() == [2] and validation.get_ydata().tolist() == [20]
+
+
+def test_no_line_says_solved_where_nothing_is_known_of_the_game():
+    history = [row | {"std": "5", "validation_sd": "3"} for row in GENERATIONS]
+    for figure in (
+        curves.generation_curves(history),
+        learning.learning_curve({"run": history}, "frames"),
+        learning.evaluation_band(history),
+    ):
+        assert "solved" not in text_of(figure) and "track" not in text_of(figure)
+
+
+def test_a_test_game_is_called_as_the_game_calls_it():
+    assert "Test laps" in text_of(curves.score_histogram({"driver": [3.0]}, "lap"))
+    assert "on validation laps" in text_of(curves.generation_curves(GENERATIONS, noun="lap"))
 
 
 def test_a_history_without_held_out_numbers_is_drawn_all_the_same():

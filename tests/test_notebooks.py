@@ -1,5 +1,6 @@
-"""The notebooks run from top to bottom on what there is, show pictures, define nothing; those that
-are committed have run.
+"""The notebooks run from top to bottom on any run, show pictures, and define nothing.
+
+Those that are committed have run.
 """
 
 import ast
@@ -16,9 +17,7 @@ import pytest
 from conftest import PATIENCE, ROOT
 from PIL import Image
 
-from WorldModels.assembly.showing import notebook as notebook
-from WorldModels.assembly.showing import page as show
-from WorldModels.assembly.showing import sliders as touch
+from WorldModels.assembly.showing import notebook, page, sliders
 
 FOLDER = ROOT / "notebooks"
 NAMES = ["01_see", "02_remember_and_imagine", "03_act", "04_results", "05_tour", "06_vae_gan"]
@@ -57,7 +56,7 @@ def executed(name: str, root: Path, monkeypatch, **environment: str):
     """A notebook's cells after it has run in root/notebooks, where root/results lies."""
     from nbclient import NotebookClient
 
-    for variable in ("EXPERIMENT", "RESULTS", *touch.EDITORS):
+    for variable in ("EXPERIMENT", "RESULTS", *sliders.EDITORS):
         monkeypatch.delenv(variable, raising=False)
     for variable, value in {"PYTHONPATH": str(ROOT), **environment}.items():
         monkeypatch.setenv(variable, value)
@@ -189,7 +188,8 @@ def test_a_half_finished_run_is_shown_as_far_as_it_goes(smoke_run, tmp_path, mon
     [
         (
             {"RESULTS": "results/none"},
-            "none has no results yet; make them first: bash launch_scripts/carracing.bash --results results/none",
+            "none has no results yet; make them first: bash launch_scripts/carracing.bash "
+            "--results results/none",
         ),
         (
             {"RESULTS": "results/none", "EXPERIMENT": "takecover"},
@@ -205,8 +205,8 @@ def test_no_results_one_line_that_names_the_command(environment, words, tmp_path
     monkeypatch.chdir(tmp_path)
     for variable in ("EXPERIMENT", "RESULTS"):
         monkeypatch.setenv(variable, environment.get(variable, ""))
-    with pytest.raises(notebook.Mistake) as error:
-        notebook.opened()
+    with pytest.raises(notebook.NotebookError) as error:
+        notebook.chosen_run()
     (line,) = error.value._render_traceback_()
     assert words in line and "\n" not in line
 
@@ -215,7 +215,7 @@ def test_the_tour_leaves_another_run_alone(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps({"name": "carracing", "scale": "smoke"}))
     monkeypatch.setenv("RESULTS", str(tmp_path))
     monkeypatch.setenv("EXPERIMENT", "")
-    with pytest.raises(notebook.Mistake, match="expected a new folder, or one of a tour"):
+    with pytest.raises(notebook.NotebookError, match="expected a new folder, or one of a tour"):
         notebook.tour()
 
 
@@ -245,7 +245,7 @@ CHOICES = {"row": range(8), "the colour": range(3)}
 
 
 def test_moving_a_slider_changes_the_picture():
-    box = touch.sliders(bars, CHOICES, {"row": 0, "the colour": 1})
+    box = sliders.sliders(bars, CHOICES, {"row": 0, "the colour": 1})
     row, colour, image = box.children
     row.value, colour.value = 5, 2
     assert (
@@ -256,14 +256,14 @@ def test_moving_a_slider_changes_the_picture():
 @pytest.mark.parametrize("editor", [True, False])
 @pytest.mark.parametrize("installed", [True, False])
 def test_where_nothing_can_be_touched_the_first_picture_stands(editor, installed, monkeypatch):
-    for variable in touch.EDITORS:
+    for variable in sliders.EDITORS:
         monkeypatch.delenv(variable, raising=False)
     if editor:
         monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/01_see.ipynb")
-    monkeypatch.setattr(touch.importlib.util, "find_spec", lambda name: installed or None)
+    monkeypatch.setattr(sliders.importlib.util, "find_spec", lambda name: installed or None)
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
-    touch.touch(bars, CHOICES, {"row": 3, "the colour": 0})
+    sliders.touch(bars, CHOICES, {"row": 3, "the colour": 0})
     (bundle,) = shown
     picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert (np.asarray(picture.convert("RGB")) == bars(row=3, the_colour=0)).all()
@@ -274,7 +274,7 @@ def test_a_film_keeps_its_time_and_its_colours():
     frames = [np.full((16, 20, 3), (200, 10, 10), np.uint8) for _ in range(40)]
     for step, frame in enumerate(frames):
         frame[:, step % 20] = (10, 10, 200)
-    film = Image.open(io.BytesIO(show.animated(frames, fps=50, every=4)))
+    film = Image.open(io.BytesIO(page.animated(frames, fps=50, every=4)))
     assert film.format == "PNG" and film.n_frames == 10 and film.info["duration"] == 80
     film.seek(3)
     assert np.abs(np.asarray(film.convert("RGB")).astype(int) - frames[12]).max() < 8

@@ -1,17 +1,16 @@
-"""README's pictures: which there are, that a command makes them, the same each time, and what it
-says of an unfinished run.
-"""
+"""README's pictures: a command makes them, equal each time, as many as a run has parts for."""
 
 import re
 import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT, run_verb_process
+from conftest import ROOT, assert_same, run_verb_process
 from PIL import Image
 
-from WorldModels.assembly.showing import memory as gather_dreams
-from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.opening import open_encoder, open_reconstruction
+from WorldModels.assembly.showing import driver, memory, vision
+from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.pictures import PICTURES
 
@@ -90,60 +89,70 @@ def test_without_a_run_it_says_what_makes_one(tmp_path):
 
 @pytest.fixture
 def run(smoke_run):
-    return gather.opened(smoke_run)
+    return opened(smoke_run)
 
 
 @pytest.mark.slow
 def test_what_v_makes_of_frames(run):
-    frames = gather.held_out_frames(run, 5)
-    mean, log_var = gather.posterior(run, frames)
-    seen = gather.rebuilt(run, frames)
+    frames = vision.held_out_frames(run, 5)
+    mean, log_var = vision.posterior(run, frames)
+    seen = vision.rebuilt(run, frames)
     assert (
         frames.shape == seen.shape == (5, 64, 64, 3)
         and frames.dtype == np.uint8
         and mean.shape == log_var.shape == (5, 32)
     )
-    assert np.abs(gather.decoded(run, mean) - 255 * seen).max() < 1
-    swept = gather.traversal(run, frames[0], [3, 4], (-2.0, float(mean[0, 3]), 2.0))
+    assert np.abs(vision.decoded(run, mean) - 255 * seen).max() < 1
+    swept = vision.traversal(run, frames[0], [3, 4], (-2.0, float(mean[0, 3]), 2.0))
     assert (
         swept.shape == (2, 3, 64, 64, 3)
-        and (swept[0, 1] == gather.decoded(run, mean[:1])[0]).mean() > 0.99
+        and (swept[0, 1] == vision.decoded(run, mean[:1])[0]).mean() > 0.99
     )
-    assert [picture.ndim for picture in gather.epochs(run)] == [3]
+    assert [picture.ndim for picture in vision.epochs(run)] == [3]
     assert (
-        gather.prior(run, 4).shape == (4, 64, 64, 3)
-        and (gather.prior(run, 4) == gather.prior(run, 4)).all()
+        vision.prior(run, 4).shape == (4, 64, 64, 3)
+        and (vision.prior(run, 4) == vision.prior(run, 4)).all()
     )
 
 
 @pytest.mark.slow
+def test_v_encodes_and_decodes_alike_with_and_without_onnx(run, tmp_path):
+    shutil.copy(run.path / "vision.keras", tmp_path)
+    frames = vision.held_out_frames(run, 230)
+    for by_keras, by_onnx in zip(
+        open_encoder(tmp_path)(frames), open_encoder(run.path)(frames), strict=True
+    ):
+        assert_same(by_keras, by_onnx)
+    assert_same(open_reconstruction(tmp_path)(frames), open_reconstruction(run.path)(frames))
+
+
+@pytest.mark.slow
 def test_what_m_makes_of_a_drive(run):
-    episode = gather.drive(run, max_steps=20)
-    assert len(episode) == 20 and sum(1 for _ in gather.rendered(run, episode)) == 21
-    foreseen = gather_dreams.foreseen(run, episode)
+    episode = driver.drive(run, max_steps=20)
+    assert len(episode) == 20 and sum(1 for _ in driver.rendered(run.experiment.env, episode)) == 21
+    foreseen = memory.foreseen(run, episode)
     assert foreseen.shape == (20, 64, 64, 3)
-    dreamt = gather_dreams.imagined(run, episode, start=4, steps=6, temperature=0.0)
+    dreamt = memory.imagined(run, episode, start=4, steps=6, temperature=0.0)
     # the first step of a dream is the next frame foreseen; the ones after it are not
     assert (
         dreamt.shape == (7, 64, 64, 3)
         and (dreamt[1] == foreseen[4]).all()
         and (dreamt[6] != foreseen[9]).any()
     )
-    weights, parts = gather.weights(run)
+    weights, parts = driver.weights(run)
     assert weights.shape == (288, 3) and parts == {"z": 32, "h": 256}
+    assert driver.action_names(run, 3) == ("steer", "gas", "brake")
 
 
 @pytest.mark.slow
 def test_dreams_begin_where_they_are_told_to(run):
-    cold, warm = (gather_dreams.dream(run, temperature, max_steps=5) for temperature in (0.1, 1.5))
+    cold, warm = (memory.dream(run, temperature, max_steps=5) for temperature in (0.1, 1.5))
     assert (
         cold.temperature == 0.1
         and (cold.z[0] == warm.z[0]).all()
         and (cold.z[1] != warm.z[1]).any()
     )
-    first, second = (
-        gather_dreams.dream(run, seed=seed, max_steps=5, start=cold.z[0]) for seed in (1, 2)
-    )
+    first, second = (memory.dream(run, seed=seed, max_steps=5, start=cold.z[0]) for seed in (1, 2))
     assert (
         np.allclose(first.z[0], cold.z[0])
         and np.allclose(second.z[0], cold.z[0])

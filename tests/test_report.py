@@ -1,6 +1,4 @@
-"""The report of a run: one file with everything in it, which a browser opens; of a half-finished
-run as much as there is.
-"""
+"""The report of a run is one file that a browser opens, and shows as much as the run has."""
 
 import base64
 import io
@@ -17,6 +15,10 @@ import pytest
 from conftest import PATIENCE, ROOT
 from PIL import Image
 
+from WorldModels.assembly.showing.facts import horizon_errors
+from WorldModels.assembly.showing.report.provenance import UNKNOWN, made_with
+from WorldModels.assembly.showing.run import opened
+from WorldModels.experiment.presets import preset
 from WorldModels.report import SECTIONS
 
 CHROMIUM = (
@@ -24,8 +26,10 @@ CHROMIUM = (
 )
 # What a page tells of itself once it is loaded: pictures without pixels, films that cannot be
 # shown, the width that it needs.
-ASKED = """<pre id="told"></pre><script>onload = () => setTimeout(() => { told.textContent = JSON.stringify({
-  pictures: [...document.images].map(i => i.naturalWidth), films: [...document.querySelectorAll("video")].map(v => v.videoWidth),
+ASKED = """<pre id="told"></pre><script>
+onload = () => setTimeout(() => { told.textContent = JSON.stringify({
+  pictures: [...document.images].map(i => i.naturalWidth),
+  films: [...document.querySelectorAll("video")].map(v => v.videoWidth),
   table: document.querySelector("table").offsetHeight, width: document.documentElement.scrollWidth,
   height: document.documentElement.scrollHeight}) }, 3000)</script></body>"""
 
@@ -124,6 +128,40 @@ def test_it_has_the_scores_and_the_settings_of_the_run(report, smoke_run):
     assert f"record.episodes{stored['record']['episodes']}10000" in page.words.replace(
         "\n", ""
     )  # ours beside the published
+
+
+@pytest.mark.slow
+def test_it_says_what_each_stage_was_made_with(report, smoke_run):
+    words = report[0].words.replace("\n", "")
+    for file in sorted((smoke_run / "0/stages").glob("*.json")):
+        facts = json.loads(file.read_text())
+        for noun, group in facts["settings"].items():
+            for name, value in group.items() if isinstance(group, dict) else ():
+                shown = " ".join(map(str, value)) if isinstance(value, list) else value
+                assert f"{noun}.{name}{shown}" in re.sub(" {2,}", "", words), name
+    assert re.search("memory *memory.steps *8 *4000", words)
+
+
+def test_a_stage_is_shown_beside_the_published_values(tmp_path):
+    (tmp_path / "stages").mkdir()
+    made = {"seed": 7, "vision": {"latent_size": 16, "encoder_filters": [4, 4], "odd": 1}}
+    for stage, settings, budgets in (
+        ("vision", made, {"epochs": 3}),
+        ("episodes", {"env": {"id": "CarRacing-v3"}}, {}),
+        ("controller", {"controller": {}, "dream": {}}, {"generations": 2, "dream.generations": 5}),
+    ):
+        facts = {"settings": settings, "budgets": budgets, "inputs": {}, "complete": True}
+        (tmp_path / "stages" / f"{stage}.json").write_text(json.dumps(facts))
+    assert list(made_with(tmp_path, preset("carracing", "paper"))) == [
+        ("episodes", "env.id", "CarRacing-v3", "CarRacing-v3"),
+        ("vision", "seed", 7, UNKNOWN),
+        ("vision", "vision.latent_size", 16, 32),
+        ("vision", "vision.encoder_filters", [4, 4], (32, 64, 128, 256)),
+        ("vision", "vision.odd", 1, UNKNOWN),
+        ("vision", "vision.epochs", 3, 10),
+        ("controller", "controller.generations", 2, 1800),
+        ("controller", "dream.generations", 5, 1800),
+    ]
 
 
 @pytest.mark.slow
@@ -244,6 +282,17 @@ def test_damaged_files_are_named_and_the_rest_is_shown(begun):
     )
     done = run_report("carracing", "--results", begun)
     assert done.returncode == 2 and "config.json: expected the settings of a run" in done.stderr
+
+
+def test_a_dream_that_could_not_be_measured_is_one_line(begun):
+    tested = {"scores": {}, "baselines": {}, "filmed": [], "curve": [1]}
+    checked = tested | {"dream_checks": {"horizon": None}}
+    (begun / "0/evaluation.json").write_text(json.dumps(checked))
+    with pytest.raises(ValueError, match="too short to tell how far a dream strays"):
+        horizon_errors(opened(begun))
+    (begun / "0/evaluation.json").write_text(json.dumps(checked | {"curve": []}))
+    with pytest.raises(ValueError, match="has not learned in a dream"):
+        horizon_errors(opened(begun))
 
 
 def test_the_folder_of_another_experiment_is_refused(tmp_path):

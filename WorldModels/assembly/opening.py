@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-PERCEPTION, IMAGINATION, DECODE = "perception.onnx", "imagination.onnx", "decode.onnx"
+PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
+ENCODE, DECODE = "encode.onnx", "decode.onnx"
 BATCH = 100  # frames that V looks at at a time
 
 
@@ -33,40 +34,21 @@ def open_perception(folder: str | Path):
 
 
 def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """What V makes of frames, decode(mean of encode): (T, H, W, 3) uint8 -> (T, H, W, 3) float32 in
-    0..1, or (T, D) -> (T, D).
+    """V's reconstruction of observations, decode(mean of encode).
 
-    Runs encode.onnx and decode.onnx of an iteration's folder where they are, else vision.keras by
-    Keras.
+    (T, H, W, 3) uint8 frames become (T, H, W, 3) float32 in 0..1, vectors (T, D) become (T, D).
 
     Raises:
         FileNotFoundError: there is no V.
         ValueError: a file is damaged.
     """
-    folder = Path(folder)
-    if (folder / "encode.onnx").exists() and (folder / "decode.onnx").exists():
-        from WorldModels.envs.sessions import open_session
+    encode, decode = open_encoder(folder), open_decode(folder, threads=0)
 
-        encoder, decoder = (
-            open_session(folder / name, threads=0) for name in ("encode.onnx", "decode.onnx")
-        )
+    def reconstruct(observations: np.ndarray) -> np.ndarray:
+        mean, _ = encode(observations)
+        return np.concatenate([decode(mean[i : i + BATCH]) for i in range(0, len(mean), BATCH)])
 
-        def reconstruct(frames: np.ndarray) -> np.ndarray:
-            (mean,) = encoder.run(["mean"], {"observations": frames})
-            return decoder.run(["observations"], {"z": mean})[0]
-    else:
-        import keras
-
-        from WorldModels.assembly.models import load_vision
-
-        vision = load_vision(folder / "vision.keras")
-
-        def reconstruct(frames: np.ndarray) -> np.ndarray:
-            return keras.ops.convert_to_numpy(vision.decode(vision.encode(frames)[0]))
-
-    return lambda frames: np.concatenate(
-        [reconstruct(frames[i : i + BATCH]) for i in range(0, len(frames), BATCH)]
-    )
+    return reconstruct
 
 
 def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -104,9 +86,12 @@ def open_imagination(folder: str | Path):
     return KerasImagination(Imagination(load_memory(folder / "memory.keras")))
 
 
-def open_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """V's decoder: z (B, Z) -> frames (B, H, W, 3) float32 in 0..1; decode.onnx where it is, else
-    vision.keras run by Keras.
+def open_decode(folder: str | Path, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """V's decoder: z (B, Z) -> frames (B, H, W, 3) float32 in 0..1, or vectors (B, D).
+
+    Args:
+        folder: an iteration's, with decode.onnx, or else vision.keras, which Keras runs.
+        threads: of ONNX Runtime; 0: one per core.
 
     Raises:
         FileNotFoundError: there is no V.
@@ -116,7 +101,7 @@ def open_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
     if (folder / DECODE).exists():
         from WorldModels.envs.sessions import open_session
 
-        session = open_session(folder / DECODE)
+        session = open_session(folder / DECODE, threads)
         return lambda z: session.run(["observations"], {"z": np.asarray(z, np.float32)})[0]
     import keras
 
@@ -136,3 +121,41 @@ def lazy_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
         return opened[0](z)
 
     return decode
+
+
+def open_encoder(
+    folder: str | Path,
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """V's encoder: frames (N, H, W, 3) uint8, or vectors (N, D) -> mean and log_var (N, Z).
+
+    Runs encode.onnx of an iteration's folder, or where it is missing vision.keras by Keras; looks
+    at BATCH observations at a time.
+
+    Raises:
+        FileNotFoundError: there is no V.
+        ValueError: a file is damaged.
+    """
+    encode = _encoder(Path(folder))
+
+    def in_batches(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pieces = [encode(observations[i : i + BATCH]) for i in range(0, len(observations), BATCH)]
+        mean, log_var = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+        return mean, log_var
+
+    return in_batches
+
+
+def _encoder(folder: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
+    if (folder / ENCODE).exists():
+        from WorldModels.envs.sessions import open_session
+
+        session = open_session(folder / ENCODE, threads=0)
+        return lambda observations: session.run(["mean", "log_var"], {"observations": observations})
+    import keras
+
+    from WorldModels.assembly.models import load_vision
+
+    vision = load_vision(folder / "vision.keras")
+    return lambda observations: [
+        keras.ops.convert_to_numpy(found) for found in vision.encode(observations)
+    ]

@@ -1,3 +1,1 @@
-"""Results as pictures: curves, tables, videos. Knows numbers and frames, no environment and no
-network.
-"""
+"""Everything that is drawn, from plain numbers and frames."""

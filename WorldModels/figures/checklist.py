@@ -1,8 +1,7 @@
-"""Everything that is drawn of a world model, item by item, and the function that draws it.
+"""Lists everything that is drawn of a world model, and the function that draws each item.
 
-The items are what the paper, its code and its reproductions show, and what they leave out that a
-reader asks for. Names are
-"module:function" in WorldModels.figures, or of the whole package.
+The items are what the paper, its code and its reproductions show, and what readers ask for beyond
+that. Names are "module:function" in WorldModels.figures, or in the whole package.
 """
 
 import functools
@@ -38,8 +37,10 @@ CHECKLIST = {
     "every frame as a PNG": "videos:write_pngs",
     "a person's game or dream, as it is played": "WorldModels.playing.window:Window.show",
     # C and its evolution
-    "which numbers of z and h drive which action": "weights:controller_weights",
-    "returns by generation, frames and wall time, with the solved line and the published curve": "learning:learning_curve",
+    "which numbers of z and h drive each action": "weights:controller_weights",
+    "returns by generation, frames and wall time, beside the solved line and the published curve": (
+        "learning:learning_curve"
+    ),
     "evaluations with their spread, beside the published ones": "learning:evaluation_band",
     "the search: population, validation and step size": "curves:generation_curves",
     "losses of V": "curves:vision_curves",
@@ -57,7 +58,7 @@ def function_of(name: str) -> Callable:
     """The function behind a value of CHECKLIST.
 
     Raises:
-        ImportError: its module is missing, or needs a package that is.
+        ImportError: its module, or a package that it needs, is missing.
         AttributeError: the module has no such function.
     """
     module, _, path = name.partition(":")

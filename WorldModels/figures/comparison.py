@@ -1,6 +1,4 @@
-"""Kinds of memory, vision or evolution beside one another. Knows the plain numbers of a comparison
-alone.
-"""
+"""Draws kinds of memory, vision or evolution beside one another, from the rows of a comparison."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,59 +7,69 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from WorldModels.figures.style import COLOURS, line, plain
+from WorldModels.figures.style import COLOURS, SMALL, level, line, plain
 
+Rows = Sequence[Mapping]  # those of a comparison's JSON that did not fail
 MODE, CONSTANT = "mode", "last frame kept"
+SPEEDS = (
+    ("training", -0.2, "", "training, tokens/s, all cores"),
+    ("driving", 0.2, "///", "rollout, steps/s, one core"),
+)
 
 
-def memory_figure(rows: Sequence[Mapping]) -> Figure:
-    """Kinds of memory: held-out loss with what it must beat, dreaming on by horizon, speeds, and
-    drivers.
+def memory_figure(rows: Rows, noun: str = "game") -> Figure:
+    """Kinds of memory: held-out loss beside baselines, error of dreaming on, speeds, and drivers.
 
     Args:
-        rows: those of a comparison's JSON that did not fail.
+        rows: of a comparison.
+        noun: what a test game is called.
     """
     figure, (loss, horizon, speed, driver) = _panels(2, 2)
     _loss(loss, rows)
     _horizon(horizon, rows)
     _speed(speed, rows)
-    _returns(driver, rows)
+    _returns(driver, rows, noun)
     figure.suptitle("Kinds of memory on the same episodes, V and series")
     return figure
 
 
-def vision_figure(rows: Sequence[Mapping]) -> Figure:
-    """Kinds of vision: squared error and structural similarity of held-out frames, and drivers."""
+def vision_figure(rows: Rows, noun: str = "game") -> Figure:
+    """Kinds of vision: squared error and similarity of held-out frames, and drivers.
+
+    Args:
+        rows: see `memory_figure`.
+        noun: see `memory_figure`.
+    """
     figure, (error, likeness, driver) = _panels(1, 3)
     _bars(error, rows, [row["squared_error"] for row in rows], "squared error of a held-out frame")
     _bars(likeness, rows, [row["ssim"] for row in rows], "structural similarity of held-out frames")
     likeness.set_ylim(0, 1)
-    _returns(driver, rows)
+    _returns(driver, rows, noun)
     figure.suptitle("Kinds of vision on the same episodes")
     return figure
 
 
-def optimizer_figure(rows: Sequence[Mapping]) -> Figure:
-    """Kinds of evolution: learning curves over the steps of the environment, and drivers."""
+def optimizer_figure(rows: Rows, noun: str = "game") -> Figure:
+    """Kinds of evolution: learning curves over the steps of the environment, and drivers.
+
+    Args:
+        rows: see `memory_figure`.
+        noun: see `memory_figure`.
+    """
     figure, (curve, driver) = _panels(1, 2)
     for number, row in enumerate(rows):
-        there = row["driver"]["curve"]
-        looks = line(number)
-        curve.plot(
-            *np.transpose(there["population"]),
-            linewidth=1,
-            color=looks["color"],
-            linestyle=looks["linestyle"],
-        )
-        curve.plot(there["frames"], there["validation"], markersize=7, **looks, label=row["kind"])
+        found, look = row["driver"]["curve"], line(number)
+        thin = {"linewidth": 1, "color": look["color"], "linestyle": look["linestyle"]}
+        curve.plot(*np.transpose(found["population"]), **thin)
+        curve.plot(found["frames"], found["validation"], markersize=7, **look, label=row["kind"])
     curve.set(
         xlabel="training steps of the environment so far",
         xlim=(0, None),
-        ylabel="return: mean of the population (line),\nthe mean on validation tracks (marks)",
+        ylabel=f"return: mean of the population (line),\nthe mean on validation {noun}s (marks)",
     )
     curve.xaxis.set_major_formatter(EngFormatter(sep=""))
     curve.legend(frameon=False)
-    _returns(driver, rows)
+    _returns(driver, rows, noun)
     figure.suptitle("Kinds of evolution on the same V and M")
     return figure
 
@@ -70,7 +78,7 @@ FIGURES = {"memory": memory_figure, "vision": vision_figure, "optimizer": optimi
 
 
 def reconstructions(frames: np.ndarray, seen: Mapping[str, np.ndarray]) -> Figure:
-    """Frames over what each kind of vision makes of them.
+    """Frames over each kind of vision's reconstruction of them.
 
     Args:
         frames: (N, H, W, 3) uint8.
@@ -96,144 +104,108 @@ def _panels(rows: int, columns: int) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
-def _colours(rows: Sequence[Mapping]) -> list[str]:
+def _colours(rows: Rows) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(len(rows))]
 
 
-def _named(axes: Axes, rows: Sequence[Mapping]) -> np.ndarray:
-    """Kinds along the x axis; gives their places."""
+def _kinds_along_x(axes: Axes, rows: Rows) -> np.ndarray:
+    """Name the kinds along the x axis; give their places."""
     places = np.arange(len(rows))
     crowded = sum(len(row["kind"]) for row in rows) > 40
-    axes.set_xticks(
-        places,
-        [row["kind"] for row in rows],
-        rotation=25 if crowded else 0,
-        ha="right" if crowded else "center",
-    )
+    turned = {"rotation": 25, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
+    axes.set_xticks(places, [row["kind"] for row in rows], **turned)
     axes.set_xlim(-0.6, len(rows) - 0.4)
     return places
 
 
-def _bars(axes: Axes, rows: Sequence[Mapping], values: Sequence[float], label: str) -> None:
-    bars = axes.bar(_named(axes, rows), values, 0.6, color=_colours(rows))
-    axes.bar_label(bars, fmt="%.3g", fontsize=8)
+def _note(axes: Axes, text: str, place: float, value: float) -> None:
+    """Write beside a mark what it stands for."""
+    where = {"xytext": (8, -3), "textcoords": "offset points"}
+    axes.annotate(text, (place, value), fontsize=SMALL, **where)
+
+
+def _bars(axes: Axes, rows: Rows, values: Sequence[float], label: str) -> None:
+    bars = axes.bar(_kinds_along_x(axes, rows), values, 0.6, color=_colours(rows))
+    axes.bar_label(bars, fmt="%.3g", fontsize=SMALL)
     axes.set_ylabel(label)
 
 
-def _loss(axes: Axes, rows: Sequence[Mapping]) -> None:
-    places = _named(axes, rows)
-    values = np.array(
-        [[row["nll"].get(name, np.nan) for name in ("held_out", "unconditional")] for row in rows]
+def _loss(axes: Axes, rows: Rows) -> None:
+    """Held-out loss of each kind, with the baselines that it must beat."""
+    places = _kinds_along_x(axes, rows)
+    held_out, blind = (
+        np.array([row["nll"].get(name, np.nan) for row in rows])
+        for name in ("held_out", "unconditional")
     )
-    axes.plot(
-        places,
-        values[:, 1],
-        "_",
-        markersize=28,
-        markeredgewidth=2,
-        color="#555555",
-        label="its head without inputs",
-    )
-    axes.scatter(places, values[:, 0], 60, color=_colours(rows), zorder=3, label="held out")
-    for place, value in zip(
-        places[np.isfinite(values[:, 0])], values[np.isfinite(values[:, 0]), 0], strict=True
-    ):
-        axes.annotate(
-            f"{value:.3f}", (place, value), xytext=(8, -3), textcoords="offset points", fontsize=8
-        )
+    dash = {"markersize": 28, "markeredgewidth": 2, "color": "#555555"}
+    axes.plot(places, blind, "_", label="its head without inputs", **dash)
+    axes.scatter(places, held_out, 60, color=_colours(rows), zorder=3, label="held out")
+    for place, value in zip(places, held_out, strict=True):
+        if np.isfinite(value):
+            _note(axes, f"{value:.3f}", place, value)
     for name, label, style in (
         ("copy_previous", "latent before", "--"),
         ("static", "never moving", ":"),
     ):
         if name in rows[0]["nll"]:
-            axes.axhline(
-                rows[0]["nll"][name], color="black", linewidth=1, linestyle=style, label=label
-            )
+            level(axes, rows[0]["nll"][name], label, style)
     axes.set_ylabel("negative log likelihood of the next z\n(nats a dimension)")
     axes.margins(y=0.12)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=SMALL)
 
 
-def _horizon(axes: Axes, rows: Sequence[Mapping]) -> None:
-    there = [(number, row) for number, row in enumerate(rows) if row["horizon"]]
-    for number, row in there:
-        axes.plot(
-            row["horizon"]["horizons"],
-            row["horizon"]["frame"][MODE],
-            markersize=4,
-            **line(number),
-            label=row["kind"],
-        )
+def _horizon(axes: Axes, rows: Rows) -> None:
+    """The error of dreaming on by the number of steps."""
     axes.set(
         xlabel="steps dreamt since the last frame seen",
         ylabel="mean squared error of decoded pixels (0..1)",
     )
-    if not there:
+    found = {number: row for number, row in enumerate(rows) if row["horizon"]}
+    for number, row in found.items():
+        horizons, errors = row["horizon"]["horizons"], row["horizon"]["frame"][MODE]
+        axes.plot(horizons, errors, markersize=4, **line(number), label=row["kind"])
+    if not found:
         return
-    found = there[0][1]["horizon"]
-    axes.plot(
-        found["horizons"],
-        found["frame"][CONSTANT],
-        color="black",
-        linewidth=2.5,
-        alpha=0.4,
-        label=CONSTANT,
-    )
+    first = next(iter(found.values()))["horizon"]
+    horizons, kept = first["horizons"], first["frame"][CONSTANT]
+    axes.plot(horizons, kept, color="black", linewidth=2.5, alpha=0.4, label=CONSTANT)
     axes.set_xscale("log")
-    axes.set_xticks(found["horizons"], [str(h) for h in found["horizons"]])
+    axes.set_xticks(horizons, [str(h) for h in horizons])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=SMALL)
 
 
-def _speed(axes: Axes, rows: Sequence[Mapping]) -> None:
-    places = _named(axes, rows)
-    for name, shift, hatch, label in (
-        ("training", -0.2, "", "training, tokens/s, all cores"),
-        ("driving", 0.2, "///", "rollout, steps/s, one core"),
-    ):
+def _speed(axes: Axes, rows: Rows) -> None:
+    """Steps a second in training and in a rollout."""
+    places = _kinds_along_x(axes, rows)
+    look = {"color": _colours(rows), "edgecolor": "white", "linewidth": 0}
+    for name, shift, hatch, label in SPEEDS:
         values = [row.get("speed", {}).get(name, np.nan) for row in rows]
-        bars = axes.bar(
-            places + shift,
-            values,
-            0.38,
-            color=_colours(rows),
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0,
-            label=label,
-        )
-        axes.bar_label(
-            bars, [_short(value) if np.isfinite(value) else "" for value in values], fontsize=8
-        )
+        bars = axes.bar(places + shift, values, 0.38, hatch=hatch, label=label, **look)
+        labels = [_short(value) if np.isfinite(value) else "" for value in values]
+        axes.bar_label(bars, labels, fontsize=SMALL)
     if any(row.get("speed") for row in rows):  # while kinds are still being made there are none
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel("a second (logarithmic)")
     axes.margins(y=0.2)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=SMALL)
 
 
-def _returns(axes: Axes, rows: Sequence[Mapping]) -> None:
-    means = np.array([row["driver"]["mean"] for row in rows])
-    low, high = np.array([row["driver"]["interval"] for row in rows]).T
-    places = _named(axes, rows)
-    for place, mean, down, up, colour in zip(
-        places, means, means - low, high - means, _colours(rows), strict=True
-    ):
-        axes.errorbar(place, mean, [[down], [up]], fmt="o", markersize=8, color=colour, capsize=5)
-        axes.annotate(
-            f"{mean:.0f}", (place, mean), xytext=(8, -3), textcoords="offset points", fontsize=8
-        )
+def _returns(axes: Axes, rows: Rows, noun: str) -> None:
+    """Mean return of each kind's driver with its interval."""
+    places, colours = _kinds_along_x(axes, rows), _colours(rows)
+    for place, row, colour in zip(places, rows, colours, strict=True):
+        mean, (low, high) = row["driver"]["mean"], row["driver"]["interval"]
+        spread = [[mean - low], [high - mean]]
+        axes.errorbar(place, mean, spread, fmt="o", markersize=8, color=colour, capsize=5)
+        _note(axes, f"{mean:.0f}", place, mean)
     frames = sorted({row["driver"]["frames"] for row in rows})
-    axes.set_ylabel(
-        f"driver's return on {rows[0]['driver']['n']} test tracks\n(bars: 95 % interval)"
-    )
-    axes.set_xlabel(
-        "evolved on "
-        + " to ".join(dict.fromkeys(_short(count) for count in (frames[0], frames[-1])))
-        + " steps each"
-    )
+    steps = " to ".join(dict.fromkeys(_short(count) for count in (frames[0], frames[-1])))
+    count = rows[0]["driver"]["n"]
+    axes.set_ylabel(f"driver's return on {count} test {noun}s\n(bars: 95 % interval)")
+    axes.set_xlabel(f"evolved on {steps} steps each")
 
 
 def _short(number: float) -> str:

@@ -1,6 +1,4 @@
-"""Rows of progress -> learning curves. Knows the columns of the CSVs that the verbs write, and
-nothing of what made them.
-"""
+"""Draws learning curves from rows of the CSVs that the verbs write."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,10 +7,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from WorldModels.figures.style import BAND, HELD_OUT, SIGMA, TRAIN, figure_of, save
+from WorldModels.figures.style import (
+    BAND,
+    HELD_OUT,
+    SIGMA,
+    SMALL,
+    TRAIN,
+    figure_of,
+    level,
+    mark_solved,
+    save,
+)
 
 __all__ = [
-    "SOLVED",
     "column",
     "generation_curves",
     "memory_curves",
@@ -22,7 +29,6 @@ __all__ = [
 ]
 
 Rows = Sequence[Mapping[str, str]]
-SOLVED = 900  # mean return over 100 tracks at which CarRacing counts as solved
 HELD_OUT_PREFIX = "val_"
 
 
@@ -32,7 +38,7 @@ def column(rows: Rows, name: str) -> np.ndarray:
 
 
 def vision_curves(rows: Rows) -> Figure:
-    """V's two losses, on the frames it trains on and on held-out ones, by epoch.
+    """V's two losses by epoch, on training and held-out frames.
 
     Args:
         rows: of vision.csv: epoch, reconstruction, kl, val_reconstruction, val_kl.
@@ -40,7 +46,7 @@ def vision_curves(rows: Rows) -> Figure:
     Raises:
         ValueError: there are no rows.
     """
-    _some(rows, "vision.csv")
+    _check(rows, "vision.csv")
     figure, (left, right) = figure_of(2)
     for axes, name, label in (
         (left, "reconstruction", "squared error (sum over a frame)"),
@@ -53,16 +59,16 @@ def vision_curves(rows: Rows) -> Figure:
 
 
 def memory_curves(rows: Rows) -> Figure:
-    """M's negative log likelihood of the next z, beside what densities that learn no dynamics reach
-    on the same data.
+    """M's negative log likelihood of the next z, beside that of baselines on the same data.
 
     Args:
-        rows: of memory.csv: step, nll, val_nll, copy_previous_nll, static_nll, unconditional_nll.
+        rows: of memory.csv: step, nll, val_nll, and the baselines copy_previous_nll, static_nll,
+            unconditional_nll, which learn no dynamics.
 
     Raises:
         ValueError: there are no rows.
     """
-    _some(rows, "memory.csv")
+    _check(rows, "memory.csv")
     figure, (axes,) = figure_of(1)
     _losses(axes, rows, "nll", column(rows, "step"))
     for name, label, style in (
@@ -70,54 +76,67 @@ def memory_curves(rows: Rows) -> Figure:
         ("static_nll", "static Gaussian", ":"),
         ("unconditional_nll", "M's head without inputs", "-."),
     ):
-        level = column(rows, name)
-        if np.isfinite(level).any():
-            axes.axhline(
-                level[np.isfinite(level)][-1],
-                color="black",
-                linewidth=1,
-                linestyle=style,
-                label=label,
-            )
+        values = column(rows, name)
+        if np.isfinite(values).any():
+            level(axes, values[np.isfinite(values)][-1], label, style)
     axes.legend(frameon=False)
     axes.set(
         xlabel="training steps done", ylabel="negative log likelihood (nats a latent dimension)"
     )
-    figure.suptitle("M: how well the next z is foreseen")
+    figure.suptitle("M: how well it predicts the next z")
     return figure
 
 
 def _losses(axes: Axes, rows: Rows, name: str, done: np.ndarray) -> None:
-    """A loss in training and, as far as there is one, on held-out data, over what was done by then."""
-    for prefix, colour, style, who in (
+    """A loss on training data, and on held-out data where there is one, over the work done."""
+    for prefix, colour, style, label in (
         ("", TRAIN, "o-", "training"),
         (HELD_OUT_PREFIX, HELD_OUT, "s--", "held out"),
     ):
         values = column(rows, prefix + name)
         there = np.isfinite(values)
         if there.any():
-            axes.plot(done[there], values[there], style, color=colour, markersize=3, label=who)
+            axes.plot(done[there], values[there], style, color=colour, markersize=3, label=label)
     axes.set_xlim(0, 1.05 * done[-1])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
 
 
-def generation_curves(rows: Rows, solved: float | None = SOLVED, dreamt: bool = False) -> Figure:
-    """The evolution of C: returns of the population, validation score of its mean, and sigma on an
-    axis of its own.
+def generation_curves(
+    rows: Rows, solved: float | None = None, dreamt: bool = False, noun: str = "game"
+) -> Figure:
+    """C's evolution: returns of the population, validation score of its mean, and sigma.
 
     Args:
         rows: of generations.csv: generation, mean, min, max, validation, sigma, frames (environment
             steps so far).
         solved: return at which a line is drawn.
         dreamt: the world was a dream.
+        noun: what an episode of validation in the game is called.
 
     Raises:
         ValueError: there are no rows.
     """
-    _some(rows, "generations.csv")
+    _check(rows, "generations.csv")
     figure, (axes,) = figure_of(1)
-    generation, scored = column(rows, "generation"), np.isfinite(column(rows, "validation"))
+    generation, steps = column(rows, "generation"), column(rows, "frames")
+    _returns(axes, rows, "in validation dreams" if dreamt else f"on validation {noun}s")
+    mark_solved(axes, solved, "--")
+    axes.set(xlabel="generation", ylabel="return of an episode")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    right = _sigma(axes, generation, column(rows, "sigma"))
+    what = "steps of dreams" if dreamt else "training steps of the environment"
+    _steps_above(axes, generation, steps, what)
+    lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL)
+    figure.suptitle("C: evolution of the driver")
+    return figure
+
+
+def _returns(axes: Axes, rows: Rows, where: str) -> None:
+    """Returns of the population, and the validation score of its mean, by generation."""
+    generation, validation = column(rows, "generation"), column(rows, "validation")
+    scored = np.isfinite(validation)
     axes.fill_between(
         generation,
         column(rows, "min"),
@@ -126,44 +145,26 @@ def generation_curves(rows: Rows, solved: float | None = SOLVED, dreamt: bool = 
         linewidth=0,
         label="population, min to max",
     )
-    axes.plot(
-        generation, column(rows, "mean"), ".-", markersize=2, color=TRAIN, label="population, mean"
-    )
+    mean = column(rows, "mean")
+    axes.plot(generation, mean, ".-", markersize=2, color=TRAIN, label="population, mean")
     axes.plot(
         generation[scored],
-        column(rows, "validation")[scored],
+        validation[scored],
         "o-",
         markersize=4,
         color=HELD_OUT,
-        label=f"mean of the search, {'in validation dreams' if dreamt else 'on validation tracks'}",
+        label=f"mean of the search, {where}",
     )
-    if solved is not None:
-        axes.axhline(
-            solved,
-            color="black",
-            linewidth=1,
-            linestyle="--",
-            label=f"{solved:g}: counts as solved",
-        )
-    axes.set(xlabel="generation", ylabel="return of an episode")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _sigma(axes: Axes, generation: np.ndarray, sigma: np.ndarray) -> Axes:
+    """Sigma by generation on an axis of its own at the right."""
     right = axes.twinx()
-    right.plot(
-        generation, column(rows, "sigma"), color=SIGMA, linewidth=1, label="sigma (right axis)"
-    )
+    right.plot(generation, sigma, color=SIGMA, linewidth=1, label="sigma (right axis)")
     right.set_ylabel("sigma (step size of the search)")
-    right.set_ylim(0, 1.1 * float(np.nanmax(column(rows, "sigma"))))
+    right.set_ylim(0, 1.1 * float(np.nanmax(sigma)))
     right.spines["right"].set_visible(True)
-    _steps_above(
-        axes,
-        generation,
-        column(rows, "frames"),
-        "steps of dreams" if dreamt else "training steps of the environment",
-    )
-    lines = [*axes.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-    figure.legend(handles=lines, frameon=False, loc="outside lower center", ncols=3, fontsize=8)
-    figure.suptitle("C: evolution of the driver")
-    return figure
+    return right
 
 
 def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray, what: str) -> None:
@@ -171,47 +172,36 @@ def _steps_above(axes: Axes, generation: np.ndarray, steps: np.ndarray, what: st
     there = np.isfinite(steps)
     if not there.any():
         return
-    generation, steps = (
-        np.append(generation[there][0] - 1, generation[there]),
-        np.append(0.0, steps[there]),
-    )
+    generation = np.append(generation[there][0] - 1, generation[there])
+    steps = np.append(0.0, steps[there])
     ticks = MaxNLocator(7).tick_values(0, steps[-1])
     ticks = ticks[ticks <= steps[-1]]
+    places, labels = np.interp(ticks, steps, generation), map(EngFormatter(sep=""), ticks)
     top = axes.secondary_xaxis("top")
-    top.set_xticks(
-        np.interp(ticks, steps, generation), [EngFormatter(sep="")(tick) for tick in ticks]
-    )
+    top.set_xticks(places, list(labels))
     top.set_xlabel(f"{what} so far")
     axes.set_xlim(generation[0], generation[-1])
 
 
-def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "track") -> Figure:
-    """How the returns of drivers spread over the test tracks.
+def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "game") -> Figure:
+    """How the returns of drivers spread over the test games.
 
     Args:
         scores: name of a driver to its returns (N,).
-        noun: what a track is called.
+        noun: what a test game is called.
 
     Raises:
         ValueError: there are no scores.
     """
-    _some([value for values in scores.values() for value in values], "scores")
+    _check([value for values in scores.values() for value in values], "scores")
     figure, (axes,) = figure_of(1)
     everything = np.concatenate([np.asarray(values, float) for values in scores.values()])
     edges = MaxNLocator(25).tick_values(everything.min() - 1, everything.max() + 1)
-    for (colour, hatch), (name, values) in zip(
-        ((HELD_OUT, ""), (TRAIN, "///"), (SIGMA, "...")), scores.items(), strict=False
-    ):
-        axes.hist(
-            values,
-            edges,
-            color=colour,
-            alpha=0.75,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0.5,
-            label=f"{name}: mean {np.mean(values):.0f}, {len(values)} {noun}s",
-        )
+    looks = ((HELD_OUT, ""), (TRAIN, "///"), (SIGMA, "..."))
+    for (colour, hatch), (name, values) in zip(looks, scores.items(), strict=False):
+        look = {"color": colour, "alpha": 0.75, "hatch": hatch, "edgecolor": "white"}
+        label = f"{name}: mean {np.mean(values):.0f}, {len(values)} {noun}s"
+        axes.hist(values, edges, linewidth=0.5, label=label, **look)
     axes.set(xlabel="return of an episode", ylabel=f"{noun}s")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, loc="outside lower center", ncols=2)
@@ -219,6 +209,6 @@ def score_histogram(scores: Mapping[str, Sequence[float]], noun: str = "track") 
     return figure
 
 
-def _some(rows: Sequence, name: str) -> None:
+def _check(rows: Sequence, name: str) -> None:
     if not len(rows):
         raise ValueError(f"{name}: expected at least one row, received none.")

@@ -1,15 +1,22 @@
-"""Pictures of how true a dream is: its returns beside the game's, and how far it follows what came.
-Knows numbers alone.
-"""
+"""Draws how true a dream is: its returns beside the game's, and the error of dreaming on."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from WorldModels.figures.curves import Rows, column
-from WorldModels.figures.style import BAND, HELD_OUT, SIGMA, TRAIN, figure_of
+from WorldModels.figures.style import (
+    BAND,
+    HELD_OUT,
+    SIGMA,
+    SMALL,
+    TRAIN,
+    figure_of,
+    mark_solved,
+)
 
 STYLES = ((TRAIN, "o-"), (HELD_OUT, "s-"), (SIGMA, "^--"))
 
@@ -33,6 +40,18 @@ def dream_curve(
             "curve: expected at least one generation that played the game, received none."
         )
     figure, (axes,) = figure_of(1)
+    _in_the_dream(axes, rows)
+    _in_the_game(axes, points)
+    axes.axhline(random, color=SIGMA, linewidth=1, linestyle=":", label="in the game, random")
+    mark_solved(axes, solved, "--")
+    axes.set(xlabel="generation", ylabel="return of an episode")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL)
+    figure.suptitle("C: what it gains in the dream, and in the game")
+    return figure
+
+
+def _in_the_dream(axes: Axes, rows: Rows) -> None:
     scored = np.isfinite(column(rows, "validation"))
     generation, mean, sd = (
         column(rows, name)[scored] for name in ("generation", "validation", "validation_sd")
@@ -47,6 +66,9 @@ def dream_curve(
         label="in the dream, one standard deviation",
     )
     axes.plot(generation, mean, "o-", markersize=4, color=TRAIN, label="in the dream, mean")
+
+
+def _in_the_game(axes: Axes, points: Sequence[Mapping]) -> None:
     real = np.array([(p["generation"], p["real"]["mean"], *p["real"]["interval"]) for p in points])
     axes.errorbar(
         real[:, 0],
@@ -58,33 +80,18 @@ def dream_curve(
         color=HELD_OUT,
         label=f"in the game, mean of {points[-1]['real']['n']} and its 95% interval",
     )
-    axes.axhline(random, color=SIGMA, linewidth=1, linestyle=":", label="in the game, random")
-    if solved is not None:
-        axes.axhline(
-            solved,
-            color="black",
-            linewidth=1,
-            linestyle="--",
-            label=f"{solved:g}: counts as solved",
-        )
-    axes.set(xlabel="generation", ylabel="return of an episode")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=8)
-    figure.suptitle("C: what it gains in the dream, and in the game")
-    return figure
 
 
 def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
-    """How far dreaming on is from what came, by steps since the last frame that was seen.
+    """The error of dreaming on, by the number of steps since the last frame that M saw.
 
     Args:
         errors: horizons (K,), and by name of a guess its errors (K,) in `latent` and in `frame`.
         decoded: what V decodes.
     """
     figure, panels = figure_of(2)
-    for axes, what, label in zip(
-        panels, ("latent", "frame"), ("of the latent", f"of decoded {decoded}"), strict=True
-    ):
+    whats = (("latent", "of the latent"), ("frame", f"of decoded {decoded}"))
+    for axes, (what, label) in zip(panels, whats, strict=True):
         for (name, values), (colour, style) in zip(errors[what].items(), STYLES, strict=False):
             axes.plot(errors["horizons"], values, style, color=colour, markersize=4, label=name)
         axes.set(

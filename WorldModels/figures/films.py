@@ -1,6 +1,4 @@
-"""Frames with words and curves on them: reward so far, a dashboard, V's epochs, three views of one
-game. Knows frames and numbers.
-"""
+"""Films with words and curves: the reward so far, a dashboard, V's epochs, views of a game."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -11,18 +9,19 @@ from WorldModels.figures.style import BLUE, GREEN, ORANGE, VERMILION
 from WorldModels.figures.videos import GAP, LABEL_HEIGHT, as_uint8, enlarge, side_by_side
 
 PLOT_HEIGHT = 90  # pixels of a dashboard's curve
-INK = (235, 235, 235)
+INK, PAPER = (235, 235, 235), "#181a1e"
+PENS = (ORANGE, VERMILION, GREEN, BLUE)
 
 
 def running_reward(
     clips: Mapping[str, Sequence[np.ndarray]], rewards: Sequence[float], scale: int = 4
 ) -> Iterator[np.ndarray]:
-    """Clips side by side, with the reward so far above: a drive in the game or in a dream.
+    """Clips of a game or a dream side by side, with the reward so far above.
 
     Args:
         clips: name to frames (T+1, H, W, 3); the shortest ends the film.
         rewards: (T,) received for each step.
-        scale: pixels a pixel.
+        scale: each pixel becomes scale x scale.
 
     Yields:
         (H', W', 3) uint8 frames of even height and width.
@@ -30,9 +29,8 @@ def running_reward(
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(rewards, np.float64))])
     for step, film in enumerate(side_by_side(dict(clips), scale)):
         so_far = sums[min(step, len(sums) - 1)]
-        yield np.concatenate(
-            [_words(f"step {step}   reward so far {so_far:.1f}", film.shape[1]), film]
-        )
+        words = _words(f"step {step}   reward so far {so_far:.1f}", film.shape[1])
+        yield np.concatenate([words, film])
 
 
 def dashboard(
@@ -43,17 +41,16 @@ def dashboard(
     losses: Mapping[str, Sequence[float]],
     scale: int = 3,
 ) -> Iterator[np.ndarray]:
-    """A game as the parts see it: frame, V's reconstruction, M's prediction of it, and under them
-    the losses and the reward so far.
+    """A game beside V's reconstruction and M's prediction, over the losses and the reward so far.
 
     Args:
         frames: (T+1, H, W, 3) uint8.
-        rebuilt: as many, what V makes of each.
-        predicted: as many, what M foresaw of each, from the moment before; the first is what is
+        rebuilt: as many, V's reconstructions.
+        predicted: as many, M's prediction of each from the moment before; the first is what is
             shown before there is one.
         rewards: (T,).
         losses: name to (T+1,) numbers, a curve each.
-        scale: pixels a pixel.
+        scale: each pixel becomes scale x scale.
 
     Yields:
         (H', W', 3) uint8 frames of even height and width.
@@ -63,22 +60,23 @@ def dashboard(
     for step, film in enumerate(running_reward(clips, rewards, scale)):
         plots = [
             _plot(name, np.asarray(values, float), step, film.shape[1], colour)
-            for (name, values), colour in zip(
-                curves.items(), (ORANGE, VERMILION, GREEN, BLUE) * 2, strict=False
-            )
+            for (name, values), colour in zip(curves.items(), PENS * 2, strict=False)
         ]
         yield np.concatenate([film, *plots])
 
 
-def epochs_film(pictures: Sequence[np.ndarray], named: str = "epochs of V") -> Iterator[np.ndarray]:
+def epochs_film(
+    pictures: Sequence[np.ndarray], counted: str = "epochs of V"
+) -> Iterator[np.ndarray]:
     """How V learned: a picture after each epoch, with the number of epochs above it.
 
     Args:
         pictures: (H, W, 3) uint8 each, all of one size.
-        named: what is counted.
+        counted: what is counted.
     """
     for number, picture in enumerate(pictures, start=1):
-        yield np.concatenate([_words(f"{named}: {number}", picture.shape[1]), as_uint8(picture)])
+        words = _words(f"{counted}: {number}", picture.shape[1])
+        yield np.concatenate([words, as_uint8(picture)])
 
 
 def three_views(
@@ -88,12 +86,12 @@ def three_views(
     rewards: Sequence[float] = (),
     height: int = 320,
 ) -> Iterator[np.ndarray]:
-    """A game as people see it, as V sees it, and as V rebuilds it.
+    """A game as people see it, as V sees it, and as V reconstructs it.
 
     Args:
-        rendered: (H, W, 3) uint8 each, as the environment draws it for people.
+        rendered: (H, W, 3) uint8 each, as the environment renders it for people.
         seen: (T+1, h, w, 3), what V is given.
-        decoded: as many, what V makes of it.
+        decoded: as many, V's reconstructions.
         rewards: (T+1,) received up to the first frame, and for each step; where given, the reward
             so far stands in the first title.
         height: pixels of each view, or a little less: what V sees is enlarged by a whole number.
@@ -103,48 +101,46 @@ def three_views(
     """
     small, sums = np.shape(seen)[1:3], np.cumsum(np.asarray(rewards, np.float64))
     scale = max(1, height // small[0])
-    for step, (view, *rest) in enumerate(zip(rendered, seen, decoded, strict=False)):
-        size = round(view.shape[1] * scale * small[0] / view.shape[0]), scale * small[0]
-        large = [
-            np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX)),
-            *(enlarge(as_uint8(frame), scale) for frame in rest),
-        ]
+    for step, (view, *others) in enumerate(zip(rendered, seen, decoded, strict=False)):
         so_far = f", reward so far {sums[min(step, len(sums) - 1)]:.0f}" if len(sums) else ""
-        names = [f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "what V rebuilds"]
-        film = [
-            np.concatenate([_words(name, picture.shape[1]), picture])
-            for name, picture in zip(names, large, strict=True)
-        ]
-        gap = np.zeros((film[0].shape[0], GAP, 3), np.uint8)
-        yield _even(np.concatenate([film[0], gap, film[1], gap, film[2]], axis=1))
+        names = f"the game{so_far}", f"what V sees, {small[1]}x{small[0]}", "V's reconstruction"
+        large = [_as_high(view, scale * small[0])]
+        large += [enlarge(as_uint8(frame), scale) for frame in others]
+        yield _titled(names, large)
+
+
+def _as_high(view: np.ndarray, height: int) -> np.ndarray:
+    """A picture resized to a height."""
+    size = round(view.shape[1] * height / view.shape[0]), height
+    return np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX))
+
+
+def _titled(names: Sequence[str], pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Three pictures side by side, each with its name above."""
+    first, second, third = (
+        np.concatenate([_words(name, picture.shape[1]), picture])
+        for name, picture in zip(names, pictures, strict=True)
+    )
+    gap = np.zeros((first.shape[0], GAP, 3), np.uint8)
+    return _even(np.concatenate([first, gap, second, gap, third], axis=1))
 
 
 def _words(text: str, width: int) -> np.ndarray:
     """A black strip with words in the middle, as wide as what it stands over."""
     picture = Image.new("RGB", (width, LABEL_HEIGHT))
-    ImageDraw.Draw(picture).text(
-        (width // 2, LABEL_HEIGHT // 2),
-        text,
-        fill=INK,
-        font=ImageFont.load_default(14),
-        anchor="mm",
-    )
+    middle, font = (width // 2, LABEL_HEIGHT // 2), ImageFont.load_default(14)
+    ImageDraw.Draw(picture).text(middle, text, fill=INK, font=font, anchor="mm")
     return np.asarray(picture)
 
 
 def _plot(name: str, values: np.ndarray, step: int, width: int, colour: str) -> np.ndarray:
-    """A curve up to a step, with its name and its value there; the axis has room for all of it from
-    the start.
-    """
-    picture = Image.new("RGB", (width, PLOT_HEIGHT), "#181a1e")
+    """A curve up to a step, with its name and its value there; the axes are those of all of it."""
+    picture = Image.new("RGB", (width, PLOT_HEIGHT), PAPER)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     low, high = min(0.0, float(np.nanmin(values))), max(float(np.nanmax(values)), 1e-9)
     across = np.arange(step + 1) * (width - 1) / max(len(values) - 1, 1)
-    up = (
-        PLOT_HEIGHT
-        - 4
-        - (np.nan_to_num(values[: step + 1]) - low) / max(high - low, 1e-9) * (PLOT_HEIGHT - 26)
-    )
+    share = (np.nan_to_num(values[: step + 1]) - low) / max(high - low, 1e-9)
+    up = PLOT_HEIGHT - 4 - share * (PLOT_HEIGHT - 26)
     points = list(zip(across.tolist(), up.tolist(), strict=False))
     if len(points) > 1:
         draw.line(points, fill=colour, width=2)
@@ -153,5 +149,5 @@ def _plot(name: str, values: np.ndarray, step: int, width: int, colour: str) -> 
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    """The frame with a black row or column more where a side is odd."""
+    """The frame with one more black row or column where a side is odd."""
     return np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)))

@@ -1,6 +1,4 @@
-"""Films laid out in rows: what was real, what V saw, what M dreamt. Knows frames, not where they
-come from.
-"""
+"""Draws films in rows: what was real, what V reconstructed, what M dreamt."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,25 +6,24 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from WorldModels.figures.style import mosaic_figure
-from WorldModels.figures.videos import as_uint8
+from WorldModels.figures.videos import as_uint8, difference
 
 
 def filmstrip(
     clips: Mapping[str, np.ndarray],
     steps: Sequence[int],
+    fps: float,
     title: str = "",
-    said: str = "",
-    fps: float = 50,
-    side: float = 1.05,
+    caption: str = "",
 ) -> Figure:
     """Some moments of several clips, a clip a row, with the time above.
 
     Args:
         clips: name to frames (T, H, W, 3); a clip that ended earlier leaves white.
         steps: which frames are shown, from 0.
-        title, said: above all, and the caption.
         fps: frames a second, for the time.
-        side: inches of a picture's width.
+        title: above all.
+        caption: below all.
 
     Raises:
         ValueError: there are no clips or no steps.
@@ -36,9 +33,8 @@ def filmstrip(
             f"filmstrip: expected clips and steps, received {len(clips)} and {len(steps)}."
         )
     rows = np.stack([_moments(np.asarray(frames), steps) for frames in clips.values()])
-    return mosaic_figure(
-        rows, list(clips), [f"{step / fps:.1f} s" for step in steps], title, said, side
-    )
+    times = [f"{step / fps:.1f} s" for step in steps]
+    return mosaic_figure(rows, list(clips), times, title, caption)
 
 
 def imagined_strip(
@@ -46,65 +42,62 @@ def imagined_strip(
     rebuilt: np.ndarray,
     imagined: np.ndarray,
     steps: Sequence[int],
-    fps: float = 50,
+    fps: float,
 ) -> Figure:
-    """Real frames, what V makes of them, and what M dreams on from the first of them with the same
-    actions.
+    """Real frames, V's reconstructions, and how M dreams on from the first with the same actions.
 
     Args:
-        real, rebuilt, imagined: (T, H, W, 3), moment by moment; imagined[0] is the last that M saw.
-        steps, fps: see `filmstrip`.
+        real: (T, H, W, 3).
+        rebuilt: (T, H, W, 3), of the same moments.
+        imagined: (T, H, W, 3), likewise; the first is the last that M saw.
+        steps: see `filmstrip`.
+        fps: see `filmstrip`.
     """
     return filmstrip(
         {"real": real, "reconstructed\nby V": rebuilt, "imagined\nby M": imagined},
         steps,
-        said="imagined: M sees what came up to 0.0 s, and from then on is given the actions alone",
-        fps=fps,
+        fps,
+        caption="imagined: up to 0.0 s M sees what came, and from then on is given the actions "
+        "alone",
     )
 
 
 def dream_filmstrips(
-    dreams: Mapping[float, np.ndarray], steps: Sequence[int], fps: float = 50
+    dreams: Mapping[float, np.ndarray], steps: Sequence[int], fps: float
 ) -> Figure:
     """One dream at each of several temperatures, from the same start with the same noise.
 
     Args:
         dreams: temperature to frames (T, H, W, 3); a dream that ended leaves white.
-        steps, fps: see `filmstrip`.
+        steps: see `filmstrip`.
+        fps: see `filmstrip`.
     """
-    clips = {f"temperature {t:g}": frames for t, frames in dreams.items()}
     return filmstrip(
-        clips,
+        {f"temperature {temperature:g}": frames for temperature, frames in dreams.items()},
         steps,
+        fps,
         "M: the same start dreamt at several temperatures",
         "white: the dream has ended",
-        fps,
     )
 
 
-def dreamt_twice(
-    first: np.ndarray, second: np.ndarray, steps: Sequence[int], fps: float = 50
-) -> Figure:
-    """The same start dreamt twice, with other noise, and where the two have parted.
+def dreamt_twice(first: np.ndarray, second: np.ndarray, steps: Sequence[int], fps: float) -> Figure:
+    """The same start dreamt twice with different noise, and where the two differ.
 
     Args:
-        first, second: (T, H, W, 3).
-        steps, fps: see `filmstrip`.
+        first: (T, H, W, 3).
+        second: (T, H, W, 3).
+        steps: see `filmstrip`.
+        fps: see `filmstrip`.
     """
     length = min(len(first), len(second))
     one, two = (as_uint8(np.asarray(frames[:length])) for frames in (first, second))
-    parted = (
-        np.abs(one.astype(int) - two)
-        .max(axis=-1, keepdims=True)
-        .astype(np.uint8)
-        .repeat(3, axis=-1)
-    )
     return filmstrip(
-        {"first dream": first, "second dream": second, "difference": parted},
+        {"first dream": first, "second dream": second, "difference": difference(one, two)},
         steps,
+        fps,
         "M: the same start dreamt twice",
         "bright: where the two dreams differ",
-        fps,
     )
 
 

@@ -1,4 +1,4 @@
-"""Many frames as one picture. Knows frames, not where they come from."""
+"""Lays out many frames as one picture, and writes pictures."""
 
 import os
 from collections.abc import Sequence
@@ -11,16 +11,13 @@ from WorldModels.figures.videos import as_uint8, enlarge
 
 
 def grid(frames: Sequence[np.ndarray], columns: int, scale: int = 1, gap: int = 2) -> np.ndarray:
-    """Frames in rows of `columns`, on white.
+    """Frames in rows of `columns`, on white: (rows * ..., columns * ..., 3) uint8.
 
     Args:
         frames: (H, W, 3) each, all of one size; uint8, or float in 0..1.
         columns: frames in a row.
         scale: each pixel becomes scale x scale.
         gap: white pixels between frames.
-
-    Returns:
-        (rows * ..., columns * ..., 3) uint8.
 
     Raises:
         ValueError: there are no frames.
@@ -30,9 +27,8 @@ def grid(frames: Sequence[np.ndarray], columns: int, scale: int = 1, gap: int = 
     frames = np.stack([enlarge(as_uint8(np.asarray(frame)), scale) for frame in frames])
     _, height, width, _ = frames.shape
     rows = -(-len(frames) // columns)
-    picture = np.full(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8
-    )
+    size = (rows * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    picture = np.full(size, 255, np.uint8)
     for i, frame in enumerate(frames):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         picture[top : top + height, left : left + width] = frame

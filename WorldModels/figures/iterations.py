@@ -1,7 +1,6 @@
-"""The scores of a run's iterations beside one another, and what each gained on the same tracks.
-Knows evaluation.json alone.
-"""
+"""A table of the scores of a run's iterations, and of what each gained on the same tracks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from WorldModels.experiment.files import read_json
@@ -9,8 +8,7 @@ from WorldModels.figures.scores import summary, table
 
 
 def comparison(folder: Path, last: int) -> str | None:
-    """A table of text: a row of scores for each iteration, and one for what it gained on the
-    iteration before, track by track.
+    """A table of text: the scores of each iteration, and its gain on the one before, by track.
 
     Args:
         folder: a run's, with K/evaluation.json for iteration K.
@@ -23,15 +21,19 @@ def comparison(folder: Path, last: int) -> str | None:
     reports = {k: read_json(folder / str(k) / "evaluation.json") for k in range(last + 1)}
     if not reports[last]:
         return None
-    rule, first_seed = next(iter(reports[last]["scores"])), reports[last]["first_seed"]
-    scores = {
-        k: r["scores"][rule]["tracks"]
-        for k, r in reports.items()
-        if r and r["first_seed"] == first_seed and rule in r["scores"]
+    rule = next(iter(reports[last]["scores"]))
+    alike = _alike(reports, rule, reports[last]["first_seed"])
+    rows = {f"iteration {k}, {rule}": scores for k, scores in alike.items()}
+    for before, k in zip(alike, list(alike)[1:], strict=False):
+        both = zip(alike[k]["tracks"], alike[before]["tracks"], strict=False)
+        rows[f"{k} minus {before}"] = summary([new - old for new, old in both])
+    return table(rows) if len(alike) > 1 else None
+
+
+def _alike(reports: Mapping[int, dict | None], rule: str, first_seed: int) -> dict[int, dict]:
+    """The scores of the iterations that were tested by a rule and from a first seed on."""
+    return {
+        k: report["scores"][rule]
+        for k, report in reports.items()
+        if report and report["first_seed"] == first_seed and rule in report["scores"]
     }
-    rows = {f"iteration {k}, {rule}": reports[k]["scores"][rule] for k in scores}
-    for before, k in zip(scores, list(scores)[1:], strict=False):
-        rows[f"{k} minus {before}"] = summary(
-            [new - old for new, old in zip(scores[k], scores[before], strict=False)]
-        )
-    return table(rows) if len(scores) > 1 else None

@@ -1,20 +1,23 @@
-"""The latent space in numbers: what each dimension carries, and a map of where frames lie. Knows
-arrays, no network.
-"""
+"""Draws the latent space: what each dimension carries, and a map of where frames lie."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from WorldModels.figures.style import BAND, BLUE, SMALL, VERMILION, caption, figure_of
+from WorldModels.figures.style import BAND, BLUE, SMALL, VERMILION, add_caption, figure_of
 
-ACTIVE = 0.01  # variance of the posterior's mean above which a dimension counts as used (Burda et al. 2016, arXiv 1509.00519)
+# Variance of the posterior's mean above which a dimension counts as used (Burda et al. 2016, arXiv
+# 1509.00519).
+ACTIVE = 0.01
+MAPPED = 24  # frames that are drawn on a map
 
 
 def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarray]:
     """What each latent dimension carries, over many frames.
 
     Args:
-        mean, log_var: (N, Z), V's posterior of each frame.
+        mean: (N, Z), of V's posterior of each frame.
+        log_var: (N, Z), likewise.
 
     Returns:
         mean and sd (Z,) of the posterior's mean; kl (Z,), nats a frame from the standard normal;
@@ -40,37 +43,34 @@ def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarra
 def latent_statistics(mean: np.ndarray, log_var: np.ndarray) -> Figure:
     """Mean, spread and KL divergence of each latent dimension; those that V uses are dark.
 
-    Args and raises: see `latent_summary`.
+    Args:
+        mean: see `latent_summary`.
+        log_var: see `latent_summary`.
     """
     found = latent_summary(mean, log_var)
-    places, colours = (
-        np.arange(len(found["kl"])),
-        [BLUE if used else BAND for used in found["used"]],
-    )
+    size, colours = len(found["kl"]), [BLUE if used else BAND for used in found["used"]]
     figure, (above, below) = figure_of(1, 2, (9, 5.2))
-    above.axhline(0, color="black", linewidth=0.8)
-    above.vlines(
-        places,
-        found["mean"] - found["sd"],
-        found["mean"] + found["sd"],
-        colors=colours,
-        linewidth=4,
-    )
-    above.scatter(places, found["mean"], 16, color=VERMILION, zorder=3)
-    above.set(ylabel="mean of z over frames\n(bars: standard deviation)", xlim=(-1, len(places)))
-    below.bar(places, found["kl"], 0.8, color=colours)
-    below.set(
-        xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, len(places))
-    )
-    used = int(found["used"].sum())
-    figure.suptitle(
-        f"V: {used} of {len(places)} latent dimensions are used, {found['kl'].sum():.1f} nats a frame"
-    )
-    caption(
+    _spreads(above, found, colours)
+    below.bar(np.arange(size), found["kl"], 0.8, color=colours)
+    below.set(xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, size))
+    used, nats = int(found["used"].sum()), found["kl"].sum()
+    figure.suptitle(f"V: {used} of {size} latent dimensions are used, {nats:.1f} nats a frame")
+    add_caption(
         figure,
-        f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above {ACTIVE:g}",
+        f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above "
+        f"{ACTIVE:g}",
     )
     return figure
+
+
+def _spreads(axes: Axes, found: dict[str, np.ndarray], colours: list[str]) -> None:
+    mean, sd = found["mean"], found["sd"]
+    places = np.arange(len(mean))
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.vlines(places, mean - sd, mean + sd, colors=colours, linewidth=4)
+    axes.scatter(places, mean, 16, color=VERMILION, zorder=3)
+    label = "mean of z over frames\n(bars: standard deviation)"
+    axes.set(ylabel=label, xlim=(-1, len(places)))
 
 
 def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,8 +81,7 @@ def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         coordinates (N, 2), and the share of all variance that each explains (2,). The sign of a
-        direction is such that its largest
-        weight is positive, so that equal points give equal maps.
+        direction makes its largest weight positive, so that equal points give equal maps.
 
     Raises:
         ValueError: there are fewer than two points or dimensions.
@@ -92,10 +91,8 @@ def principal_components(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"points: expected (N, Z), two or more of each, received {points.shape}.")
     centred = points - points.mean(axis=0)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    directions = (
-        directions[:2]
-        * np.sign(directions[:2][np.arange(2), np.abs(directions[:2]).argmax(axis=1)])[:, None]
-    )
+    largest = np.abs(directions[:2]).argmax(axis=1)
+    directions = directions[:2] * np.sign(directions[:2][np.arange(2), largest])[:, None]
     return centred @ directions.T, singular[:2] ** 2 / max(float(np.sum(singular**2)), 1e-12)
 
 
@@ -114,17 +111,8 @@ def latent_map(
     figure, (axes,) = figure_of(1, size=(7.5, 6))
     dots = axes.scatter(*places.T, 9, c=values, cmap="cividis")
     figure.colorbar(dots, ax=axes, label=label, shrink=0.8)
-    for index in _spread(places, 24) if frames is not None else ():
-        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
-
-        axes.add_artist(
-            AnnotationBbox(
-                OffsetImage(frames[index], zoom=0.42),
-                places[index],
-                pad=0.1,
-                bboxprops={"linewidth": 0.5},
-            )
-        )
+    for index in _spread(places, MAPPED) if frames is not None else ():
+        _place(axes, frames[index], places[index])
     axes.set(
         xlabel=f"first principal component ({share[0]:.0%} of the variance)",
         ylabel=f"second principal component ({share[1]:.0%})",
@@ -132,6 +120,13 @@ def latent_map(
     axes.tick_params(labelsize=SMALL)
     figure.suptitle("V: a map of latents")
     return figure
+
+
+def _place(axes: Axes, frame: np.ndarray, place: np.ndarray) -> None:
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    image = OffsetImage(frame, zoom=0.42)
+    axes.add_artist(AnnotationBbox(image, place, pad=0.1, bboxprops={"linewidth": 0.5}))
 
 
 def _spread(places: np.ndarray, count: int) -> list[int]:

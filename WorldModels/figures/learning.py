@@ -1,12 +1,9 @@
-"""Learning curves of C over generations, frames and wall time, beside the published one. Knows rows
-of generations.csv alone.
+"""Draws learning curves of C over generations, frames and wall time, beside the published one.
 
-published.csv: of the two logs that come with hardmaru/WorldModelsExperiments,
-carracing/log/carracing.cma.16.64.hist.json and
-doomrnn/log/doomrnn.cma.16.64.hist.json, the first 20 generations, then every tenth to 200 and every
-25th; `evaluation` is the mean of
-1,024 episodes of the best driver. Of Take Cover all returns are those of dreams at temperature
-1.25.
+published.csv comes from the two logs of hardmaru/WorldModelsExperiments,
+carracing/log/carracing.cma.16.64.hist.json and doomrnn/log/doomrnn.cma.16.64.hist.json: the first
+20 generations, then every tenth to 200 and every 25th after that. `evaluation` is the mean of 1,024
+episodes of the best driver. All returns of Take Cover are those of dreams at temperature 1.25.
 """
 
 from collections.abc import Mapping
@@ -18,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from WorldModels.experiment.files import read_rows
-from WorldModels.figures.curves import SOLVED, Rows, column
+from WorldModels.figures.curves import Rows, column
 from WorldModels.figures.style import (
     BAND,
     BLUE,
@@ -28,26 +25,33 @@ from WorldModels.figures.style import (
     SMALL,
     VERMILION,
     figure_of,
+    mark_solved,
 )
 
+# What a curve is drawn against -> column of the CSV, unit, label.
 AGAINST = {
     "generation": ("generation", 1, "generation"),
     "frames": ("frames", 1, "steps of the environment"),
     "hours": ("elapsed_seconds", 3600, "wall time (hours)"),
 }
-PUBLISHED_BY = "published: hardmaru/WorldModelsExperiments, 64 cores, 64 drivers of 16 episodes each a generation"
+PUBLISHED_BY = (
+    "published: hardmaru/WorldModelsExperiments, 64 cores, 64 drivers of 16 episodes each a "
+    "generation"
+)
 BEST_PUBLISHED = "published, best driver over 1,024 episodes"
 
 
 def published(game: str) -> Rows:
-    """The published curve of a game: rows of generation, elapsed_seconds, mean, min, max, std,
-    evaluation.
+    """The published curve of a game.
 
     Args:
         game: carracing or takecover.
 
+    Returns:
+        Rows of generation, elapsed_seconds, mean, min, max, std, evaluation.
+
     Raises:
-        ValueError: there is none of this game; the message lists those that there are.
+        ValueError: there is none of this game; the message lists the games that have one.
     """
     rows = read_rows(Path(__file__).with_name("published.csv"))
     games = sorted({row["game"] for row in rows})
@@ -60,16 +64,15 @@ def learning_curve(
     runs: Mapping[str, Rows],
     against: str = "generation",
     game: str = "",
-    solved: float | None = SOLVED,
+    solved: float | None = None,
     dreamt: bool = False,
 ) -> Figure:
-    """How drivers learn: mean, least and best of the population, one standard deviation, and the
-    validation score.
+    """How drivers learn: the population's mean, range and standard deviation, and the validation.
 
     Args:
         runs: name to rows of generations.csv: generation, elapsed_seconds, frames, mean, min, max,
-            std, validation. Of several runs,
-            seeds say, the band is from the least to the highest mean.
+            std, validation. Of several runs, such as seeds, the band is from the least to the
+            highest mean.
         against: "generation", "frames" or "hours".
         game: whose published curve is drawn too; its log has no frames.
         solved: return at which a line is drawn.
@@ -78,29 +81,33 @@ def learning_curve(
     Raises:
         ValueError: no rows, an unknown `against`, or no published curve of the game.
     """
-    if against not in AGAINST:
-        raise ValueError(f"against: expected one of {', '.join(AGAINST)}, received {against!r}.")
-    if not runs or not all(map(len, runs.values())):
-        raise ValueError("runs: expected at least one with a row each, received none.")
+    _check(runs, against)
     name, unit, label = AGAINST[against]
     label = "steps of dreams" if dreamt and against == "frames" else label
     figure, (axes,) = figure_of(1)
     (_one if len(runs) == 1 else _several)(axes, runs, name, unit)
-    beside = game and against != "frames"
+    beside = bool(game) and against != "frames"
     if beside:
         _add_published(axes, published(game), name, unit)
-    _finish(figure, axes, label, bool(beside), solved)
+    _finish(figure, axes, label, beside, solved)
     figure.suptitle(f"C: learning, by {label}")
     return figure
 
 
-def evaluation_band(rows: Rows, game: str = "", solved: float | None = SOLVED) -> Figure:
-    """The validation score of the mean of the search with one standard deviation, beside the
-    published evaluations.
+def _check(runs: Mapping[str, Rows], against: str) -> None:
+    if against not in AGAINST:
+        raise ValueError(f"against: expected one of {', '.join(AGAINST)}, received {against!r}.")
+    if not runs or not all(map(len, runs.values())):
+        raise ValueError("runs: expected at least one with a row each, received none.")
+
+
+def evaluation_band(rows: Rows, game: str = "", solved: float | None = None) -> Figure:
+    """The validation score with one standard deviation, beside the published evaluations.
 
     Args:
         rows: of generations.csv: generation, validation, validation_sd (of single episodes).
-        game, solved: see `learning_curve`.
+        game: see `learning_curve`.
+        solved: see `learning_curve`.
 
     Raises:
         ValueError: nothing was validated.
@@ -108,41 +115,26 @@ def evaluation_band(rows: Rows, game: str = "", solved: float | None = SOLVED) -
     scored = [row for row in rows if np.isfinite(column([row], "validation")[0])]
     if not scored:
         raise ValueError("generations.csv: expected at least one validation, received none.")
+    figure, (axes,) = figure_of(1)
     generation, mean, sd = (
         column(scored, name) for name in ("generation", "validation", "validation_sd")
     )
-    figure, (axes,) = figure_of(1)
-    axes.fill_between(
-        generation,
-        mean - sd,
-        mean + sd,
-        color=BAND,
-        linewidth=0,
-        label="one standard deviation of an episode",
-    )
+    label = "one standard deviation of an episode"
+    axes.fill_between(generation, mean - sd, mean + sd, color=BAND, linewidth=0, label=label)
     axes.plot(generation, mean, "o-", color=VERMILION, markersize=4, label="validation, mean")
     if game:
-        rows = [row for row in published(game) if row["evaluation"]]
-        axes.plot(
-            column(rows, "generation"),
-            column(rows, "evaluation"),
-            "^--",
-            color=PUBLISHED,
-            markersize=4,
-            linewidth=1,
-            label=BEST_PUBLISHED,
-        )
+        best = [row for row in published(game) if row["evaluation"]]
+        x, y = column(best, "generation"), column(best, "evaluation")
+        look = {"color": PUBLISHED, "markersize": 4, "linewidth": 1}
+        axes.plot(x, y, "^--", label=BEST_PUBLISHED, **look)
     _finish(figure, axes, "generation", bool(game), solved)
     figure.suptitle("C: evaluations")
     return figure
 
 
 def _finish(figure: Figure, axes: Axes, label: str, beside: bool, solved: float | None) -> None:
-    """Axes and legend; beside the published curve, which is far longer, the scale is logarithmic."""
-    if solved is not None:
-        axes.axhline(
-            solved, color="black", linewidth=1, linestyle=":", label=f"{solved:g}: counts as solved"
-        )
+    """Axes and legend; logarithmic beside the published curve, which is far longer."""
+    mark_solved(axes, solved, ":")
     axes.set(xlabel=label + (", logarithmic" if beside else ""), ylabel="return of an episode")
     if beside:
         axes.set_xscale("log")
@@ -162,31 +154,18 @@ def _finish(figure: Figure, axes: Axes, label: str, beside: bool, solved: float 
 
 
 def _one(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> None:
-    ((who, rows),) = runs.items()
+    ((run, rows),) = runs.items()
     x, mean, sd = column(rows, name) / unit, column(rows, "mean"), column(rows, "std")
-    scored = np.isfinite(column(rows, "validation"))
-    low, high = column(rows, "min"), column(rows, "max")
-    axes.fill_between(
-        x, low, high, color=BAND, alpha=0.5, linewidth=0, label="population, least to best"
-    )
-    axes.fill_between(
-        x,
-        np.maximum(mean - sd, low),
-        np.minimum(mean + sd, high),
-        color=BLUE,
-        alpha=0.3,
-        linewidth=0,
-        label="population, one standard deviation",
-    )
-    axes.plot(x, mean, "-", color=BLUE, linewidth=1.2, label=f"{who}, mean of the population")
-    axes.plot(
-        x[scored],
-        column(rows, "validation")[scored],
-        "o-",
-        markersize=4,
-        color=VERMILION,
-        label=f"{who}, validation",
-    )
+    low, high, validation = (column(rows, each) for each in ("min", "max", "validation"))
+    scored = np.isfinite(validation)
+    label = "population, least to best"
+    axes.fill_between(x, low, high, color=BAND, alpha=0.5, linewidth=0, label=label)
+    label = "population, one standard deviation"
+    below, above = np.maximum(mean - sd, low), np.minimum(mean + sd, high)
+    axes.fill_between(x, below, above, color=BLUE, alpha=0.3, linewidth=0, label=label)
+    axes.plot(x, mean, "-", color=BLUE, linewidth=1.2, label=f"{run}, mean of the population")
+    label = f"{run}, validation"
+    axes.plot(x[scored], validation[scored], "o-", markersize=4, color=VERMILION, label=label)
 
 
 def _several(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> None:
@@ -195,42 +174,25 @@ def _several(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> No
     means = np.stack(
         [np.interp(x, column(rows, name) / unit, column(rows, "mean")) for rows in runs.values()]
     )
-    axes.fill_between(
-        x,
-        means.min(axis=0),
-        means.max(axis=0),
-        color=BAND,
-        linewidth=0,
-        label=f"{len(runs)} runs, least to highest mean",
-    )
+    low, high, label = means.min(axis=0), means.max(axis=0), "least to highest mean"
+    axes.fill_between(x, low, high, color=BAND, linewidth=0, label=f"{len(runs)} runs, {label}")
     axes.plot(x, means.mean(axis=0), color=BLUE, linewidth=2, label=f"mean of {len(runs)} runs")
-    for number, (who, rows) in enumerate(runs.items()):
-        scored = np.isfinite(column(rows, "validation"))
+    for number, (run, rows) in enumerate(runs.items()):
+        validation = column(rows, "validation")
+        scored = np.isfinite(validation)
         axes.plot(
             column(rows, name)[scored] / unit,
-            column(rows, "validation")[scored],
+            validation[scored],
             DASHES[number % len(DASHES)],
             color=VERMILION,
             linewidth=1,
-            label=f"{who}, validation",
+            label=f"{run}, validation",
         )
 
 
 def _add_published(axes: Axes, rows: Rows, name: str, unit: float) -> None:
-    x, scored = column(rows, name) / unit, np.isfinite(column(rows, "evaluation"))
-    axes.plot(
-        x,
-        column(rows, "mean"),
-        "--",
-        color=PUBLISHED,
-        linewidth=1,
-        label="published, mean of the population",
-    )
-    axes.plot(
-        x[scored],
-        column(rows, "evaluation")[scored],
-        "^",
-        color=GREY,
-        markersize=4,
-        label=BEST_PUBLISHED,
-    )
+    x, mean, best = column(rows, name) / unit, column(rows, "mean"), column(rows, "evaluation")
+    label = "published, mean of the population"
+    axes.plot(x, mean, "--", color=PUBLISHED, linewidth=1, label=label)
+    scored = np.isfinite(best)
+    axes.plot(x[scored], best[scored], "^", color=GREY, markersize=4, label=BEST_PUBLISHED)

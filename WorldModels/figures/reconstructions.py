@@ -1,6 +1,4 @@
-"""What V makes of frames, of noise, and of one latent number after another. Knows pictures, no
-network.
-"""
+"""Draws what V makes of frames, of noise, and of one latent number after another."""
 
 from collections.abc import Sequence
 
@@ -12,7 +10,7 @@ from WorldModels.figures.videos import as_uint8
 
 
 def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 8) -> Figure:
-    """Frames, each over what V makes of it; under all, the squared error of a frame.
+    """Frames, each over its reconstruction, with their mean squared error below.
 
     Args:
         frames: (N, H, W, 3) uint8, or float in 0..1.
@@ -22,17 +20,19 @@ def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 
     Raises:
         ValueError: no frames, or not as many reconstructions.
     """
-    _paired(frames, rebuilt)
+    _check(frames, rebuilt)
     pairs = np.stack([in_rows(frames, columns), in_rows(rebuilt, columns)], axis=1)
-    names = ["frame", "V"] * len(pairs)
-    said = f"squared error, summed over a frame's pixels (0..1): {squared_error(frames, rebuilt).mean():.1f} on average"
+    error = squared_error(frames, rebuilt).mean()
     return mosaic_figure(
-        pairs.reshape(-1, *pairs.shape[2:]), names, title="V: frames and reconstructions", said=said
+        pairs.reshape(-1, *pairs.shape[2:]),
+        ["frame", "V"] * len(pairs),
+        title="V: frames and reconstructions",
+        caption=f"squared error, summed over a frame's pixels (0..1): {error:.1f} on average",
     )
 
 
 def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
-    """What V decodes from noise: 2x2, 4x4, 8x8 or any other grid.
+    """What V decodes from noise, in a grid of any size.
 
     Args:
         samples: (N, H, W, 3), decoded from z drawn from a standard normal.
@@ -44,7 +44,7 @@ def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
     return mosaic_figure(
         in_rows(samples, columns),
         title="V: samples of the prior",
-        said="decoded from z drawn from a standard normal",
+        caption="decoded from z drawn from a standard normal",
     )
 
 
@@ -55,22 +55,25 @@ def latent_traversal(
 
     Args:
         sweeps: (D, S, H, W, 3), decoded.
-        values: (S,) that the swept dimension takes, in standard deviations of the prior.
+        values: (S,) of the swept dimension, in standard deviations of the prior.
         dimensions: (D,) which dimension each row sweeps.
 
     Raises:
         ValueError: rows or columns have no name, or there are none.
     """
-    if np.shape(sweeps)[:2] != (len(dimensions), len(values)):
+    shape = np.shape(sweeps)[:2]
+    if shape != (len(dimensions), len(values)):
         raise ValueError(
-            f"sweeps: expected {len(dimensions)} dimensions of {len(values)} values, received {np.shape(sweeps)[:2]}."
+            f"sweeps: expected {len(dimensions)} dimensions of {len(values)} values, "
+            f"received {shape}."
         )
     return mosaic_figure(
         sweeps,
         [f"z[{d}]" for d in dimensions],
         [f"{v:g}" for v in values],
         "V: each latent dimension swept",
-        "value of the swept dimension, in standard deviations of the prior; the others stay those of one frame",
+        "value of the swept dimension, in standard deviations of the prior; the others stay those "
+        "of one frame",
         side=0.7,
     )
 
@@ -88,7 +91,7 @@ def in_rows(frames: np.ndarray, columns: int) -> np.ndarray:
     """Frames (N, H, W, 3) as (R, C, H, W, 3) uint8, the last row filled up with white.
 
     Raises:
-        ValueError: there are none, or they are no frames.
+        ValueError: there are none, or they have another shape.
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or not len(frames):
@@ -98,8 +101,9 @@ def in_rows(frames: np.ndarray, columns: int) -> np.ndarray:
     return np.concatenate([as_uint8(frames), white]).reshape(-1, columns, *frames.shape[1:])
 
 
-def _paired(frames: np.ndarray, rebuilt: np.ndarray) -> None:
+def _check(frames: np.ndarray, rebuilt: np.ndarray) -> None:
     if not len(frames) or np.shape(frames) != np.shape(rebuilt):
         raise ValueError(
-            f"frames: expected (N, H, W, 3) and as many made of them, received {np.shape(frames)} and {np.shape(rebuilt)}."
+            "frames: expected (N, H, W, 3) and as many reconstructions, received "
+            f"{np.shape(frames)} and {np.shape(rebuilt)}."
         )

@@ -1,6 +1,4 @@
-"""Statistics of test scores, and the table that shows them. Knows returns as plain numbers, nothing
-of where they come from.
-"""
+"""Statistics of test scores, and the table that shows them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,8 +33,9 @@ def summary(scores: Sequence[float]) -> dict:
 
 
 def interquartile_mean(scores: Sequence[float]) -> float:
-    """Mean of the middle half: floor(N / 4) scores are cut at each end (Agarwal et al. 2021;
-    scipy's trim_mean at 0.25).
+    """Mean of the middle half: floor(N / 4) scores are cut at each end.
+
+    Source: Agarwal et al. 2021; it is scipy's trim_mean at 0.25.
 
     Args:
         scores: (N,) returns.
@@ -62,9 +61,8 @@ def bootstrap_interval(
     Raises:
         ValueError: there are no scores, or one is not a finite number.
     """
-    scores = np.sort(
-        _checked(scores)
-    )  # sorted, so that the order in which tracks were driven does not matter
+    # sorted, so that the order in which tracks were driven does not matter
+    scores = np.sort(_checked(scores))
     draws = np.random.default_rng(0).integers(0, len(scores), (resamples, len(scores)))
     low, high = np.quantile(scores[draws].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -73,7 +71,7 @@ def bootstrap_interval(
 def _checked(scores: Sequence[float]) -> np.ndarray:
     scores = np.asarray(scores, np.float64).ravel()
     if not len(scores):
-        raise ValueError("scores: expected at least one, received none; drive at least one track.")
+        raise ValueError("scores: expected at least one, received none; play at least one game.")
     if not np.isfinite(scores).all():
         raise ValueError(
             f"scores: expected finite numbers, received {scores[~np.isfinite(scores)][0]}."
@@ -82,8 +80,7 @@ def _checked(scores: Sequence[float]) -> np.ndarray:
 
 
 def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Summaries as the cells of a table: the names of its columns, and a row for each, its name
-    first.
+    """Summaries as a table: the names of its columns, and a row for each, its name first.
 
     Args:
         rows: name to what `summary` gives, with `laps` (share of laps finished, 0..1) where there
@@ -107,7 +104,7 @@ def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str,
 
 
 def table(rows: Mapping[str, Mapping]) -> str:
-    """Summaries as a table of text, one a line; arguments as of `cells`."""
+    """Summaries as a table of text, one a line; for the argument see `cells`."""
     width = max(map(len, rows))
     widths = (8, 19, 8, 8, 8, 5, 6)
     columns, found = cells(rows)
@@ -124,15 +121,16 @@ def table(rows: Mapping[str, Mapping]) -> str:
 
 
 def nearest_quantiles(scores: Sequence[float], count: int) -> list[int]:
-    """Which scores stand for all of them: the nearest to the median first, then from the lowest
-    evenly to the highest.
+    """Choose scores that stand for all of them.
+
+    The nearest to the median comes first, then evenly from the lowest to the highest.
 
     Args:
         scores: (N,) returns.
         count: how many to choose, cut to N.
 
     Returns:
-        indices into scores, each once; of equal distances the first index.
+        Indices into scores, each once; of equal distances the first index.
 
     Raises:
         ValueError: there are no scores, or one is not a finite number.

@@ -1,11 +1,10 @@
-"""One look for every figure: colours, lines, sizes, captions, and pictures in rows. Knows
-matplotlib, no results.
+"""One look for every figure: colours, lines, sizes, captions, and pictures in rows.
 
-The colours are Okabe and Ito's, which people of every colour vision tell apart; whatever shares a
-panel also differs in line style
-or marker, so that a print in grey can be read.
+The colours are Okabe and Ito's, which people of every colour vision tell apart. Whatever shares a
+panel also differs in line style or marker, so that it can be read in a grey print.
 """
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -46,10 +45,11 @@ def line(number: int) -> dict[str, str]:
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as a picture, complete or not at all; the file's name says which kind (.png,
-    .svg, .pdf).
+    """Write a figure as a picture, complete or not at all; equal figures give equal files.
 
-    Equal figures give equal files.
+    Args:
+        figure: to write.
+        path: of the picture; its ending says which kind (.png, .svg, .pdf).
     """
     kind = os.path.splitext(path)[1].lower()
     metadata = {
@@ -64,12 +64,12 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 def figure_of(
     columns: int, rows: int = 1, size: tuple[float, float] = (0, 0)
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with panels side by side, and in rows where there are several; gives it and its axes
-    (rows * columns,).
+    """A figure with panels in rows and columns, and its axes (rows * columns,).
 
     Args:
-        columns, rows: of panels.
-        size: width and height in inches; of panels beside one another where none is given.
+        columns: of panels.
+        rows: of panels.
+        size: width and height in inches; by default they follow from the number of panels.
     """
     figure = Figure(
         figsize=size if all(size) else (9 if columns > 1 else 8, 4.5 * rows), layout="constrained"
@@ -80,28 +80,58 @@ def figure_of(
     return figure, axes
 
 
+def panel_grid(count: int, width: float, height: float, margin: float) -> tuple[Figure, np.ndarray]:
+    """A figure of `count` small panels in about as many rows as columns, and their axes (count,).
+
+    Args:
+        count: of panels.
+        width: inches of a panel.
+        height: inches of a panel.
+        margin: inches above and below the panels.
+    """
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    size = (1 + width * columns, margin + height * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return figure, panels[:count]
+
+
 def plain(axes: Axes) -> None:
-    """The look of a panel with curves: no frame above and to the right, a faint grid."""
+    """Give a panel with curves its look: no frame above and to the right, a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
 
 
-def caption(figure: Figure, text: str) -> None:
-    """What a figure shows, in small letters under it."""
+def level(axes: Axes, value: float, label: str, linestyle: str) -> None:
+    """Draw a thin black line across a panel."""
+    axes.axhline(value, color="black", linewidth=1, linestyle=linestyle, label=label)
+
+
+def mark_solved(axes: Axes, solved: float | None, linestyle: str) -> None:
+    """Draw the line of the return at which a game counts as solved, where there is one."""
+    if solved is not None:
+        level(axes, solved, f"{solved:g}: counts as solved", linestyle)
+
+
+def add_caption(figure: Figure, text: str) -> None:
+    """Write in small letters under a figure what it shows."""
     figure.supxlabel(text, fontsize=SMALL, color="#444444", wrap=True)
 
 
 def mosaic(
     axes: Axes, pictures: np.ndarray, rows: Sequence[str] = (), columns: Sequence[str] = ()
 ) -> None:
-    """Pictures in rows and columns, each pixel a square, with the rows' names beside and the
-    columns' above.
+    """Show pictures in rows and columns, each pixel a square.
 
     Args:
         axes: an empty panel.
         pictures: (R, C, H, W, 3), uint8, or float in 0..1.
-        rows, columns: R and C names, or none.
+        rows: R names, which stand beside the rows; or none.
+        columns: C names, which stand above the columns; or none.
 
     Raises:
         ValueError: pictures have another shape.
@@ -109,24 +139,23 @@ def mosaic(
     pictures = np.asarray(pictures)
     if pictures.ndim != 5 or pictures.shape[-1] != 3 or not pictures.size:
         raise ValueError(
-            f"pictures: expected rows and columns of frames (R, C, H, W, 3), received {pictures.shape}."
+            "pictures: expected rows and columns of frames (R, C, H, W, 3), "
+            f"received {pictures.shape}."
         )
     count, across, height, width, _ = pictures.shape
-    axes.imshow(
-        grid(pictures.reshape(-1, height, width, 3), across, gap=GAP), interpolation="nearest"
-    )
-    axes.set_yticks(
-        [GAP + height / 2 + i * (height + GAP) for i in range(count)] if len(rows) else [], rows
-    )
-    axes.set_xticks(
-        [GAP + width / 2 + i * (width + GAP) for i in range(across)] if len(columns) else [],
-        columns,
-        fontsize=SMALL,
-    )
+    shown = grid(pictures.reshape(-1, height, width, 3), across, gap=GAP)
+    axes.imshow(shown, interpolation="nearest")
+    axes.set_yticks(_middles(count, height) if len(rows) else [], rows)
+    axes.set_xticks(_middles(across, width) if len(columns) else [], columns, fontsize=SMALL)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.grid(False)
+
+
+def _middles(count: int, size: int) -> list[float]:
+    """The middle of each of some pictures in a row, in pixels."""
+    return [GAP + size / 2 + i * (size + GAP) for i in range(count)]
 
 
 def mosaic_figure(
@@ -134,30 +163,30 @@ def mosaic_figure(
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
     title: str = "",
-    said: str = "",
+    caption: str = "",
     side: float = PICTURE,
 ) -> Figure:
-    """A figure of pictures in rows and columns; see `mosaic`.
+    """A figure of pictures in rows and columns.
 
     Args:
-        pictures, rows, columns: see `mosaic`.
+        pictures: see `mosaic`.
+        rows: see `mosaic`.
+        columns: see `mosaic`.
         title: above all.
-        said: the caption.
+        caption: below all.
         side: inches of a picture's width.
     """
     pictures = np.asarray(pictures)
-    shape = pictures.shape if pictures.ndim == 5 else (1, 1, 1, 1)
-    width = max(
-        3.5,
-        side * shape[1]
-        + 0.09 * max((len(part) for name in rows for part in name.split("\n")), default=0)
-        + 0.2,
+    count, across, height, width = pictures.shape[:4] if pictures.ndim == 5 else (1, 1, 1, 1)
+    letters = max((len(part) for name in rows for part in name.split("\n")), default=0)
+    size = (
+        max(3.5, side * across + 0.09 * letters + 0.2),
+        side * count * height / width + 0.3 * bool(title) + 0.25 * bool(caption) + 0.35,
     )
-    height = side * shape[0] * shape[2] / shape[3] + 0.3 * bool(title) + 0.25 * bool(said) + 0.35
-    figure, (axes,) = figure_of(1, size=(width, height))
+    figure, (axes,) = figure_of(1, size=size)
     mosaic(axes, pictures, rows, columns)
     if title:
         figure.suptitle(title)
-    if said:
-        caption(figure, said)
+    if caption:
+        add_caption(figure, caption)
     return figure

@@ -1,59 +1,58 @@
-"""Charts of what V makes of vectors. Knows numbers alone."""
-
-import math
+"""Draws charts of vectors beside V's reconstructions."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from WorldModels.figures.style import TRAIN
+from WorldModels.figures.style import TRAIN, panel_grid
 
 MOST = 36  # numbers of a vector that are drawn
 
 
 def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -> Figure:
-    """Each number of a vector in a panel of its own: what it was, and what V made of it; on the
-    line they are the same.
+    """Each number of a vector in a panel: what was recorded against what V reconstructs.
 
-    Above each panel stands the share of the number's variance that is rebuilt, 1 - squared error /
-    variance. Of long vectors the
-    numbers that vary most are drawn.
+    On the line the two are equal. Above each panel stands the share of the number's variance that
+    is reconstructed, 1 - squared error / variance. Of long vectors the numbers that vary most are
+    drawn.
 
     Args:
-        observations, reconstruction: (N, D) in the environment's own units.
+        observations: (N, D) in the environment's own units.
+        reconstruction: (N, D), V's of them.
 
     Raises:
         ValueError: there are no observations, or not as many reconstructions.
     """
-    if (
-        observations.ndim != 2
-        or len(observations) == 0
-        or observations.shape != reconstruction.shape
-    ):
-        raise ValueError(
-            f"vectors: expected observations (N, D) and as many made of them, received {observations.shape} and "
-            f"{reconstruction.shape}."
-        )
+    _check(observations, reconstruction)
     variance = observations.var(axis=0)
     chosen = np.sort(np.argsort(-variance, kind="stable")[:MOST])
-    columns = math.ceil(math.sqrt(len(chosen)))
-    rows = math.ceil(len(chosen) / columns)
-    figure = Figure(figsize=(1 + 1.9 * columns, 0.8 + 1.9 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, number in zip(panels, chosen, strict=False):
-        true, rebuilt = observations[:, number], reconstruction[:, number]
-        ends = min(true.min(), rebuilt.min()), max(true.max(), rebuilt.max())
-        axes.plot(ends, ends, color="black", linewidth=0.8)
-        axes.plot(true, rebuilt, ".", color=TRAIN, markersize=2, alpha=0.5)
-        error = np.mean((true - rebuilt) ** 2)
-        share = f": {1 - error / variance[number]:.3f}" if variance[number] > 0 else ""
+    figure, panels = panel_grid(len(chosen), 1.9, 1.9, 0.8)
+    for axes, number in zip(panels, chosen, strict=True):
+        share = _scatter(axes, observations[:, number], reconstruction[:, number])
         axes.set_title(f"{number}{share}", fontsize=8)
-        axes.tick_params(labelsize=6)
-    for axes in panels[len(chosen) :]:
-        axes.set_axis_off()
     figure.supxlabel("recorded", fontsize=9)
     figure.supylabel("reconstructed", fontsize=9)
     of = f" (the {MOST} of {len(variance)} that vary most)" if len(variance) > MOST else ""
     figure.suptitle(
-        f"V: each number{of}, and the share of its variance that is rebuilt", fontsize=10
+        f"V: each number{of}, and the share of its variance that is reconstructed", fontsize=10
     )
     return figure
+
+
+def _scatter(axes: Axes, recorded: np.ndarray, rebuilt: np.ndarray) -> str:
+    """Draw one number; give the share of its variance that is reconstructed, as text."""
+    ends = min(recorded.min(), rebuilt.min()), max(recorded.max(), rebuilt.max())
+    axes.plot(ends, ends, color="black", linewidth=0.8)
+    axes.plot(recorded, rebuilt, ".", color=TRAIN, markersize=2, alpha=0.5)
+    axes.tick_params(labelsize=6)
+    error, variance = np.mean((recorded - rebuilt) ** 2), recorded.var()
+    return f": {1 - error / variance:.3f}" if variance > 0 else ""
+
+
+def _check(observations: np.ndarray, reconstruction: np.ndarray) -> None:
+    alike = observations.shape == reconstruction.shape
+    if observations.ndim != 2 or len(observations) == 0 or not alike:
+        raise ValueError(
+            "vectors: expected observations (N, D) and as many reconstructions, received "
+            f"{observations.shape} and {reconstruction.shape}."
+        )

@@ -1,6 +1,4 @@
-"""Frames -> MP4, GIF, PNG, one clip or two side by side with their names. Knows no environment and
-no network.
-"""
+"""Writes films as MP4, GIF or PNGs: one clip, or several side by side with their names."""
 
 import itertools
 import math
@@ -15,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from WorldModels.experiment.files import atomic
 
 GIF_BYTES = 3_000_000  # a GIF that a README can show
+FEWEST = 12  # frames of a GIF
 LABEL_HEIGHT = 24  # pixels of the strip above the pictures
 GAP = 8  # pixels between two pictures
 
@@ -31,22 +30,16 @@ def write_mp4(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float)
     Raises:
         ValueError: there are no frames.
     """
-    first, frames = _some(frames, path)
+    first, frames = _checked(frames, path)
     height, width = (n - n % 2 for n in first.shape[:2])
+    # veryfast: half the time of the default, and no larger with pictures this flat
+    options = {"preset": "veryfast", "crf": "20"}
     with atomic(path) as temporary, av.open(str(temporary), "w") as film:
-        # veryfast: half the time of the default, and no larger with pictures this flat
-        stream = film.add_stream(
-            "libx264", rate=round(fps), options={"preset": "veryfast", "crf": "20"}
-        )
+        stream = film.add_stream("libx264", rate=round(fps), options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
         for frame in frames:
-            film.mux(
-                stream.encode(
-                    av.VideoFrame.from_ndarray(
-                        np.ascontiguousarray(frame[:height, :width]), format="rgb24"
-                    )
-                )
-            )
+            whole = np.ascontiguousarray(frame[:height, :width])
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(whole, format="rgb24")))
         film.mux(stream.encode())
 
 
@@ -57,66 +50,64 @@ def write_gif(
     every: int = 2,
     most: int = GIF_BYTES,
 ) -> None:
-    """Write a GIF that plays in real time and loops, with as many of the frames as `most` bytes
-    allow.
-
-    Every `every`-th frame is shown; where that is too large, as many fewer as it takes, down to 12.
+    """Write a GIF that plays in real time and loops.
 
     Args:
         path: of the .gif; complete or absent.
         frames: (H, W, 3) uint8 each, all of one size.
         fps: frames a second of the sequence as it is given.
-        every: show each n-th of them.
+        every: show each n-th of them; where that is too large, fewer, down to FEWEST.
         most: bytes.
 
     Raises:
         ValueError: there are no frames.
     """
-    frames, fps = list(itertools.islice(_some(frames, path)[1], 0, None, every)), fps / every
-    colours, every = palette(frames), 1
+    frames = list(itertools.islice(_checked(frames, path)[1], 0, None, every))
+    fps, colours, step = fps / every, palette(frames), 1
     with atomic(path) as temporary:
         while True:
-            shown = [
-                Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE)
-                for frame in frames[::every]
-            ]
-            # the format counts in hundredths of a second
-            shown[0].save(
-                temporary,
-                format="GIF",
-                save_all=True,
-                append_images=shown[1:],
-                loop=0,
-                optimize=False,
-                duration=max(20, round(100 * every / fps) * 10),
-            )
-            if temporary.stat().st_size <= most or len(shown) <= 12:
+            shown = frames[::step]
+            _save_gif(temporary, shown, colours, step / fps)
+            size = temporary.stat().st_size
+            if size <= most or len(shown) <= FEWEST:
                 return
-            every = max(every + 1, math.ceil(every * temporary.stat().st_size / most))
+            step = max(step + 1, math.ceil(step * size / most))
+
+
+def _save_gif(path: Path, frames: list[np.ndarray], colours: Image.Image, seconds: float) -> None:
+    """Write frames that are each shown for some seconds; the format counts in hundredths."""
+    first, *rest = (
+        Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE)
+        for frame in frames
+    )
+    first.save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=rest,
+        loop=0,
+        optimize=False,
+        duration=max(20, round(100 * seconds) * 10),
+    )
 
 
 def palette(frames: list[np.ndarray], colours: int = 64) -> Image.Image:
-    """A picture with the palette of a whole film: colours chosen frame by frame flicker, and
-    unchanged pixels could not be skipped.
+    """A picture with the palette of a whole film.
+
+    If each frame had its own colours they would flicker, and unchanged pixels could not be skipped.
 
     Args:
         frames: (H, W, 3) uint8 each.
         colours: how many, at most 256.
     """
     # Shades within 8 of 256 are one, and count by the fourth root of their pixels: by their number
-    # the grass and the walls would
-    # take every entry, and the car and the fireballs none.
+    # the grass and the walls would take every entry, and the car and the fireballs none.
     sample = np.concatenate(frames[:: max(1, len(frames) // 16)]).reshape(-1, 3).astype(np.uint32)
-    _, shade, counts = np.unique(
-        (sample >> 3) @ np.array([1 << 10, 1 << 5, 1], np.uint32),
-        return_inverse=True,
-        return_counts=True,
-    )
-    means = (
-        np.stack([np.bincount(shade, sample[:, channel]) for channel in range(3)], axis=-1)
-        / counts[:, None]
-    )
-    pixels = np.rint(means).astype(np.uint8).repeat(np.ceil(counts**0.25).astype(int), axis=0)
+    codes = (sample >> 3) @ np.array([1 << 10, 1 << 5, 1], np.uint32)
+    _, shade, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    sums = np.stack([np.bincount(shade, sample[:, channel]) for channel in range(3)], axis=-1)
+    means = np.rint(sums / counts[:, None]).astype(np.uint8)
+    pixels = means.repeat(np.ceil(counts**0.25).astype(int), axis=0)
     return Image.fromarray(pixels[None]).quantize(colours, method=Image.Quantize.MEDIANCUT)
 
 
@@ -124,13 +115,13 @@ def write_pngs(folder: str | os.PathLike, frames: Iterable[np.ndarray]) -> None:
     """Write each frame as NNNN.png, counted from 0000, into a folder that is complete or absent.
 
     Args:
-        folder: takes the place of one that is there.
+        folder: replaces the one that is there.
         frames: (H, W, 3) uint8 each.
 
     Raises:
         ValueError: there are no frames.
     """
-    _, frames = _some(frames, folder)
+    _, frames = _checked(frames, folder)
     with atomic(folder) as temporary:
         temporary.mkdir()
         for number, frame in enumerate(frames):
@@ -143,7 +134,7 @@ def side_by_side(clips: dict[str, Sequence[np.ndarray]], scale: int = 4) -> Iter
     Args:
         clips: name to frames (T, H, W, 3), uint8, or float in 0..1; the shortest clip ends the
             film.
-        scale: pixels a pixel.
+        scale: each pixel becomes scale x scale.
 
     Yields:
         (H', W', 3) uint8 frames of even height and width.
@@ -178,13 +169,19 @@ def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
 
 
 def as_uint8(frame: np.ndarray) -> np.ndarray:
-    """A picture as uint8: float in 0..1 is scaled to 0..255 and rounded, uint8 is left as it is."""
-    return (
-        frame if frame.dtype == np.uint8 else np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
-    )
+    """A picture as uint8: float in 0..1 is scaled to 0..255 and rounded, uint8 stays as it is."""
+    if frame.dtype == np.uint8:
+        return frame
+    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
 
 
-def _some(
+def difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Grey pictures (..., H, W, 3) uint8 of the largest difference of each pixel's channels."""
+    largest = np.abs(one.astype(int) - two).max(axis=-1, keepdims=True)
+    return largest.astype(np.uint8).repeat(3, axis=-1)
+
+
+def _checked(
     frames: Iterable[np.ndarray], path: str | os.PathLike
 ) -> tuple[np.ndarray, Iterator[np.ndarray]]:
     """The first frame, and all of them."""

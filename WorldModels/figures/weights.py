@@ -1,11 +1,13 @@
-"""What C listens to: its weights as a heat map. Knows numbers and their names."""
+"""Draws what C listens to: its weights as a heat map."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from WorldModels.figures.style import SMALL, TINY, caption, figure_of
+from WorldModels.figures.style import SMALL, TINY, add_caption, figure_of
 
 WIDEST = 64  # numbers in a row of the map
 
@@ -16,17 +18,15 @@ def controller_weights(
     actions: Sequence[str],
     spread: np.ndarray | None = None,
 ) -> Figure:
-    """Which numbers of z and h drive which action: a row for each action, red for more, blue for
-    less.
+    """Which numbers of z and h drive which action: a row for each, red for more, blue for less.
 
     Args:
         weights: (F, A), from features to actions.
-        parts: name of each part of the features, such as "z" and "h", to how many numbers it has;
-            they add up to F.
+        parts: name of each part of the features, such as "z" and "h", to its size; they add up to
+            F.
         actions: A names.
         spread: (F,) standard deviation of each feature while driving; where given, the map shows
-            weight times spread, which is how
-            much the number moves the action.
+            weight times spread, which is how much the number moves the action.
 
     Raises:
         ValueError: the parts do not add up to F, or there are not A names.
@@ -34,35 +34,47 @@ def controller_weights(
     weights = np.asarray(weights, np.float64)
     if weights.ndim != 2 or weights.shape != (sum(parts.values()), len(actions)):
         raise ValueError(
-            f"weights: expected ({sum(parts.values())} features, {len(actions)} actions), received {weights.shape}."
+            f"weights: expected ({sum(parts.values())} features, {len(actions)} actions), "
+            f"received {weights.shape}."
         )
     shown = weights * (1 if spread is None else np.asarray(spread)[:, None])
+    unit = "weight" if spread is None else "weight times the number's standard deviation"
+    figure = _maps(shown, parts, actions, unit)
+    figure.suptitle("C: what drives each action")
+    shares = _shares(shown, parts, actions)
+    add_caption(figure, f"{unit}, before the tanh; of all that moves each action: {shares}")
+    return figure
+
+
+def _maps(shown: np.ndarray, parts: Mapping[str, int], actions: Sequence[str], unit: str) -> Figure:
+    """The rows of the map, one panel each, with one scale of colours."""
     rows = _rows(shown, parts)
     figure, panels = figure_of(1, len(rows), (10, 1.0 + len(rows) * (0.42 + 0.2 * len(actions))))
     most = float(np.abs(shown).max()) or 1.0
+    widest = max(len(values) for _, _, values in rows)
     for axes, (name, start, values) in zip(panels, rows, strict=True):
-        image = axes.imshow(
-            values.T,
-            aspect="auto",
-            cmap="RdBu_r",
-            vmin=-most,
-            vmax=most,
-            interpolation="nearest",
-            extent=(start - 0.5, start + len(values) - 0.5, len(actions) - 0.5, -0.5),
-        )
+        image = _map(axes, values, start, most)
         axes.set_yticks(range(len(actions)), actions, fontsize=SMALL)
-        axes.set_xlim(start - 0.5, start + max(len(row[2]) for row in rows) - 0.5)
+        axes.set_xlim(start - 0.5, start + widest - 0.5)
         axes.tick_params(axis="x", labelsize=TINY)
         axes.set_ylabel(name, rotation=0, labelpad=12, va="center")
         axes.grid(False)
-    unit = "weight" if spread is None else "weight times the number's standard deviation"
     figure.colorbar(image, ax=list(panels), label=unit, shrink=0.7)
-    figure.suptitle("C: what drives each action")
-    caption(
-        figure,
-        f"{unit}, before the tanh; of all that moves each action: {_shares(shown, parts, actions)}",
-    )
     return figure
+
+
+def _map(axes: Axes, values: np.ndarray, start: int, most: float) -> Any:
+    """One row: weights (n, A) of the numbers from `start` on."""
+    count, size = values.shape
+    return axes.imshow(
+        values.T,
+        aspect="auto",
+        cmap="RdBu_r",
+        vmin=-most,
+        vmax=most,
+        interpolation="nearest",
+        extent=(start - 0.5, start + count - 0.5, size - 0.5, -0.5),
+    )
 
 
 def _rows(weights: np.ndarray, parts: Mapping[str, int]) -> list[tuple[str, int, np.ndarray]]:
@@ -78,11 +90,11 @@ def _rows(weights: np.ndarray, parts: Mapping[str, int]) -> list[tuple[str, int,
 
 
 def _shares(weights: np.ndarray, parts: Mapping[str, int], actions: Sequence[str]) -> str:
-    """How much of the sum of squares each part has, action by action."""
+    """Each part's share of the sum of squares, action by action."""
     ends = np.cumsum(list(parts.values()))[:-1]
     sums = np.stack([np.square(piece).sum(axis=0) for piece in np.split(weights, ends)])
     share = sums / np.maximum(sums.sum(axis=0), 1e-12)
     return "; ".join(
-        f"{action} {', '.join(f'{name} {s:.0%}' for name, s in zip(parts, share[:, a], strict=True))}"
+        f"{action} {', '.join(f'{n} {s:.0%}' for n, s in zip(parts, share[:, a], strict=True))}"
         for a, action in enumerate(actions)
     )

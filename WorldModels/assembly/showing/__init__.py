@@ -1,1 +1,1 @@
-"""What pictures, notebooks and the report take from a run, and how they show it."""
+"""What the verbs pictures and report and the notebooks show of a run."""

@@ -1,9 +1,4 @@
-"""What M makes of a run, as arrays for pictures: what it foresaw of a drive, what it dreamt on from
-one, and dreams.
-
-Draws nothing and writes nothing; equal runs give equal arrays. Knows which file lies where; how M
-works it does not know.
-"""
+"""What M makes of a run, as arrays for pictures: predictions of the next frame, and dreams."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.opening import first_latents, lazy_decode, open_imagination
-from WorldModels.assembly.showing.run import decoded, posterior
+from WorldModels.assembly.showing.vision import decoded, posterior
 from WorldModels.experiment.run import Run, rng
 from WorldModels.interfaces import LATENT, REWARD
 
@@ -28,7 +23,7 @@ class Dreamt:
         frames: (T+1, H, W, 3) uint8, decoded.
         z: (T+1, Z).
         rewards: (T,), as the dream gave them.
-        temperature: it was dreamt at.
+        temperature: at which it was dreamt.
         terminated: M ended it; else it was cut off.
     """
 
@@ -40,87 +35,65 @@ class Dreamt:
 
 
 def foreseen(run: Run, episode: Any) -> np.ndarray:
-    """What M foresees of each next frame from the true history, the mean of the heaviest component:
-    (T, H, W, 3) uint8.
+    """M's prediction of each next frame from the true history: (T, H, W, 3) uint8.
 
-    The first foresees observations[1].
+    The prediction is the mean of the heaviest component; the first one is of observations[1].
     """
-    return decoded(
-        run,
-        _stepped(
-            run,
-            episode,
-            len(episode),
-            len(episode),
-            0.0,
-            rng(run.experiment.seed, "pictures", "foreseen"),
-        ),
-    )
+    draw = rng(run.experiment.seed, "pictures", "foreseen")
+    return decoded(run, _stepped(run, episode, len(episode), len(episode), 0.0, draw))
 
 
 def imagined(
     run: Run, episode: Any, start: int, steps: int, temperature: float = 0.5, noise: int = 0
 ) -> np.ndarray:
-    """What M dreams on from a moment of an episode, with the actions that were taken: (steps+1, H,
-    W, 3) uint8.
+    """How M dreams on from a moment of an episode, given its actions: (steps+1, H, W, 3) uint8.
 
     Args:
         run: the open run.
         episode: an Episode.
-        start: the last frame that M sees; the first that is given, as V rebuilds it.
+        start: index of the last frame that M sees; V's reconstruction of it comes first.
         steps: to dream; cut at the episode's end.
         temperature: from 0.
-        noise: other numbers give other dreams.
+        noise: another number gives another dream.
 
     Raises:
         FileNotFoundError: M is missing; the message has the command that makes it.
     """
     end = min(start + steps, len(episode))
-    z = _stepped(
-        run,
-        episode,
-        start,
-        end,
-        temperature,
-        rng(run.experiment.seed, "pictures", "imagined", noise),
-    )[start:]
-    return np.concatenate(
-        [decoded(run, posterior(run, episode.observations[start : start + 1])[0]), decoded(run, z)]
-    )
+    draw = rng(run.experiment.seed, "pictures", "imagined", noise)
+    z = _stepped(run, episode, start, end, temperature, draw)[start:]
+    first = posterior(run, episode.observations[start : start + 1])[0]
+    return np.concatenate([decoded(run, first), decoded(run, z)])
 
 
 def _stepped(
     run: Run, episode: Any, seen: int, end: int, temperature: float, draw: np.random.Generator
 ) -> np.ndarray:
-    """M's next z (end, Z) along an episode: of the truth up to frame `seen`, of its own draws after
-    it.
-    """
+    """M's next z (end, Z) along an episode: from the true z up to frame `seen`, then its own."""
     run.need("memory.keras", "train_memory")
-    imagination, (mean, _) = (
-        open_imagination(run.path),
-        posterior(run, episode.observations[: seen + 1]),
-    )
-    size, found = mean.shape[1], []
+    imagination = open_imagination(run.path)
+    mean, _ = posterior(run, episode.observations[: seen + 1])
+    found = []
     state = {
         name: np.zeros((1, *shape), np.float32) for name, shape in imagination.state_spec.items()
     }
     for t in range(end):
         if t <= seen:
-            state |= {
-                LATENT: mean[t : t + 1],
-                REWARD: np.float32([episode.rewards[t - 1] if t else 0.0]),
-            }
-        noise = {
-            "component": draw.random((1, size), np.float32),
-            "normal": draw.standard_normal((1, size), np.float32),
-            "terminated": np.ones(1, np.float32),
-        }
-        z, _, _, _, _, state = imagination(
-            episode.actions[t : t + 1], np.float32([temperature]), noise, state
-        )
+            reward = np.float32([episode.rewards[t - 1] if t else 0.0])
+            state |= {LATENT: mean[t : t + 1], REWARD: reward}
+        action, noise = episode.actions[t : t + 1], _noise(draw, mean.shape[1])
+        z, *_, state = imagination(action, np.float32([temperature]), noise, state)
         state = dict(state)
         found.append(z[0])
     return np.stack(found)
+
+
+def _noise(draw: np.random.Generator, size: int) -> dict[str, np.ndarray]:
+    return {
+        "component": draw.random((1, size), np.float32),
+        "normal": draw.standard_normal((1, size), np.float32),
+        "terminated": np.ones(1, np.float32),
+    }
 
 
 def dream(
@@ -130,8 +103,7 @@ def dream(
     max_steps: int = 0,
     start: np.ndarray | None = None,
 ) -> Dreamt:
-    """A dream with the trained driver, or where there is none yet with the first policy of
-    --evaluate.baselines.
+    """A dream in which the trained driver acts, or before there is one, the first blind policy.
 
     Equal seeds give the same start and the same noise at every temperature.
 
@@ -140,28 +112,39 @@ def dream(
         temperature: 0: as the run's settings say.
         seed: of start and noise.
         max_steps: 0: as the run's settings say.
-        start: the first latent (Z,), with which the seed is the noise's alone.
+        start: the first latent (Z,); the seed is then of the noise alone.
 
     Raises:
         FileNotFoundError: M or the first latents are missing; the message has the command that
-        makes them.
+            makes them.
         ValueError: M lacks what the run's dream needs.
     """
+    run.need("memory.keras", "train_memory")
+    features, driver = _driver(run)
+    world, temperature = _dream_env(run, features, temperature, max_steps, start)
+    policy = driver(world.action_space.shape[0])
+    z, rewards, terminated = _played(world, policy, seed)
+    return Dreamt(decoded(run, z), z, rewards, temperature, terminated)
+
+
+def _dream_env(
+    run: Run, features: str, temperature: float, max_steps: int, start: np.ndarray | None
+) -> tuple[Any, float]:
+    """The dream as an environment, and its temperature."""
     from WorldModels.assembly.worlds import dream_world
     from WorldModels.envs.dream import DreamEnv
 
-    run.need("memory.keras", "train_memory")
-    features, driver = _driver(run)
     changes = {"temperature": temperature} if temperature else {}
     how = dream_world(run.path, run.experiment, features=features, **changes).how
     how |= {"max_steps": max_steps or run.experiment.env.max_steps}
-    first = (
-        first_latents(run.path)
-        if start is None
-        else (start[None], np.full_like(start[None], CERTAIN))
-    )
+    given = None if start is None else (start[None], np.full_like(start[None], CERTAIN))
+    first = given or first_latents(run.path)
     world = DreamEnv(open_imagination(run.path), lazy_decode(run.path), first, **how)
-    policy = driver(world.action_space.shape[0])
+    return world, how["temperature"]
+
+
+def _played(world: Any, policy: Any, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """One dream of a policy: z (T+1, Z), rewards (T,), and whether M ended it."""
     observation, _ = world.reset(seed=seed)
     policy.reset(seed)
     z, rewards, ended, terminated = [world.z.copy()], [], False, False
@@ -170,14 +153,11 @@ def dream(
         z.append(world.z.copy())
         rewards.append(reward)
         ended = terminated or truncated
-    return Dreamt(
-        decoded(run, np.stack(z)), np.stack(z), np.array(rewards), how["temperature"], terminated
-    )
+    return np.stack(z), np.array(rewards), terminated
 
 
 def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
-    """What the driver sees, and a function from the number of actions to a policy."""
-    from WorldModels.assembly.evaluation.gates import baseline_names
+    """The features that the driver sees, and a function from the size of an action to a policy."""
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.control.policies import POLICIES
@@ -186,7 +166,7 @@ def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
     try:
         shape, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
-        policy = POLICIES[baseline_names(run.experiment.evaluate.baselines)[0]]
+        policy = POLICIES[run.experiment.evaluate.baselines.split(",")[0].strip()]
         game = game_of(run.experiment.env.id)
         return run.experiment.controller.features, lambda size: policy(game.named_actions(size))
     return shape.features, lambda action_size: ControllerPolicy(shape, parameters)

@@ -1,139 +1,145 @@
-"""Which run a notebook shows: the one that the environment names, or a tiny one that is made where
-there is nothing yet.
+"""Chooses the run that a notebook shows, or makes a tiny one where there is none yet.
 
-    from WorldModels.assembly.showing.notebook import opened, so_far
-    run = opened()
+    run = chosen_run()
     with so_far():
-        show.figure(reconstruction_grid(frames, gather.rebuilt(run, frames)))
+        page.figure(reconstruction_grid(frames, vision.rebuilt(run, frames)))
 
-Pictures are put into the page by show.py; what can be touched there is in touch.py. Knows folders
-and verbs, no picture.
+What is missing in a half-finished run is one line in the notebook, which goes on.
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.showing.facts import MADE_BY, progress
+from WorldModels.assembly.showing.report.provenance import beside_published
+from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.command import one_line, parse
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
-# Of a tour: more than smoke scale has, so that V sees a road, and little enough for a class to
-# wait.
-TOUR = (
-    "--record.episodes",
-    "16",
-    "--record.max_frames",
-    "120",
-    "--vision.epochs",
-    "7",
-    "--memory.steps",
-    "50",
-)
+# A tour has more than smoke scale, so that V sees a road, and little enough for a class to wait.
+TOUR = "--record.episodes 16 --record.max_frames 120 --vision.epochs 7 --memory.steps 50".split()
 MISTAKES = (OSError, ValueError, ImportError)
 
 
-class Mistake(Exception):
-    """What a user has to put right, as one line without a traceback."""
+class NotebookError(Exception):
+    """What a user has to put right, shown as one line without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"error: {self}"]
 
 
-def opened(kind: str = "") -> Run:
-    """The run that a notebook shows, opened to be read; it says which one, and how far it has come.
+def chosen_run(kind: str = "") -> Run:
+    """Open the run that a notebook shows, read-only, and print which one, and how far it has come.
 
-    It is the folder RESULTS of the environment. Where that is not set it is results/EXPERIMENT, or
-    if there is none the one at smoke
-    scale beside it, which is made where there is none either.
+    It is the folder RESULTS of the environment, or else results/EXPERIMENT, or else the one at
+    smoke scale beside it, which is made if it is missing.
 
     Args:
         kind: of vision, where it is not the experiment's own; the folder is then
             results/EXPERIMENT-KIND.
 
     Raises:
-        Mistake: RESULTS is no run, of another experiment than EXPERIMENT, or of another kind of
-        vision; or a verb failed.
+        NotebookError: RESULTS is not a run, or is one of another experiment than EXPERIMENT or of
+            another kind of vision; or a verb failed.
     """
     _begin()
     try:
-        run = gather.opened(_folder(kind))
+        run = opened(_folder(kind))
         _check(run, kind)
     except MISTAKES as error:
-        raise Mistake(one_line(error)) from None
-    print(said(run))
+        raise NotebookError(one_line(error)) from None
+    print(described(run))
     return run
 
 
 def tour() -> list[str]:
-    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last a folder:
-    RESULTS, or results/EXPERIMENT-tour.
+    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last the folder.
+
+    The folder is RESULTS of the environment, or else results/EXPERIMENT-tour.
 
     Raises:
-        Mistake: the folder has another run in it.
+        NotebookError: the folder holds another run.
     """
     _begin()
-    os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
-    with _no_words():  # of TensorFlow, on what it was built for and which devices it looked for
-        import keras
-
-        keras.ops.zeros(1)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars are for terminals
+    _start_keras_quietly()
     name = experiment()
     folder = os.environ.get("RESULTS") or f"results/{name}-tour"
     flags = [name, "--scale", "smoke", *TOUR]
     try:
-        if Path(folder, "config.json").exists() and typed(stored_experiment(folder)) != typed(
-            parse("record", flags)
-        ):
-            raise ValueError(
-                f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; name a new one."
-            )
+        _check_tour(folder, flags)
     except MISTAKES as error:
-        raise Mistake(one_line(error)) from None
+        raise NotebookError(one_line(error)) from None
     return [*flags, "--results", folder]
+
+
+def _check_tour(folder: str, flags: list[str]) -> None:
+    """Refuse the folder of another run."""
+    if not Path(folder, "config.json").exists():
+        return
+    if typed(stored_experiment(folder)) != typed(parse("record", flags)):
+        raise ValueError(
+            f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; "
+            "name a new one."
+        )
 
 
 def experiment() -> str:
     """The experiment's name: EXPERIMENT of the environment, or carracing.
 
     Raises:
-        Mistake: there is none of this name.
+        NotebookError: there is no experiment of this name.
     """
     name = os.environ.get("EXPERIMENT") or "carracing"
     if name not in GAMES:
-        raise Mistake(f"EXPERIMENT: expected one of {', '.join(GAMES)}, received {name!r}.")
+        raise NotebookError(f"EXPERIMENT: expected one of {', '.join(GAMES)}, received {name!r}.")
     return name
 
 
-def said(run: Run) -> str:
-    """One line on a run: its scale, and how far it has come; where something is missing, the
-    command that makes it.
-    """
+def described(run: Run) -> str:
+    """One line on a run: its scale, what is made, and the command that makes what is missing."""
     ours = run.experiment
-    return f"{run.folder}: {ours.name} at {ours.scale} scale, iteration {run.iteration}. There: {gather.progress(run)}"
+    return (
+        f"{run.folder}: {ours.name} at {ours.scale} scale, iteration {run.iteration}. "
+        f"Made so far: {progress(run)}"
+    )
+
+
+def settings(run: Run) -> None:
+    """Print every setting of a run that differs from the published experiment, noun by noun."""
+    ours = run.experiment
+    print(
+        f"{ours.name} at {ours.scale} scale, seed {ours.seed}. "
+        "Settings that differ from the published numbers:"
+    )
+    for noun, rows in itertools.groupby(beside_published(run), key=lambda row: row[0]):
+        changed = [f"{name} {mine} ({theirs})" for _, name, mine, theirs in rows if mine != theirs]
+        start, text = f"{noun:11} ", ", ".join(changed)
+        if changed:
+            print(textwrap.fill(text, 110, initial_indent=start, subsequent_indent=" " * 12))
 
 
 def other(run: Run, kind: str) -> Run:
-    """A run of the same experiment with another kind of vision, opened to be read.
+    """Open a run of the same experiment with another kind of vision, read-only.
 
     Raises:
         FileNotFoundError: neither results/EXPERIMENT nor the one at smoke scale beside it is one.
     """
     name = run.experiment.name
     for folder in (f"results/{name}", f"results/{name}-smoke"):
-        if (
-            Path(folder, "config.json").exists()
-            and (found := gather.opened(folder)).experiment.vision.kind == kind
-        ):
+        found = opened(folder) if Path(folder, "config.json").exists() else None
+        if found and found.experiment.vision.kind == kind:
             return found
     raise FileNotFoundError(
         f"results/{name} has no V of the kind {kind}; make one: {launch_script(name)}"
@@ -142,9 +148,7 @@ def other(run: Run, kind: str) -> Run:
 
 @contextlib.contextmanager
 def so_far() -> Iterator[None]:
-    """Around what a half-finished run may lack: then one line says what is missing, and the
-    notebook goes on.
-    """
+    """Print one line instead of an error where a half-finished run lacks what the cell shows."""
     try:
         yield
     except NameError as error:
@@ -152,35 +156,34 @@ def so_far() -> Iterator[None]:
     except MISTAKES as error:
         print(f"left out: {one_line(error)}")
     except LookupError as error:
-        print(
-            f"left out: a file of the run is not as it should be ({type(error).__name__}: {error})."
-        )
+        print(f"left out: a file of the run is damaged ({type(error).__name__}: {error}).")
 
 
 def _begin() -> None:
-    """Go from notebooks/, where a notebook begins, to the folder above, where results/ lies; keep
-    libraries from chatting.
-    """
+    """Go from notebooks/, where a notebook starts, to the folder above; keep libraries quiet."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
         os.chdir("..")
 
 
-@contextlib.contextmanager
-def _no_words() -> Iterator[None]:
-    """Nothing that is written to the process' standard error within is seen."""
+def _start_keras_quietly() -> None:
+    """Start TensorFlow without its notes on how it was built and which devices it looked for."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
-        yield
+        import keras
+
+        keras.ops.zeros(1)
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _folder(kind: str) -> str:
+    """The folder of the run to show; made at smoke scale where there is none."""
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
         flags = [*(["--vision.kind", kind] if kind else []), "--results", folder]
@@ -196,27 +199,22 @@ def _folder(kind: str) -> str:
 
 
 def _make(name: str, folder: str, kind: str) -> None:
-    """A run at smoke scale; of another kind of vision no more than V, on the episodes of the
-    experiment's own where there are some.
+    """Make a run at smoke scale; of another kind of vision V alone.
+
+    Such a V trains on the episodes of the experiment's own smoke run, if there is one.
     """
-    print(f"{folder} is made, at smoke scale: this takes a minute or two, once ...", flush=True)
+    print(f"Making {folder} at smoke scale: this takes a minute or two, once ...", flush=True)
     flags, began = [name, "--scale", "smoke", "--results", folder], time.monotonic()
-    if kind:
-        flags += ["--vision.kind", kind]
-        flags += (
-            ["--reuse", f"results/{name}-smoke"]
-            if Path(f"results/{name}-smoke/0/episodes").exists()
-            else []
-        )
-    for verb in list(gather.MADE_BY)[:2] if kind else gather.MADE_BY:
-        done = subprocess.run(
-            [sys.executable, "-m", f"WorldModels.{verb}", *flags], capture_output=True, text=True
-        )
+    flags += ["--vision.kind", kind] if kind else []
+    if kind and Path(f"results/{name}-smoke/0/episodes").exists():
+        flags += ["--reuse", f"results/{name}-smoke"]
+    for verb in list(MADE_BY)[:2] if kind else MADE_BY:
+        command = [sys.executable, "-m", f"WorldModels.{verb}", *flags]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise ValueError(f"{verb}: {(done.stderr.strip() or 'it failed').splitlines()[-1]}")
-    print(
-        f"Made in {time.monotonic() - began:.0f} s. It is tiny: it shows how everything works, not how well."
-    )
+    seconds = time.monotonic() - began
+    print(f"Made in {seconds:.0f} s. It is tiny: it shows how everything works, not how well.")
 
 
 def _check(run: Run, kind: str) -> None:
@@ -225,5 +223,6 @@ def _check(run: Run, kind: str) -> None:
         raise ValueError(f"EXPERIMENT: expected {of}, that of {run.folder}, received {name}.")
     if kind and seen != kind:
         raise ValueError(
-            f"{run.folder}: expected a run whose V is of the kind {kind}, received {seen}; RESULTS names another."
+            f"{run.folder}: expected a run whose V is of the kind {kind}, received {seen}; "
+            "RESULTS names another."
         )

@@ -1,10 +1,7 @@
-"""What one can touch in a notebook: a number of z, a moment of an episode, the temperature of a
-dream.
+"""Sliders in a notebook: a number of z, a moment of an episode, the temperature of a dream.
 
-Where the notebook is open in an editor that runs it and ipywidgets is there, each has its sliders;
-everywhere else the picture of the
-first state stands in the page. Knows pictures and sliders; what is drawn comes from gather.py and
-figures/.
+An editor that runs the notebook shows them, if ipywidgets is installed. Everywhere else the page
+shows the picture of the first state.
 """
 
 import functools
@@ -15,35 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from WorldModels.assembly.showing import memory as gather_dreams
-from WorldModels.assembly.showing import page as show
-from WorldModels.assembly.showing import run as gather
+from WorldModels.assembly.showing import memory, page, vision
 from WorldModels.experiment.run import Run
 
-EDITORS = (
-    "JPY_SESSION_NAME",
-    "VSCODE_PID",
-    "COLAB_RELEASE_TAG",
-)  # what JupyterLab, VS Code and Colab set for a notebook that they run
-VALUES = tuple(
-    np.arange(-30, 31, 5) / 10
-)  # of a swept dimension, in standard deviations of the prior
+# What JupyterLab, VS Code and Colab set for a notebook that they run.
+EDITORS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
+VALUES = tuple(np.arange(-30, 31, 5) / 10)  # of a swept dimension, in standard deviations
 TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)  # the paper's, section 4, table 2
+WIDTH = {"width": "560px", "max_width": "100%"}
 
 
 def live() -> bool:
     """Whether sliders can be moved here."""
-    return (
-        any(name in os.environ for name in EDITORS)
-        and importlib.util.find_spec("ipywidgets") is not None
-    )
+    in_editor = any(name in os.environ for name in EDITORS)
+    return in_editor and importlib.util.find_spec("ipywidgets") is not None
 
 
 def touch(
     draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
 ) -> None:
-    """Put what `draw` makes of the first choices into the page, with a slider for each where it can
-    be touched.
+    """Put a picture into the page, with a slider for each choice where sliders can be moved.
 
     Args:
         draw: gives, for one value of each choice by its name, a figure, a picture (H, W, 3) uint8
@@ -52,40 +40,39 @@ def touch(
         first: name -> the value that is shown first.
     """
     if not live():
-        return show.figure(_drawn(draw, first))
+        return page.figure(_drawn(draw, first))
     box = sliders(draw, choices, first)
-    show.display(box.children[-1].value, box._repr_mimebundle_())
+    page.display(box.children[-1].value, box._repr_mimebundle_())
 
 
 def sliders(
     draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
 ) -> Any:
-    """An ipywidgets.VBox of sliders over the picture that they change; arguments as of `touch`."""
+    """An ipywidgets.VBox of sliders over the picture that they change; see `touch`."""
     import ipywidgets
 
-    image = ipywidgets.Image(
-        value=show.png(_drawn(draw, first)),
-        format="png",
-        layout={"max_width": "100%", "object_fit": "contain"},
-    )
-    width = {"width": "560px", "max_width": "100%"}
-    rows = [
-        ipywidgets.SelectionSlider(
-            options=list(values),
-            value=first[name],
-            description=name,
-            layout=width,
-            style={"description_width": "120px"},
-        )
-        for name, values in choices.items()
-    ]
+    layout = {"max_width": "100%", "object_fit": "contain"}
+    image = ipywidgets.Image(value=page.png(_drawn(draw, first)), format="png", layout=layout)
+    rows = [_slider(name, list(values), first[name]) for name, values in choices.items()]
 
     def moved(change: dict) -> None:
-        image.value = show.png(_drawn(draw, {row.description: row.value for row in rows}))
+        image.value = page.png(_drawn(draw, {row.description: row.value for row in rows}))
 
     for row in rows:
         row.observe(moved, "value")
     return ipywidgets.VBox([*rows, image])
+
+
+def _slider(name: str, values: list, first: Any) -> Any:
+    import ipywidgets
+
+    return ipywidgets.SelectionSlider(
+        options=values,
+        value=first,
+        description=name,
+        layout=WIDTH,
+        style={"description_width": "120px"},
+    )
 
 
 def _drawn(draw: Callable[..., Any], values: Mapping[str, Any]) -> Any:
@@ -98,28 +85,21 @@ def sweep(run: Run, frame: np.ndarray, dimension: int = 0, value: float = 2.0) -
     Args:
         run: the open run.
         frame: (H, W, 3) uint8.
-        dimension, value: shown first; the value is in standard deviations of the prior.
+        dimension: shown first.
+        value: shown first, in standard deviations of the prior.
     """
-    mean = gather.posterior(run, frame[None])[0][0]
+    mean = vision.posterior(run, frame[None])[0][0]
 
     @functools.cache
     def draw(dimension: int, value: float) -> np.ndarray:
         z = np.stack([mean, mean])
         z[1, dimension] = value
-        rebuilt, changed = gather.decoded(run, z)
-        return _beside(
-            {
-                "frame": frame,
-                f"V, z[{dimension}] = {mean[dimension]:.1f}": rebuilt,
-                f"V, z[{dimension}] = {value:.1f}": changed,
-            }
-        )
+        rebuilt, changed = vision.decoded(run, z)
+        now, then = (f"V, z[{dimension}] = {number:.1f}" for number in (mean[dimension], value))
+        return _beside({"frame": frame, now: rebuilt, then: changed})
 
-    touch(
-        draw,
-        {"dimension": range(len(mean)), "value": VALUES},
-        {"dimension": int(dimension), "value": value},
-    )
+    choices = {"dimension": range(len(mean)), "value": VALUES}
+    touch(draw, choices, {"dimension": int(dimension), "value": value})
 
 
 def scrub(clips: Mapping[str, np.ndarray], step: int = 0) -> None:
@@ -144,7 +124,7 @@ def warm(
     first: float = 1.0,
     max_steps: int = 150,
 ) -> None:
-    """Change the temperature of a dream: the same start and the same noise each time.
+    """Change the temperature of a dream, with the same start and the same noise each time.
 
     Args:
         run: the open run.
@@ -157,9 +137,9 @@ def warm(
 
     @functools.cache
     def draw(temperature: float) -> bytes:
-        found = gather_dreams.dream(run, temperature, max_steps=max_steps)
+        found = memory.dream(run, temperature, max_steps=max_steps)
         clip = {f"dream, temperature {temperature:g}": found.frames}
-        return show.animated(running_reward(clip, found.rewards, scale=4), fps)
+        return page.animated(running_reward(clip, found.rewards, scale=4), fps)
 
     touch(draw, {"temperature": temperatures}, {"temperature": first})
 

@@ -1,21 +1,27 @@
-"""Of a run's report: what C has learned, and how it was evolved. Knows which file lies where, not
-how anything is drawn.
-"""
+"""The part of a report on C: what it has learned, and how it was evolved."""
 
 from collections.abc import Callable
 
-from WorldModels.assembly.showing import page as show
-from WorldModels.assembly.showing import run as gather
-from WorldModels.assembly.showing.report.page import Part, picture
+from WorldModels.assembly.showing import driver
+from WorldModels.assembly.showing.facts import game, generations, in_dream, solved_line
+from WorldModels.assembly.showing.report.parts import Part, picture
 from WorldModels.experiment.run import Run
+
+CAPTIONS = {
+    "generation": "By generation, beside the published curve where there is one.",
+    "hours": "The same by wall time.",
+    "frames": "The same by steps that drivers took.",
+}
 
 
 def weights(run: Run) -> Part:
     """A linear driver's weights."""
     from WorldModels.figures.weights import controller_weights
 
+    found, parts = driver.weights(run)
+    names = driver.action_names(run, found.shape[1])
     return picture(
-        controller_weights(*gather.weights(run), show.actions(run)),
+        controller_weights(found, parts, names),
         "C's weights: which number moves which action.",
         wide=True,
     )
@@ -25,12 +31,9 @@ def search(run: Run) -> Part:
     """Returns of the population, of the validation, and the step size, by generation."""
     from WorldModels.figures.curves import generation_curves
 
-    dream = run.experiment.controller.world == "dream"
-    solved = None if dream else show.solved(run)
-    return picture(
-        generation_curves(gather.generations(run), solved, dream),
-        "The search, generation by generation.",
-    )
+    rows = generations(run)
+    curves = generation_curves(rows, solved_line(run), in_dream(run), game(run).noun)
+    return picture(curves, "The search, generation by generation.")
 
 
 def learning(against: str) -> Callable[[Run], Part]:
@@ -39,22 +42,14 @@ def learning(against: str) -> Callable[[Run], Part]:
     def part(run: Run) -> Part:
         from WorldModels.figures.learning import learning_curve
 
-        dream = run.experiment.controller.world == "dream"
         curve = learning_curve(
-            {"this run": gather.generations(run)},
+            {"this run": generations(run)},
             against,
-            gather.game(run),
-            None if dream else show.solved(run),
-            dream,
+            game(run).published,
+            solved_line(run),
+            in_dream(run),
         )
-        return picture(
-            curve,
-            {
-                "generation": "By generation, beside the published curve where there is one.",
-                "hours": "The same by wall time.",
-                "frames": "The same by steps that drivers took.",
-            }[against],
-        )
+        return picture(curve, CAPTIONS[against])
 
     part.__name__ = f"learning by {against}"
     return part

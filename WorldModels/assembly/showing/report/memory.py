@@ -1,17 +1,14 @@
-"""Of a run's report: what M has learned, and its dreams. Knows which file lies where, not how
-anything is drawn.
-"""
+"""The part of a report on M: what it has learned, and its dreams."""
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from WorldModels.assembly.showing import memory as gather_dreams
-from WorldModels.assembly.showing import page as show
-from WorldModels.assembly.showing import run as gather
-from WorldModels.assembly.showing.report.page import Part, picture
-from WorldModels.assembly.showing.report.vision import of_frames
+from WorldModels.assembly.showing import driver, memory, vision
+from WorldModels.assembly.showing.facts import fps, horizon_errors
+from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.run import Run
 
@@ -22,17 +19,15 @@ TEMPERATURES = (0.1, 0.5, 1.0, 1.3)
 
 @of_frames
 def imagined(run: Run) -> Part:
-    """A recorded game, what V makes of it, and what M imagines from a moment on."""
+    """A recorded game, V's reconstruction of it, and what M imagines from a moment on."""
     from WorldModels.figures.filmstrips import imagined_strip
 
     episode, steps = _recorded(run), _steps(run, HORIZONS)
     start = len(episode) // 3
-    real, dreamt = (
-        episode.observations[start:],
-        gather_dreams.imagined(run, episode, start, steps[-1]),
-    )
+    real = episode.observations[start:]
+    dreamt = memory.imagined(run, episode, start, steps[-1])
     return picture(
-        imagined_strip(real, gather.rebuilt(run, real), dreamt, steps, show.fps(run)),
+        imagined_strip(real, vision.rebuilt(run, real), dreamt, steps, fps(run)),
         "Real, reconstructed, imagined: from 0.0 s on M is given the actions alone.",
         wide=True,
     )
@@ -45,11 +40,11 @@ def temperatures(run: Run) -> Part:
 
     steps = _steps(run, DREAM_SECONDS)
     dreamt = {
-        heat: gather_dreams.dream(run, heat, max_steps=steps[-1] + 1).frames
-        for heat in TEMPERATURES
+        temperature: memory.dream(run, temperature, max_steps=steps[-1] + 1).frames
+        for temperature in TEMPERATURES
     }
     return picture(
-        dream_filmstrips(dreamt, steps, show.fps(run)),
+        dream_filmstrips(dreamt, steps, fps(run)),
         "The driver's dreams from one start, cold to hot.",
         wide=True,
     )
@@ -57,29 +52,26 @@ def temperatures(run: Run) -> Part:
 
 @of_frames
 def dreamt_twice(run: Run) -> Part:
-    """One start dreamt twice with other chances."""
+    """One start dreamt twice with different noise."""
     from WorldModels.figures.filmstrips import dreamt_twice
 
     steps = _steps(run, DREAM_SECONDS)
-    first = gather_dreams.dream(run, 1.0, max_steps=steps[-1] + 1)
-    second = gather_dreams.dream(run, 1.0, seed=1, max_steps=steps[-1] + 1, start=first.z[0])
+    first = memory.dream(run, 1.0, max_steps=steps[-1] + 1)
+    second = memory.dream(run, 1.0, seed=1, max_steps=steps[-1] + 1, start=first.z[0])
     return picture(
-        dreamt_twice(first.frames, second.frames, steps, show.fps(run)),
-        "The same start dreamt twice, by other chances.",
+        dreamt_twice(first.frames, second.frames, steps, fps(run)),
+        "The same start dreamt twice, with different noise.",
         wide=True,
     )
 
 
 @of_frames
 def foreseen(run: Run) -> Part:
-    """The next frame as M foresees it, one step ahead."""
+    """M's prediction of the next frame, one step ahead."""
     from WorldModels.figures.predictions import next_frames
 
     episode = _recorded(run)
-    rebuilt, guesses = (
-        gather.rebuilt(run, episode.observations),
-        gather_dreams.foreseen(run, episode),
-    )
+    rebuilt, guesses = vision.rebuilt(run, episode.observations), memory.foreseen(run, episode)
     some = np.unique(np.linspace(len(episode) // 8, len(episode) * 5 // 8, 8, dtype=int))
     return picture(
         next_frames(rebuilt[:-1][some], rebuilt[1:][some], guesses[some]),
@@ -89,12 +81,12 @@ def foreseen(run: Run) -> Part:
 
 
 def learning(run: Run) -> Part:
-    """M's loss by training step, beside what one reaches without inputs."""
+    """M's loss by training step, beside the losses of densities that see no history."""
     from WorldModels.figures.curves import memory_curves
 
     return picture(
         memory_curves(read_rows(run.need("memory.csv", "train_memory"))),
-        "M's training: how surprised it is by the next z, in natural units of information a latent dimension.",
+        "M's training: the negative log likelihood of the next z, in nats a latent dimension.",
     )
 
 
@@ -105,15 +97,13 @@ def horizon(run: Run) -> Part | None:
     if run.experiment.controller.world == "real":
         return None
     return picture(
-        horizon_curves(show.dreamt(run)["dream_checks"]["horizon"]),
-        "How far dreaming on strays from what came.",
+        horizon_curves(horizon_errors(run)),
+        "How far dreaming on strays from what really came.",
     )
 
 
 def tempered(run: Run) -> Part | None:
-    """Returns in the dream and in the game by temperature; None where the driver has learned in the
-    game alone.
-    """
+    """Returns in the dream and in the game by temperature; None for a driver of the game alone."""
     from WorldModels.figures.temperatures import temperature_figure
 
     if run.experiment.controller.world == "real":
@@ -126,9 +116,9 @@ def tempered(run: Run) -> Part | None:
 
 
 @functools.cache
-def _recorded(run: Run):
-    return show.recorded(run)
+def _recorded(run: Run) -> Any:
+    return driver.recorded(run)
 
 
 def _steps(run: Run, seconds: Sequence[float]) -> list[int]:
-    return [round(second * show.fps(run)) for second in seconds]
+    return [round(second * fps(run)) for second in seconds]

@@ -1,39 +1,111 @@
-"""What a run was made with: its settings beside the published ones, the versions of packages, its
-log. Knows files, no picture.
-"""
+"""The part of a report on what the run was made with: settings, stages, versions and the log."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from WorldModels.assembly.showing.report.page import Part
-from WorldModels.experiment.fields import pairs
+from WorldModels.assembly.showing.report.parts import Part
+from WorldModels.experiment.fields import pairs, plain
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 
+STAGES = ("episodes", "vision", "series", "memory", "controller", "temperatures", "evaluation")
 LOG_LINES = 400
+UNKNOWN = "-"  # the published experiment has no such setting
 
 
-def beside_published(run: Run) -> list[tuple[str, str, Any, Any]]:
-    """Every setting of a run: its noun, its name, the run's value, and that of the published
-    experiment (scale paper).
-    """
-    found = pairs(run.experiment, preset(run.experiment.name, "paper"))
-    return [(*name.split("."), mine, theirs) for name, _, mine, theirs in found if "." in name]
+def beside_published(run: Run) -> Iterator[tuple[str, str, Any, Any]]:
+    """Every setting of a run: noun, name, the run's value, the published one (scale paper)."""
+    published = preset(run.experiment.name, "paper")
+    for name, _, ours, theirs in pairs(run.experiment, published):
+        if "." in name:
+            yield (*name.split("."), ours, theirs)
 
 
 def settings(run: Run) -> Part:
-    """Every setting as a table, those that differ from the published experiment marked."""
-    found = beside_published(run)
-    rows = [(f"{noun}.{name}", str(mine), str(theirs)) for noun, name, mine, theirs in found]
+    """Every setting as a table; those that differ from the published experiment are marked."""
+    found = list(beside_published(run))
     marked = frozenset(i for i, (*_, mine, theirs) in enumerate(found) if mine != theirs)
     return Part(
         "table",
-        said=f"Every setting; {len(marked)} of {len(rows)}, marked, differ from the published experiment.",
+        caption=f"Every setting; {len(marked)} of {len(found)}, marked, differ from the published "
+        "experiment.",
         columns=("setting", "this run", "published"),
-        rows=rows,
+        rows=[(f"{noun}.{name}", str(ours), str(theirs)) for noun, name, ours, theirs in found],
         marked=marked,
         folded=True,
     )
+
+
+def stages(run: Run) -> Part | None:
+    """What each stage was made with, as a table; None before the first stage has begun."""
+    found = list(made_with(run.path, preset(run.experiment.name, "paper")))
+    if not found:
+        return None
+    rows = [(stage, name, _text(ours), _text(theirs)) for stage, name, ours, theirs in found]
+    return Part(
+        "table",
+        caption="What each stage was made with; marked: it differs from the published experiment.",
+        columns=("stage", "setting", "value", "published"),
+        rows=rows,
+        marked=frozenset(
+            i for i, (*_, ours, theirs) in enumerate(rows) if theirs not in (ours, UNKNOWN)
+        ),
+        folded=True,
+    )
+
+
+def made_with(path: Path, published: Experiment) -> Iterator[tuple[str, str, Any, Any]]:
+    """What each stage of an iteration was made with: stage, setting, value, published value.
+
+    Args:
+        path: the iteration's folder, with stages/<stage>.json.
+        published: settings of the published experiment; where it lacks one, UNKNOWN stands.
+    """
+    for file in sorted((path / "stages").glob("*.json"), key=_in_order):
+        facts = read_json(file)
+        nouns = [noun for noun, group in facts["settings"].items() if isinstance(group, dict)]
+        named = dict(_flat(facts["settings"]))
+        for budget, value in _flat(facts["budgets"]):
+            named[_dotted(budget, nouns, published)] = value
+        for name, value in named.items():
+            yield file.stem, name, value, _published(name, published)
+
+
+def _in_order(file: Path) -> tuple[int, str]:
+    return STAGES.index(file.stem) if file.stem in STAGES else len(STAGES), file.stem
+
+
+def _flat(settings: dict) -> Iterator[tuple[str, Any]]:
+    """A stage's settings or budgets as dotted names and values."""
+    for noun, group in settings.items():
+        if isinstance(group, dict):
+            yield from ((f"{noun}.{name}", value) for name, value in group.items())
+        else:
+            yield noun, group
+
+
+def _dotted(budget: str, nouns: list[str], published: Experiment) -> str:
+    """A budget's dotted name; a stage file may leave out its noun."""
+    for noun in nouns if "." not in budget else ():
+        if hasattr(getattr(published, noun, None), budget):
+            return f"{noun}.{budget}"
+    return budget
+
+
+def _published(name: str, published: Experiment) -> Any:
+    found = published
+    for part in name.split("."):
+        found = getattr(found, part, UNKNOWN)
+    return UNKNOWN if name == "seed" else found
+
+
+def _text(value: Any) -> str:
+    """A value as a cell: lists of JSON and tuples of settings look alike."""
+    value = plain(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def versions(run: Run) -> Part:
@@ -46,7 +118,7 @@ def versions(run: Run) -> Part:
     ]
     return Part(
         "table",
-        said="The packages and the machine of the verb that ran last.",
+        caption="The packages and the machine of the verb that ran last.",
         columns=("", ""),
         rows=rows,
         wide=True,
@@ -57,13 +129,7 @@ def log(run: Run) -> Part | None:
     """The end of log.txt, where there is one."""
     path = run.folder / "log.txt"
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return (
-        Part(
-            "words",
-            "\n".join(lines[-LOG_LINES:]),
-            f"log.txt, its last {LOG_LINES} lines at most.",
-            folded=True,
-        )
-        if lines
-        else None
-    )
+    if not lines:
+        return None
+    caption = f"The end of log.txt, up to {LOG_LINES} lines."
+    return Part("words", "\n".join(lines[-LOG_LINES:]), caption, folded=True)

@@ -1,53 +1,40 @@
-"""Of a run's report: what V has learned. Knows which file lies where, not how anything is drawn."""
+"""The part of a report on V: what it has learned."""
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 
-from WorldModels.assembly.showing import run as gather
-from WorldModels.assembly.showing.report.page import Part, picture
+from WorldModels.assembly.showing import vision
+from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import Run
 
-FRAMES = 500  # of which latents are counted
+FRAMES = 500  # over which latents are summed up
 SWEPT = 6  # numbers of z
-
-
-def of_frames(make: Callable[[Run], Part]) -> Callable[[Run], Part | None]:
-    """A part that shows frames: None for a run whose V sees vectors."""
-
-    @functools.wraps(make)
-    def part(run: Run) -> Part | None:
-        return None if run.experiment.env.observation == "vector" else make(run)
-
-    return part
 
 
 @of_frames
 def reconstructions(run: Run) -> Part:
-    """Frames that V was not trained on, over what V makes of them."""
+    """Held-out frames over V's reconstructions."""
     from WorldModels.figures.reconstructions import reconstruction_grid
 
-    frames = gather.held_out_frames(run, 16)
+    frames = vision.held_out_frames(run, 16)
     return picture(
-        reconstruction_grid(frames, gather.rebuilt(run, frames)),
+        reconstruction_grid(frames, vision.rebuilt(run, frames)),
         "Frames that V was not trained on, and what V makes of them.",
         wide=True,
     )
 
 
 def vectors(run: Run) -> Part | None:
-    """Vectors that V was not trained on, beside what V makes of them; None for a run whose V sees
-    frames.
-    """
+    """Held-out vectors beside V's reconstructions; None for a run of frames."""
     from WorldModels.figures.vectors import reconstruction_chart
 
     if run.experiment.env.observation != "vector":
         return None
-    seen = gather.held_out_frames(run, FRAMES)
+    seen = vision.held_out_frames(run, FRAMES)
     return picture(
-        reconstruction_chart(seen, gather.rebuilt(run, seen)),
+        reconstruction_chart(seen, vision.rebuilt(run, seen)),
         "Numbers that V was not trained on, and what V makes of them.",
         wide=True,
     )
@@ -55,10 +42,10 @@ def vectors(run: Run) -> Part | None:
 
 @of_frames
 def samples(run: Run) -> Part:
-    """What V decodes from a standard normal."""
+    """Samples of V's prior."""
     from WorldModels.figures.reconstructions import prior_samples
 
-    return picture(prior_samples(gather.prior(run, 16)), "What V draws when z is chance.")
+    return picture(prior_samples(vision.prior(run, 16)), "What V draws from random z.")
 
 
 def latents(run: Run) -> Part:
@@ -76,10 +63,10 @@ def traversal(run: Run) -> Part:
 
     frames, posterior = _encoded(run)
     most = np.argsort(-latent_summary(*posterior)["kl"], kind="stable")[:SWEPT]
-    swept = gather.traversal(run, frames[len(frames) // 2], most)
+    swept = vision.traversal(run, frames[len(frames) // 2], most)
     return picture(
-        latent_traversal(swept, gather.SWEEP, most),
-        "One number of a frame's z changed at a time: those that say most.",
+        latent_traversal(swept, vision.SWEEP, most),
+        "One number of a frame's z changed at a time: those that carry most.",
     )
 
 
@@ -87,10 +74,8 @@ def learning(run: Run) -> Part:
     """V's loss by epoch."""
     from WorldModels.figures.curves import vision_curves
 
-    return picture(
-        vision_curves(read_rows(run.need("vision.csv", "train_vision"))),
-        "V's training, epoch by epoch.",
-    )
+    rows = read_rows(run.need("vision.csv", "train_vision"))
+    return picture(vision_curves(rows), "V's training, epoch by epoch.")
 
 
 def losses(run: Run) -> Part | None:
@@ -101,12 +86,10 @@ def losses(run: Run) -> Part | None:
         return None
     rows = read_rows(run.need("vision.csv", "train_vision"))
     often = read_rows(run.path / "vision_epochs" / "losses.csv")
-    return picture(
-        loss_curves(often, rows), "Every number of the contest in V's training.", wide=True
-    )
+    return picture(loss_curves(often, rows), "Every loss in V's adversarial training.", wide=True)
 
 
 @functools.cache
 def _encoded(run: Run) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    seen = gather.held_out_frames(run, FRAMES)
-    return seen, gather.posterior(run, seen)
+    seen = vision.held_out_frames(run, FRAMES)
+    return seen, vision.posterior(run, seen)
