@@ -3,6 +3,7 @@ are run at smoke scale, in the order of their page.
 """
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -109,12 +110,22 @@ def test_the_pages_have_commands():
     assert sum(command.runs for command in OURS) >= 20
 
 
+@pytest.fixture
+def two_runs(tmp_path, monkeypatch):
+    """The present folder, with runs that --reuse may name: what they remember, and nothing made."""
+    for name, scale in (("carracing", "laptop"), ("carracing-smoke", "smoke")):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        memo = {"name": "carracing", "scale": scale, "typed": {}}
+        (tmp_path / "results" / name / "config.json").write_text(json.dumps(memo))
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     "text",
     sorted({command.text for command in OURS}),
     ids=lambda text: text.split("WorldModels.")[-1],
 )
-def test_every_flag_of_a_command_is_known(text):
+def test_every_flag_of_a_command_is_known(text, two_runs):
     program, first, *rest = shlex.split(text)
     if program == "bash":
         check_script(Path(first).stem, rest)

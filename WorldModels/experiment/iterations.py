@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         if {"-h", "--help"} & set(argv):  # the verbs print their own
             return print()
         print("\n".join(passes(parse("experiment.iterations", argv))))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 
