@@ -161,19 +161,24 @@ def test_every_file_that_a_page_names_is_there(page):
         assert (PAGES[page].parent / name).exists(), name
 
 
+def at_smoke_scale(flags):
+    """A verb's flags, at smoke scale: as typed where they say so, or where the run remembers it."""
+    folder = flags[flags.index("--results") + 1] if "--results" in flags else ""
+    known = folder and Path(folder, "config.json").exists()
+    return flags if known or "--scale" in flags else [*flags, "--scale", "smoke"]
+
+
 def run_as_typed(command):
-    """Run a command of a page where it stands, at smoke scale."""
-    words = command.words[2:]
-    if words == ["WorldModels"]:
-        return listing.main([])
-    verb, flags = words[0].removeprefix("WorldModels."), words[1:]
-    if verb != "benchmark" and "--scale" not in flags:
-        flags += ["--scale", "smoke"]
+    """Run a command of a page in the present folder, at smoke scale."""
+    name, *flags = command.words[2:]
+    if name == "WorldModels":
+        return listing.main(flags)
+    main = importlib.import_module(name).main
     if "--help" in flags:
         with pytest.raises(SystemExit, match="^0$"):
-            importlib.import_module(f"WorldModels.{verb}").main(flags)
+            main(flags)
     else:
-        importlib.import_module(f"WorldModels.{verb}").main(flags)
+        main(flags if name.endswith("benchmark") else at_smoke_scale(flags))
 
 
 @pytest.fixture(scope="module")
