@@ -193,6 +193,7 @@ def desk(smoke_run, tmp_path_factory):
 @pytest.mark.parametrize("page", RUNNING)
 def test_the_commands_of_a_page_run_in_their_order(page, desk, monkeypatch, request):
     monkeypatch.chdir(desk)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the processes that a verb starts
     for command in OF_BLOCKS:
         if command.page != page or not command.runs or command.text in RAN:
             continue
