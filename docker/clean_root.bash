@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Follows docker/Dockerfile.wm without a Docker engine: its instructions, one by one, in a clean Debian root, where Debian's own
-# Python 3.11 stands in for the base image's, with DEVICE=cpu. Then, as the image's user, without a network and with a container's
-# 64 MB of shared memory: both launch scripts at smoke scale, and JupyterLab, which must refuse whoever has no token.
+# Follows docker/Dockerfile.wm without a Docker engine: it runs the file's instructions one by one in a clean Debian root, with
+# Debian's own Python 3.11 in place of the base image's, and DEVICE=cpu. Then, as the image's user, with no network and a
+# container's 64 MB of shared memory, it runs both launch scripts at smoke scale, and JupyterLab, which must refuse anyone without
+# the token.
 #   sudo bash docker/clean_root.bash FOLDER               # makes FOLDER/root, 4 GB; half an hour
-#   sudo MIRROR=URL bash docker/clean_root.bash FOLDER    # Debian's packages from there; else from where this machine has them
-# FOLDER/debian.tar and FOLDER/pip stay, and save a second time the downloads. Needs debootstrap and iproute2. The root takes this
-# machine's settings of pip, as build arguments would be. It does not show that `docker build` takes the file, nor that a GPU is found.
+#   sudo MIRROR=URL bash docker/clean_root.bash FOLDER    # takes Debian's packages from there; default: this machine's mirror
+# FOLDER/debian.tar and FOLDER/pip are kept, so that the next run downloads nothing. Needs debootstrap and iproute2. The root gets
+# this machine's pip settings, as build arguments would pass them. This shows neither that `docker build` accepts the file nor that
+# a GPU is found.
 set -euo pipefail
 fail() { echo "error: clean_root.bash: $*" >&2; exit 2; }
 [[ $# -eq 1 && "$1" != -* ]] || fail "expected one folder, received '$*': sudo bash docker/clean_root.bash FOLDER"
@@ -16,24 +18,24 @@ done
 folder="$(realpath -m "$1")" root="$(realpath -m "$1")/root"
 if [[ -z "${CLEAN_ROOT_ALONE:-}" ]]; then
   [[ ! -e "$root" ]] || fail "expected no $root, found one: remove it, or name another folder"
-  # Mounts and processes of its own: whatever happens, they end with the script.
+  # It gets mounts and processes of its own, which end with the script whatever happens.
   CLEAN_ROOT_ALONE=1 exec unshare --mount --pid --fork --kill-child bash "${BASH_SOURCE[0]}" "$@"
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-arguments=(DEVICE=cpu) # of the build, as by --build-arg
-build=()               # the same with the Dockerfile's defaults and this machine's settings: for RUN, and gone in the container
+arguments=(DEVICE=cpu) # of the build, as --build-arg sets them
+build=()               # these with the Dockerfile's defaults and this machine's settings: for RUN only, not for the container
 environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 user=0 workdir=/
 
-# A command in the root, as the present user, in the present folder, with the image's environment alone.
+# Runs a command in the root as the current user, in the current folder, with nothing but the image's environment.
 inside() {
   local home
   home="$(chroot "$root" getent passwd "$user" | cut -d: -f6)"
   chroot --userspec="$user" "$root" env --ignore-environment --chdir="$workdir" HOME="$home" "${environment[@]}" "$@"
 }
 
-# This machine's pip.conf and PIP_* variables, all as variables.
+# Prints this machine's pip.conf and PIP_* variables, all of them as variables.
 pip_settings() {
   python3 -m pip config list 2> /dev/null | sed -nE "s/^(global|install)\.([a-z-]+)='(.*)'$/\2 \3/p" | while read -r name value; do
     name="${name//-/_}"
@@ -72,10 +74,10 @@ argument() {
   for given in "${arguments[@]}"; do [[ "${given%%=*}" != "${1%%=*}" ]] || build+=("$given"); done
 }
 
-# Text with its variables, those of the build and of the image.
+# Expands the build's and the image's variables in a text.
 expanded() { inside env "${build[@]}" sh -c "printf '%s\n' $1"; }
 
-# RUN [--mount=type=cache,target=FOLDER,...] command: the cache is pip's, kept outside the root.
+# RUN [--mount=type=cache,target=FOLDER,...] command; the cache is pip's, and is kept outside the root.
 run() {
   local text="$1" target=""
   if [[ "$text" =~ ^--mount=type=cache,target=([^,]+),[^\ ]*\ (.*)$ ]]; then
@@ -86,7 +88,7 @@ run() {
   if [[ -n "$target" ]]; then umount "$target" && rmdir "$target"; fi
 }
 
-# COPY --chown=USER:USER sources folder: without what .dockerignore names.
+# COPY --chown=USER:USER sources folder, except what .dockerignore names.
 copy() {
   local source destination="${*: -1}" owner="${1#--chown=}"
   [[ "$1" == --chown=* ]] || fail "expected COPY --chown, found 'COPY $*'"
@@ -99,7 +101,7 @@ copy() {
   done
 }
 
-# The Dockerfile's instructions, one a line.
+# Prints the Dockerfile's instructions, one per line.
 instructions() { sed '/^ *#/d; /^ *$/d' docker/Dockerfile.wm | sed ':line; /\\$/{N; s/\\\n */ /; b line}'; }
 
 while read -r instruction rest <&3; do
@@ -114,11 +116,11 @@ while read -r instruction rest <&3; do
     COPY) read -ra words <<< "$rest"; copy "${words[@]}" ;;
     CMD) [[ "$rest" == '["bash"]' ]] || fail "expected CMD [\"bash\"], found $rest" ;;
     VOLUME | EXPOSE) ;;
-    *) fail "the instruction $instruction is new here: teach it" ;;
+    *) fail "expected an instruction that this script knows, found $instruction: add it here" ;;
   esac
 done 3< <(instructions)
 
-# In the container: no network but its own loopback, nothing of the build.
+# Runs a command as in the container: no network but its own loopback, and nothing from the build.
 alone() {
   unshare --net bash -c "$(declare -f inside; declare -p user root workdir environment); ip link set lo up; inside \"\$@\"" - "$@"
 }
@@ -129,7 +131,7 @@ alone bash launch_scripts/carracing.bash --scale smoke
 alone bash launch_scripts/wm_doom.bash --scale smoke
 alone sh -c 'ls -l results/*/0/evaluation.json && [ ! -e .venv ]'
 
-# The image's port is published from outside the container: 127.0.0.2 stands for that, which a server on 127.0.0.1 does not hear.
+# The published port is reached from outside the container; 127.0.0.2 stands for that, since a server on 127.0.0.1 does not hear it.
 alone python - << 'END'
 import re, socket, subprocess, time, urllib.error, urllib.request
 
@@ -140,7 +142,7 @@ for line in server.stdout:
         break
 else:
     raise SystemExit("error: notebook.bash: expected an address with a token, received none")
-for _ in range(600):  # it says its address a moment before it listens
+for _ in range(600):  # it prints its address a moment before it listens
     with socket.socket() as knock:
         if knock.connect_ex(("127.0.0.2", 8888)) == 0:
             break

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv with everything in requirements.txt, once; later calls return at once.
-#   bash launch_scripts/setup.bash           # CPU; --cpu says so
+#   bash launch_scripts/setup.bash           # CPU; --cpu says so explicitly
 #   bash launch_scripts/setup.bash --gpu     # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
 #   bash launch_scripts/setup.bash --doom    # with ViZDoom, for Take Cover
-# WORLDMODELS_VENV names another virtual environment than .venv, for all launch scripts; in the container it is the image's.
+# WORLDMODELS_VENV names a virtual environment to use in place of .venv, in all launch scripts; the container sets it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv="${WORLDMODELS_VENV:-.venv}"
-# What was once asked for stays: later calls only bring it up to date.
+# A choice made once is kept: later calls only bring it up to date.
 gpu=false doom=false
 [[ -f "$venv/.gpu" ]] && gpu=true
 [[ -f "$venv/.doom" ]] && doom=true
@@ -33,7 +33,7 @@ for candidate in python3.11 python3.12 python3.13 python3; do
 done
 if [[ -z "$python" ]]; then echo "error: setup.bash: expected Python 3.11 or later, found none; install it first." >&2; exit 2; fi
 
-echo "Setting up $venv (once, some minutes) ..."
+echo "Setting up $venv (once; this takes some minutes) ..."
 [[ -x "$venv/bin/python" ]] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt "${packages[@]}"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One driver evolved in the dream at each of five temperatures, on the same M, each tested in 100 real games: the paper's table 2.
+# The paper's table 2: evolve one driver in the dream at each of five temperatures, with the same V and M, and test
+# each in 100 real games.
 #   bash launch_scripts/wm_doom.bash             # first: V and M
 #   bash launch_scripts/temperatures.bash        # then the table; every flag goes to `python -m WorldModels.temperatures`
 set -euo pipefail

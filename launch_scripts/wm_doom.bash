@@ -1,25 +1,22 @@
 #!/usr/bin/env bash
-# Doom's Take Cover, learned inside a dream: C never sees the game until it is tested in it.
+# Doom's Take Cover, learned inside a dream: C never sees the game before its test.
 #   bash launch_scripts/wm_doom.bash                   # laptop scale: about three quarters of an hour on two cores
 #   bash launch_scripts/wm_doom.bash --scale smoke     # everything, tiny, in two minutes
 #   bash launch_scripts/wm_doom.bash --seed 1 --results results/takecover-seed1
-# Stop it at any time: the same command goes on from there. Every flag goes to every verb.
+#   bash launch_scripts/wm_doom.bash --iterations 2    # then again: record with the driver, train V, M and C further
+# Stop it whenever you like: the same command continues from there. Every flag goes to every verb.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
 source "${WORLDMODELS_VENV:-.venv}/bin/activate"
+source launch_scripts/verbs.bash
 
 # How long will it take here? Measures the machine for a few seconds.
 python -m WorldModels.estimate takecover "$@"
-# 1. Look at the game: play at random, keep what is seen.                          -> 0/episodes/
-python -m WorldModels.record takecover "$@"
-# 2. V learns to see: a frame becomes 64 numbers, and a frame again.               -> 0/vision.keras
-python -m WorldModels.train_vision takecover "$@"
-# 3. The games through V's eyes.                                                   -> 0/series/
-python -m WorldModels.encode takecover "$@"
-# 4. M learns what comes next, and when one dies: now it can dream.                -> 0/memory.keras
-python -m WorldModels.train_memory takecover "$@"
-# 5. C learns to act in the dream alone.                                           -> 0/controller/
-python -m WorldModels.train_controller takecover "$@"
-# 6. The test: real games that chose nothing.                                      -> 0/evaluation.json, videos
-python -m WorldModels.evaluate takecover "$@"
+# 1. record            Look at the game: play at random and keep what is seen.                  -> 0/episodes/
+# 2. train_vision      V learns to see: a frame becomes 64 numbers, and those a frame again.    -> 0/vision.keras
+# 3. encode            V encodes every frame of the games.                                      -> 0/series/
+# 4. train_memory      M learns what comes next, and when the player dies: now it can dream.    -> 0/memory.keras
+# 5. train_controller  C learns to act, in the dream alone.                                     -> 0/controller/
+# 6. evaluate          The test: real games that chose nothing.                                 -> 0/evaluation.json, videos
+six_verbs takecover "$@"

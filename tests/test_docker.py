@@ -1,7 +1,8 @@
-"""The container: its Dockerfile's rules (hadolint's), what it copies when, what README says of it,
-and the Python that the launch
-scripts use in it. No image is built here: docker/clean_root.bash follows the Dockerfile in a Debian
-root."""
+"""The container: its Dockerfile's rules (hadolint's), which layer copies what, and the commands of
+docs/container.md.
+
+No image is built here: docker/clean_root.bash follows the Dockerfile in a Debian root.
+"""
 
 import os
 import re
@@ -19,7 +20,7 @@ import pytest
 from conftest import PATIENCE, ROOT
 
 DOCKERFILE = (ROOT / "docker/Dockerfile.wm").read_text()
-README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs/container.md").read_text()
 HADOLINT = shutil.which(
     "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 )
@@ -69,9 +70,7 @@ def test_a_broken_rule_is_found(rule):
 
 
 def packages_apart(lines):
-    """Whether the layer with the packages follows from the pins alone, and the sources come after
-    it.
-    """
+    """Whether the layer with the packages depends only on the pins, and the sources come later."""
     copied = []
     for instruction, rest in lines:
         if instruction == "RUN" and "setup.bash" in rest:
@@ -113,8 +112,8 @@ def test_the_main_process_is_a_shell_without_root_and_results_are_a_volume():
     assert lines["VOLUME"] == f'["{lines["WORKDIR"]}/results"]'
 
 
-def test_the_readme_builds_and_runs_what_the_dockerfile_describes():
-    commands = re.findall(r"^docker .*(?:\\\n.*)*", README, re.M)
+def test_the_page_builds_and_runs_what_the_dockerfile_describes():
+    commands = re.findall(r"^docker .*(?:\\\n.*)*", PAGE, re.M)
     assert {"build", "run", "attach"} <= {command.split()[1] for command in commands}
     lines = dict(instructions())
     arguments = re.findall(r"^ARG (\w+)", DOCKERFILE, re.M)
@@ -144,71 +143,6 @@ def test_the_clean_root_refuses_what_it_cannot_do_in_one_line(tmp_path):
         )
 
 
-@pytest.fixture
-def image(tmp_path):
-    """A copy of the launch scripts, and a virtual environment elsewhere whose commands write down
-    what they are called with.
-    """
-    for name in ("requirements.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "launch_scripts", tmp_path / "launch_scripts")
-    venv = tmp_path / "opt/venv"
-    (venv / "bin").mkdir(parents=True)
-    (venv / "bin/activate").write_text(f'export PATH="{venv}/bin:$PATH"\n')
-    for name in ("python", "jupyter"):
-        (venv / "bin" / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {tmp_path}/called\n')
-        (venv / "bin" / name).chmod(0o755)
-
-    def launch(script, *flags, **variables):
-        (tmp_path / "called").write_text("")
-        environment = os.environ | {"WORLDMODELS_VENV": str(venv)} | variables
-        done = subprocess.run(
-            ["bash", tmp_path / f"launch_scripts/{script}.bash", *flags],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert not (tmp_path / ".venv").exists()
-        return done, (tmp_path / "called").read_text().splitlines()
-
-    return launch
-
-
-def test_setup_fills_the_named_environment_once_and_makes_no_second(image):
-    _, called = image("setup", "--doom", "--cpu")
-    assert len(called) == 2 and all(line.startswith("python -m pip install") for line in called)
-    assert "vizdoom" in called[0] and "and-cuda" not in called[0]
-    for again in ((), ("--doom",), ("--cpu",)):
-        done, called = image("setup", *again)
-        assert done.returncode == 0 and called == []
-    _, called = image("setup", "--gpu")
-    assert "and-cuda" in called[0] and "vizdoom" in called[0]
-    done, called = image("setup", "--cuda")
-    assert done.returncode == 2 and "--cuda" in done.stderr and called == []
-
-
-@pytest.mark.parametrize(
-    "script, experiment, flags",
-    [("carracing", "carracing", []), ("wm_doom", "takecover", ["--doom"])],
-)
-def test_a_launch_script_uses_the_named_environment(image, script, experiment, flags):
-    image("setup", *flags)
-    done, called = image(script, "--scale", "smoke")
-    assert done.returncode == 0, done.stderr
-    assert (
-        called[1] == f"python -m WorldModels.record {experiment} --scale smoke" and len(called) == 7
-    )
-
-
-def test_notebooks_listen_on_this_machine_unless_told_otherwise(image):
-    image("setup")
-    _, called = image("notebook", "--port", "9999", WORLDMODELS_NOTEBOOK_IP="")
-    assert "--ip 127.0.0.1" in called[0] and called[0].endswith("--port 9999")
-    (address,) = re.findall(r"WORLDMODELS_NOTEBOOK_IP=(\S+)", DOCKERFILE)
-    _, called = image("notebook", WORLDMODELS_NOTEBOOK_IP=address)
-    assert "--ip 0.0.0.0" in called[0]
-
-
 def answer(url):
     try:
         return urllib.request.urlopen(url, timeout=PATIENCE).status
@@ -217,7 +151,7 @@ def answer(url):
 
 
 def until_heard(port):
-    """JupyterLab says its address a moment before it listens."""
+    """Wait: JupyterLab prints its address a moment before it listens."""
     for _ in range(10 * PATIENCE):
         with socket.socket() as knock:
             if knock.connect_ex(("127.0.0.1", port)) == 0:
