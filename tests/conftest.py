@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_module
 
 if (
     "PYTEST_XDIST_WORKER" in os.environ
@@ -46,19 +47,16 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run_verb_process(verb, folder, *flags, env=None, **kwargs):
-    """A verb as a user types it, at smoke scale; gives the finished process."""
-    command = [
-        sys.executable,
-        "-m",
-        f"WorldModels.{verb}",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(folder),
-        *flags,
-    ]
+def run_verb_process(verb, folder, *flags, experiment="carracing", env=None, **kwargs):
+    """A verb as a user types it, at smoke scale; gives the finished process.
+
+    It is forked from a server that has TensorFlow imported; with arguments of subprocess.run it is
+    a process of its own.
+    """
+    arguments = [experiment, "--scale", "smoke", "--results", str(folder), *flags]
+    if not kwargs:
+        return run_module(f"WorldModels.{verb}", *arguments, env=env)
+    command = [sys.executable, "-m", f"WorldModels.{verb}", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs
     )
