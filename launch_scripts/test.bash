@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
-# Sets up .venv if need be, lints, and runs the tests. Arguments go to pytest:
+# Sets up .venv if need be, lints, checks the format, and runs the tests.
 #   bash launch_scripts/test.bash                    # everything
-#   bash launch_scripts/test.bash -m "not slow"      # the quick ones
+#   bash launch_scripts/test.bash --quick            # what takes seconds: under three minutes
+#   bash launch_scripts/test.bash --quick -k vision  # all other arguments go to pytest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash --doom
 source "${WORLDMODELS_VENV:-.venv}/bin/activate"
+arguments=()
+for argument in "$@"; do
+  if [[ "$argument" == --quick ]]; then arguments+=(-m "not slow"); else arguments+=("$argument"); fi
+done
 ruff check .
+ruff format --check .
 # As many processes as there are cores, four at most: each may hold a network or two.
-python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder "$@"
+python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder \
+  ${arguments[@]+"${arguments[@]}"}

@@ -10,23 +10,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_module
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # several processes share the cores already: more threads in each only wait for one another
+# Several processes share the cores already: more threads in each only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
 
 
+# The files that take longest, longest first: the first two make the two runs that all share. One
+# process that began such a file last would keep the others waiting.
+LONGEST = (
+    *("pipeline", "dream_pipeline", "notebooks", "compare", "two_iterations", "vision_laws"),
+    *("compare_others", "without_tensorflow", "benchmark", "report", "frame_96"),
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that no process waits for another at the end."""
+    """The longest files come first, then the others with slow tests, then the quick ones."""
+    rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
 
 
-PATIENCE = 600  # seconds that a test waits for what always comes: processors differ fivefold, and may be busy
+# Seconds that a test waits for what always comes: processors differ fivefold, and may be busy.
+PATIENCE = 600
+
+# What compiles for a second or two on JAX takes ten times as long with every optimization of XLA.
+JAX_QUICKLY = {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def assert_same(received, expected, what=""):
@@ -46,31 +59,30 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run_verb_process(verb, folder, *flags, env=None, **kwargs):
-    """A verb as a user types it, at smoke scale; gives the finished process."""
-    command = [
-        sys.executable,
-        "-m",
-        f"WorldModels.{verb}",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(folder),
-        *flags,
-    ]
+def run_verb_process(verb, folder, *flags, experiment="carracing", env=None, **kwargs):
+    """A verb as a user types it, at smoke scale; gives the finished process.
+
+    It is forked from a server that has TensorFlow imported; with arguments of subprocess.run it is
+    a process of its own.
+    """
+    arguments = [experiment, "--scale", "smoke", "--results", str(folder), *flags]
+    if not kwargs:
+        return run_module(f"WorldModels.{verb}", *arguments, env=env)
+    command = [sys.executable, "-m", f"WorldModels.{verb}", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=env or os.environ, **kwargs
     )
 
 
 def launched(script, tmp_path_factory):
-    """The folder and the output of a launch script at smoke scale, which is run once; each process
-    of the tests has its own copy.
+    """The folder of a launch script at smoke scale, what it printed, and its errors and bars.
+
+    It is run once; each process of the tests has its own copy.
     """
     own = tmp_path_factory.getbasetemp()
     root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     made, printed = root / script / "run", root / script / "printed.txt"
+    errors = root / script / "errors.txt"
     with open(root / f"{script}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not printed.exists():
@@ -84,16 +96,23 @@ def launched(script, tmp_path_factory):
             ]
             done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
             assert done.returncode == 0, done.stdout + done.stderr
+            errors.write_text(done.stderr)
             printed.write_text(done.stdout)
     folder = own / f"{script}-run"
     shutil.copytree(made, folder)
-    return folder, printed.read_text().replace(str(made), str(folder))
+    return folder, printed.read_text().replace(str(made), str(folder)), errors.read_text()
 
 
 @pytest.fixture(scope="session")
-def smoke_script(tmp_path_factory):
-    """The folder and the output of `bash launch_scripts/carracing.bash --scale smoke`."""
+def smoke_launch(tmp_path_factory):
+    """What `bash launch_scripts/carracing.bash --scale smoke` made, printed and wrote as errors."""
     return launched("carracing", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def smoke_script(smoke_launch):
+    """The folder and the output of that launch."""
+    return smoke_launch[:2]
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +124,7 @@ def smoke_run(smoke_script):
 @pytest.fixture(scope="session")
 def doom_script(tmp_path_factory):
     """The folder and the output of `bash launch_scripts/wm_doom.bash --scale smoke`."""
-    return launched("wm_doom", tmp_path_factory)
+    return launched("wm_doom", tmp_path_factory)[:2]
 
 
 @pytest.fixture(scope="session")

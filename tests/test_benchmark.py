@@ -5,12 +5,11 @@ No speed is asserted: machines differ.
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from commands import run_module
+from conftest import run_verb_process
 
 from WorldModels import benchmark, estimate
 from WorldModels.assembly.speed import estimates
@@ -20,16 +19,13 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.settings.env import EnvSettings
 
-ROOT = Path(__file__).parent.parent
 STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
 
 
 @pytest.mark.slow
 def test_every_stage_is_measured(tmp_path):
     output = tmp_path / "deep" / "benchmark.json"
-    command = [
-        sys.executable,
-        "-m",
+    done = run_module(
         "WorldModels.benchmark",
         "carracing",
         "--quick",
@@ -37,8 +33,7 @@ def test_every_stage_is_measured(tmp_path):
         "1",
         "--output",
         str(output),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
     assert found["skipped"] == {}
@@ -200,17 +195,7 @@ def test_validation_and_population_are_counted_in_the_controllers_steps():
 
 
 def test_the_estimate_measures_this_machine(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "WorldModels.estimate",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(tmp_path / "run"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = run_verb_process("estimate", tmp_path / "run")
     assert done.returncode == 0, done.stderr
     assert "steps/s" in done.stdout and "estimate: about" in done.stdout
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import run_module
+from conftest import run_verb_process
 
 from WorldModels.__main__ import VERBS
 from WorldModels.experiment.command import parse, run_verb
@@ -68,35 +70,19 @@ def test_a_mistake_is_refused_with_what_was_expected_and_what_came(capsys, tmp_p
 
 
 def test_an_unknown_verb_is_refused_with_the_list_of_verbs():
-    done = subprocess.run(
-        [sys.executable, "-m", "WorldModels", "nosuchverb"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+    done = run_module("WorldModels", "nosuchverb")
     assert done.returncode == 2 and "nosuchverb" in done.stderr and "train_vision" in done.stderr
 
 
 def test_the_package_lists_its_verbs():
-    done = subprocess.run(
-        [sys.executable, "-m", "WorldModels"], capture_output=True, text=True, cwd=ROOT, check=True
-    )
+    done = run_module("WorldModels")
+    assert done.returncode == 0
     assert all(verb in done.stdout for verb in VERBS)
 
 
 @pytest.mark.parametrize("verb", SIX[1:])
 def test_a_verb_before_its_input_names_the_command_that_makes_it(verb, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        f"WorldModels.{verb}",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(tmp_path / "run"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = run_verb_process(verb, tmp_path / "run")
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and "python -m WorldModels." in errors[0] and str(tmp_path) in errors[0]
@@ -125,19 +111,9 @@ def test_the_run_keeps_its_settings_and_its_log(tmp_path):
 
 
 def test_a_refused_command_leaves_nothing_that_contradicts_the_next(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "WorldModels.record",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(tmp_path / "run"),
-    ]
     driven = ["--record.policies", "controller"]
     for flags in (driven, ["--env.id", "NoSuchGame-v0"], ["--iteration", "2", *driven]):
-        done = subprocess.run([*command, *flags], capture_output=True, text=True, cwd=ROOT)
+        done = run_verb_process("record", tmp_path / "run", *flags)
         assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
         assert {path.name for path in (tmp_path / "run").iterdir()} <= {".lock", "log.txt"}
 

@@ -20,6 +20,8 @@ from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison
 from WorldModels.figures.curves import save
 
+# Transformers are small: turning their graphs into ONNX, layer by layer, is what takes long.
+SMALL = ["--memory.num-layers", "1", "--memory.feed-forward", "64", "--memory.window", "16"]
 COMPARED = ["mdn_rnn", "transformer:joint", "trade:seed"]
 VOLATILE = {"log.txt", ".lock", "config.json"}
 
@@ -216,7 +218,7 @@ def test_frames_stand_over_what_each_vision_makes_of_them():
 
 @pytest.fixture(scope="module")
 def compared(beside):
-    done = run_verb_process("compare", beside, "--kinds", ",".join(COMPARED))
+    done = run_verb_process("compare", beside, "--kinds", ",".join(COMPARED), *SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return beside, done.stdout
 
@@ -290,7 +292,7 @@ def test_a_second_time_nothing_is_made_again(compared):
         for path in folder.parent.rglob("*")
         if path.is_file() and path.name not in VOLATILE
     }
-    done = run_verb_process("compare", folder, "--kinds", ",".join(COMPARED))
+    done = run_verb_process("compare", folder, "--kinds", ",".join(COMPARED), *SMALL)
     assert done.returncode == 0, done.stderr
     assert not [path for path, time in before.items() if path.stat().st_mtime_ns != time]
     assert {
@@ -306,7 +308,7 @@ def test_a_kind_that_fails_hides_no_other(compared):
     broken.unlink()
     broken.mkdir()
     try:
-        done = run_verb_process("compare", folder, "--kinds", "transformer:joint,mdn_rnn")
+        done = run_verb_process("compare", folder, "--kinds", "transformer:joint,mdn_rnn", *SMALL)
         assert (
             done.returncode == 2
             and "transformer:joint failed: " in done.stderr

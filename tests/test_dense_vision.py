@@ -11,7 +11,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT, assert_same
+from conftest import JAX_QUICKLY, ROOT, assert_same
 from PIL import Image
 
 from WorldModels.envs.wrappers import RescaleAction
@@ -338,7 +338,7 @@ numbers = np.random.default_rng(0).standard_normal((64, 8)).astype("float32")
 losses = vision.fit(numbers, batch_size=32, epochs=5, verbose=0).history["loss"]
 assert losses[-1] < losses[0], losses
 """
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    environment = {**os.environ, **JAX_QUICKLY}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -24,18 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 def verb(name, folder, *flags, experiment="takecover"):
-    command = [
-        sys.executable,
-        "-m",
-        f"WorldModels.{name}",
-        experiment,
-        "--scale",
-        "smoke",
-        "--results",
-        str(folder),
-        *flags,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return run_verb_process(name, folder, *flags, experiment=experiment)
 
 
 def copied(run, target, *left_out):

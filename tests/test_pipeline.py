@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -50,6 +51,11 @@ def test_the_launch_script_ends_with_a_driver_its_scores_its_video_and_the_place
         assert (folder / name).exists(), name
     assert "minutes" in printed and str(folder) in printed and "real.mp4" in printed
     assert not list(folder.rglob(f"{TEMPORARY}*"))
+
+
+def test_nothing_but_progress_bars_stands_between_the_lines_of_the_verbs(smoke_launch):
+    lines = re.split("[\r\n]+", smoke_launch[2])
+    assert lines and not [line for line in lines if line and not re.match(r"\w+: +\d+%\|", line)]
 
 
 def test_the_evaluation_has_both_lap_rules_and_the_baseline(smoke_run):

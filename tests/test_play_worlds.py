@@ -4,13 +4,12 @@ the controller in them.
 
 import os
 import shlex
-import subprocess
-import sys
 
 import gymnasium
 import numpy as np
 import pytest
-from conftest import ROOT, run_verb_process
+from commands import run_module
+from conftest import run_verb_process
 
 from WorldModels.envs.wrappers import DriveAction
 from WorldModels.experiment.command import parse
@@ -130,9 +129,7 @@ def test_the_controller_drives_as_it_does_when_nobody_watches(smoke_run):
 
 
 def test_the_window_opens_for_a_run_and_closes_by_itself(smoke_run):
-    command = [
-        sys.executable,
-        "-m",
+    done = run_module(
         "WorldModels",
         "play",
         "carracing",
@@ -143,12 +140,6 @@ def test_the_window_opens_for_a_run_and_closes_by_itself(smoke_run):
         "--world=dream",
         "--frames",
         "15",
-    ]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
         env={**os.environ, "SDL_VIDEODRIVER": "dummy"},
     )
     assert done.returncode == 0, done.stderr

@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 
 import imageio.v3 as iio
 import pytest
-from conftest import PATIENCE, ROOT
+from commands import run_module
+from conftest import PATIENCE
 from PIL import Image
 
 from WorldModels.assembly.showing.facts import horizon_errors
@@ -67,8 +67,7 @@ def read(path) -> Page:
 
 
 def run_report(*arguments):
-    command = [sys.executable, "-m", "WorldModels.report", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return run_module("WorldModels.report", *map(str, arguments))
 
 
 def reported(run, to, experiment="carracing"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+from commands import run_module
 from gymnasium.utils.env_checker import check_env
 from PIL import Image
 
@@ -219,9 +220,7 @@ def test_a_worker_imports_nothing_heavy():
 def test_the_verb_records_and_writes_nothing_where_it_is_called(tmp_path):
     here = tmp_path / "here"
     here.mkdir()
-    command = [
-        sys.executable,
-        "-m",
+    done = run_module(
         "WorldModels.record",
         "takecover",
         "--scale",
@@ -230,13 +229,8 @@ def test_the_verb_records_and_writes_nothing_where_it_is_called(tmp_path):
         "3",
         "--results",
         "../run",
-    ]
-    done = subprocess.run(
-        command,
         cwd=here,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert (

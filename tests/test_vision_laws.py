@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import assert_same
+from conftest import JAX_QUICKLY, assert_same
 from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
@@ -242,7 +242,7 @@ for kind in KINDS:
     start = small(kind)
     assert all((array(v) != array(w)).any() for v, w in zip(vision.trainable_variables, start.trainable_variables)), kind
 """
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    environment = {**os.environ, **JAX_QUICKLY}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
     )

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import SIX, run_verb_process
+from conftest import JAX_QUICKLY, SIX, run_verb_process
 
 pytestmark = pytest.mark.slow
 BLOCKED = ("tensorflow", "tensorboard", "tf2onnx")
@@ -16,22 +16,12 @@ def test_the_six_verbs_run_on_jax_without_tensorflow(tmp_path):
             f"raise ModuleNotFoundError('blocked', name={name!r})\n"
         )
     # The blocked packages come first on the path, in this process' children and in theirs.
-    env = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(tmp_path / "blocked")}
-    printed, short = (
-        "",
-        [
-            "--env.max-steps",
-            "60",
-            "--evaluate.tracks",
-            "1",
-            "--evaluate.baseline-tracks",
-            "1",
-            "--workers",
-            "1",
-        ],
-    )
+    env = {**os.environ, **JAX_QUICKLY, "PYTHONPATH": str(tmp_path / "blocked")}
+    short = "--env.max-steps 60 --evaluate.tracks 1 --evaluate.baseline-tracks 1 --workers 1 "
+    small = "--vision.encoder-filters 4 4 8 8 --vision.decoder-filters 8 8 4 --memory.lstm-size 16"
+    printed = ""
     for verb in SIX:
-        done = run_verb_process(verb, tmp_path / "run", *short, env=env)
+        done = run_verb_process(verb, tmp_path / "run", *(short + small).split(), env=env)
         assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
         printed += done.stdout
     for name in (

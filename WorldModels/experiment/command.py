@@ -16,6 +16,7 @@ import tyro
 from WorldModels.experiment.fields import flag_of, named, shown
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of
+from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved
@@ -172,8 +173,7 @@ def run_verb(
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
     """
-    # TensorFlow's notes on how it was built, and on the GPUs that it looked for.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     argv = sys.argv[1:] if argv is None else argv
     run = None

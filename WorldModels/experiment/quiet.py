@@ -1,0 +1,58 @@
+"""Keeps TensorFlow's notes on this machine from standing between a verb's own lines."""
+
+import functools
+import importlib.abc
+import importlib.machinery
+import os
+import re
+import sys
+import tempfile
+from types import ModuleType
+from typing import Any
+
+# Lines of level I, and the line that absl writes before its log is set up.
+NOTES = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
+
+
+def quiet_tensorflow() -> None:
+    """Import TensorFlow, should it be imported later, without the notes that it then prints.
+
+    Where there is no GPU, its log holds nothing that a user can act on; where there is one, its
+    warnings are kept. A TF_CPP_MIN_LOG_LEVEL that the user has set wins, and 0 shows all.
+    """
+    level = "1" if os.path.exists("/dev/nvidia0") else "3"
+    shown = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
+    there = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
+    if shown not in ("", "0") and not there:
+        sys.meta_path.insert(0, _QuietImport())
+
+
+class _QuietImport(importlib.abc.MetaPathFinder):
+    """Finds TensorFlow, whose C++ writes notes straight to the standard error as it is imported.
+
+    Everything else that is written there meanwhile is passed on when the import has ended.
+    """
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The spec of TensorFlow; of any other module nothing."""
+        spec = importlib.machinery.PathFinder.find_spec(name) if name == "tensorflow" else None
+        if spec and spec.loader:
+            spec.loader.exec_module = functools.partial(self.execute, spec.loader.exec_module)
+        return spec
+
+    def execute(self, exec_module: Any, module: ModuleType) -> None:
+        """Import the module."""
+        if sys.stderr:
+            sys.stderr.flush()
+        kept = os.dup(2)
+        with tempfile.TemporaryFile() as written:
+            os.dup2(written.fileno(), 2)
+            try:
+                exec_module(module)
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+                written.seek(0)
+                for line in written:
+                    if not NOTES.match(line):
+                        os.write(2, line)

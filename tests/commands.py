@@ -1,0 +1,125 @@
+"""Commands of the tests: `python -m WorldModels.VERB` in a child that is forked from a server.
+
+The server has imported TensorFlow already, which takes seconds, so a verb starts in a few
+hundredths of one. Everything else is as in a process of its own: arguments, environment, working
+folder, output, exit status, and the `__main__` that the verb's own workers import. Whatever needs
+to be killed, interrupted or limited needs a real process.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PRELOADED = (
+    "numpy",
+    "keras",
+    "gymnasium",
+    "matplotlib.pyplot",
+    "tyro",
+    "tqdm",
+    "cma",
+)
+# Read when those packages are imported: each set of values has a server of its own.
+READ_AT_IMPORT = (
+    *("KERAS_BACKEND", "KERAS_HOME", "PYTHONPATH", "MPLBACKEND", "CUDA_VISIBLE_DEVICES"),
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
+)
+_servers: dict[tuple, subprocess.Popen] = {}
+
+
+def run_module(
+    module: str,
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    cwd: str | Path = ROOT,
+) -> subprocess.CompletedProcess:
+    """What `python -m module arguments` does, as subprocess.run gives it with captured text.
+
+    Args:
+        module: its full name.
+        arguments: its command line.
+        env: all environment variables; default those of this process.
+        cwd: where it runs.
+
+    Raises:
+        RuntimeError: the server died.
+    """
+    env = dict(os.environ if env is None else env)
+    server = _server_for(env)
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [str(Path(folder) / name) for name in ("stdout", "stderr")]
+        request = {"module": module, "arguments": arguments, "env": env, "cwd": str(cwd)}
+        server.stdin.write(json.dumps({**request, "outputs": outputs}) + "\n")
+        server.stdin.flush()
+        answer = server.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the fork server ended with status {server.wait()}")
+        printed = [Path(path).read_text() for path in outputs]
+    return subprocess.CompletedProcess(
+        [sys.executable, "-m", module, *arguments], int(answer), *printed
+    )
+
+
+def _server_for(env: dict[str, str]) -> subprocess.Popen:
+    values = tuple(env.get(name) for name in READ_AT_IMPORT)
+    if values not in _servers:
+        _servers[values] = subprocess.Popen(
+            [sys.executable, __file__],
+            env=env,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        atexit.register(_servers[values].stdin.close)
+    return _servers[values]
+
+
+def serve() -> None:
+    """Fork a child for every line of the standard input; answer with its exit status.
+
+    In the child this returns when the module has run, so the interpreter ends as it always does.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as a verb does, before it imports anything
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for name in (*PRELOADED, backend):
+        importlib.import_module(name)
+    if sys.platform == "linux":  # a child has no other threads, and would wait for them for ever
+        assert len(os.listdir("/proc/self/task")) <= os.cpu_count()
+    gc.collect()
+    gc.freeze()
+    for line in iter(sys.stdin.readline, ""):
+        child = os.fork()
+        if child == 0:
+            return _become(**json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _become(module: str, arguments: list[str], env: dict, cwd: str, outputs: list[str]) -> None:
+    """Turn this forked child into `python -m module arguments`."""
+    assert {*PRELOADED, env.get("KERAS_BACKEND", "tensorflow")} <= sys.modules.keys()
+    for file, path in ((0, os.devnull), (1, outputs[0]), (2, outputs[1])):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, file)
+        os.close(opened)
+    sys.stdin = open(0)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[0] = cwd
+    sys.argv[1:] = arguments
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    serve()
