@@ -1,6 +1,4 @@
-"""`python -m WorldModels` lists the verbs; `python -m WorldModels VERB ...` is `python -m
-WorldModels.VERB ...`.
-"""
+"""`python -m WorldModels` lists the verbs; `python -m WorldModels VERB ...` runs one."""
 
 import importlib
 import sys
@@ -14,9 +12,9 @@ VERBS = {
     "evaluate": "all of it -> evaluation.json, videos: the score on 100 test tracks",
     "play": "drive yourself: in the real game, as V sees it, or in the dream",
     "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
-    "compare": "kinds of memory, vision or evolution beside one another, each in a folder of its own",
+    "compare": "kinds of memory, vision or evolution side by side, each in its own folder",
     "report": "a run on one page -> report.html, with its scores, films, curves and settings in it",
-    "pictures": "a run's pictures for a README -> imgs/: real, reconstructed and imagined, a drive, a dream, the curve",
+    "pictures": "a run's pictures for a README -> imgs/: a strip of frames, a drive, a dream, a curve",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",
 }

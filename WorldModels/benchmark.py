@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 from WorldModels.experiment.command import one_line
 from WorldModels.experiment.files import write_json
-from WorldModels.experiment.machine import cpu_has_bfloat16
-from WorldModels.experiment.run import machine, versions
+from WorldModels.experiment.machine import cpu_has_bfloat16, machine, versions
 
 MEASURES = (
     "environment",

@@ -22,7 +22,7 @@ GROUP = 2048  # frames that are gathered, episode by episode, before V is called
 
 def encode(run: Run) -> None:
     """Have a series in 0/series for every sound episode that M is to be trained on."""
-    from WorldModels.assembly.encoding import keras_encoder
+    from WorldModels.assembly.opening import keras_encoder
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.iterations import named_episodes
     from WorldModels.episodes.series import read_series

@@ -175,7 +175,7 @@ def _look(run: Run, world: Any) -> Callable[[Any, dict], dict[str, np.ndarray]]:
     if kind != "latent":
         return lambda observation, info: {kind: world.render()}
     from WorldModels.assembly.opening import open_reconstruction
-    from WorldModels.figures.videos import as_uint8
+    from WorldModels.figures.frames import as_uint8
 
     reconstruct = open_reconstruction(run.path)
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.draws import rng
 from WorldModels.experiment.games.registry import game_of
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
 MAX_ATTEMPTS = 1000  # redraws of an episode that stays too short

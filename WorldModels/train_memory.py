@@ -1,4 +1,4 @@
-"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, and files for others.
+"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, files for others.
 
     python -m WorldModels.train_memory carracing
     python -m WorldModels.train_memory carracing --memory.epochs 3
@@ -56,17 +56,16 @@ def _split(run: Run) -> tuple[list, list]:
     Raises:
         FileNotFoundError: there are no sound series.
     """
-    from WorldModels.episodes.series import read_series
-    from WorldModels.episodes.split import split_series
+    from WorldModels.episodes.series import read_split
 
-    paths, series = read_series(run.path / "series", run.say)
-    if not series:
-        raise FileNotFoundError(
-            f"{run.path / 'series'} has no sound series; make them first: {run.command('encode')}"
-        )
+    folder, seed = run.path / "series", run.experiment.seed
     share = run.experiment.memory.validation_share
-    training, held_out = split_series(paths, run.experiment.seed, share, run.iteration)
-    return [series[i] for i in training], [series[i] for i in held_out]
+    training, held_out = read_split(folder, seed, share, run.iteration, run.say)
+    if not training:
+        raise FileNotFoundError(
+            f"{folder} has no sound series; make them first: {run.command('encode')}"
+        )
+    return training, held_out
 
 
 def _against_baselines(row: dict[str, float]) -> str:
@@ -136,8 +135,7 @@ def _validation(
     """Scores M on the held-out episodes, always on the same draw of z, beside its baselines."""
     if not held_out:
         return None
-    from WorldModels.memory.baselines import GaussianBaselines
-    from WorldModels.memory.held_out import held_out_batches, unconditional
+    from WorldModels.memory.baselines import GaussianBaselines, held_out_batches, unconditional
 
     batches = held_out_batches(held_out, _seed(run, "held-out noise"))
     baselines = GaussianBaselines(training).score(batches)

@@ -71,7 +71,7 @@ def train_vision(run: Run) -> None:
 
 
 def _frames(run: Run, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:
-    """The stream of frames to train on, and the episodes that it comes from and that are held out."""
+    """The stream of frames to train on, the episodes behind it, and those held out."""
     from WorldModels.episodes.episode import sound_episodes
     from WorldModels.episodes.split import held_out
     from WorldModels.episodes.stream import FrameStream
@@ -90,7 +90,7 @@ def _frames(run: Run, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]
 
 def _set_background(vision: Any, training: list[Path]) -> None:
     """Tell V what most frames show, if it asks; a checkpoint brings its own background."""
-    from WorldModels.episodes.background import median_frame
+    from WorldModels.episodes.frames import median_frame
 
     if hasattr(vision, "background"):
         vision.background.assign(median_frame(training))
@@ -117,9 +117,7 @@ def _fit(
     from WorldModels.figures.losses import loss_curves
     from WorldModels.figures.style import save
     from WorldModels.vision.batches import FrameBatches
-    from WorldModels.vision.optimizer import learning_rate
-    from WorldModels.vision.progress import LossRows
-    from WorldModels.vision.rate import ImageRate
+    from WorldModels.vision.training import ImageRate, LossRows, learning_rate
 
     settings = run.experiment.vision
     # The older episodes were learned from before, so they add no steps to the iteration's own.

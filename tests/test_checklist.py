@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from WorldModels.figures import latents, videos
+from WorldModels.figures import latents
 from WorldModels.figures.checklist import CHECKLIST, function_of
 
 N, SIZE = 6, 8
@@ -84,12 +84,12 @@ def pictures(*wanted):
 
     def check(figure):
         images = [
-            videos.as_uint8(np.asarray(image.get_array()))
+            frames.as_uint8(np.asarray(image.get_array()))
             for axes in figure.axes
             for image in axes.images
         ]
         for frame in (frame for frames in wanted for frame in frames):
-            frame = videos.as_uint8(frame)
+            frame = frames.as_uint8(frame)
             assert any(contains(image, frame) for image in images if image.ndim == 3)
 
     return check
@@ -103,7 +103,7 @@ def film(*clips, scale=1):
         assert len(frames) == min(map(len, clips)) and len({frame.shape for frame in frames}) == 1
         for t, frame in enumerate(frames):
             assert all(
-                contains(frame, videos.enlarge(videos.as_uint8(clip[t]), scale)) for clip in clips
+                contains(frame, frames.enlarge(frames.as_uint8(clip[t]), scale)) for clip in clips
             )
 
     return check

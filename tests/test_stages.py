@@ -6,8 +6,9 @@ import os
 import pytest
 
 from WorldModels.experiment import files
+from WorldModels.experiment.draws import rng
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.run import Run
 
 
 @pytest.fixture

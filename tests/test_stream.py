@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from WorldModels.episodes.episode import Episode
-from WorldModels.episodes.frames import held_out, spread_frames
+from WorldModels.episodes.frames import spread_frames
+from WorldModels.episodes.split import held_out
 from WorldModels.episodes.stream import FrameStream, read_ahead
 
 LENGTHS = (7, 40, 1, 93, 25, 60)

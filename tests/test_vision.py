@@ -15,7 +15,7 @@ from WorldModels.experiment.machine import cpu_has_bfloat16
 from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.vision.batches import FrameBatches
 from WorldModels.vision.kinds import build_vision, published_form
-from WorldModels.vision.optimizer import learning_rate
+from WorldModels.vision.training import learning_rate
 from WorldModels.vision.transposed import TransposedConvolution
 from WorldModels.vision.vae import VAE
 

@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 from test_vision import SMALL, array, frames
 
-from WorldModels.episodes.background import median_frame
 from WorldModels.episodes.episode import Episode, list_episodes
-from WorldModels.episodes.frames import held_out
+from WorldModels.episodes.frames import median_frame
+from WorldModels.episodes.split import held_out
 from WorldModels.experiment.presets import preset
 from WorldModels.train_vision import main
 from WorldModels.vision.kinds import published_form

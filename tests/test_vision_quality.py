@@ -8,8 +8,8 @@ import pytest
 
 from WorldModels.experiment.files import read_rows
 from WorldModels.figures.losses import loss_curves
-from WorldModels.vision.progress import LossRows
 from WorldModels.vision.quality import mean_difference, ssim
+from WorldModels.vision.training import LossRows
 
 
 def test_structural_similarity_is_its_closed_form():

@@ -13,7 +13,8 @@ import numpy as np
 from WorldModels.assembly import worlds
 from WorldModels.assembly.opening import first_latents
 from WorldModels.assembly.tensorboard_files import event_writer
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.draws import rng
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.dream import DreamSettings
 from WorldModels.interfaces import FEATURES
 

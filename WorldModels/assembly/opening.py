@@ -1,23 +1,22 @@
-"""Opens what lies in an iteration's folder for use: ONNX Runtime where the file is there, else
-Keras.
+"""Opens the models in an iteration's folder: by ONNX Runtime if the file is there, else by Keras.
 
-Nothing heavy is imported before a file asks for it: a worker that opens perception.onnx never sees
-Keras.
+Nothing heavy is imported before a file asks for it: a worker that opens perception.onnx never
+imports Keras.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
 ENCODE, DECODE = "encode.onnx", "decode.onnx"
-BATCH = 100  # frames that V looks at at a time
+BATCH = 100  # frames that V is given at a time
+KERAS_BATCH = 256  # and that Keras encodes in one call
 
 
 def open_perception(folder: str | Path):
-    """The perception of an iteration's folder: perception.onnx where it is, else vision.keras and
-    memory.keras run by Keras.
+    """The perception in a folder: perception.onnx, else vision.keras and memory.keras by Keras.
 
     Raises:
         FileNotFoundError: V or M is missing.
@@ -52,8 +51,7 @@ def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray
 
 
 def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and log-variance (N, Z) of the first frame of every recorded episode: where dreams
-    begin.
+    """Where dreams start: mean and log-variance (N, Z) of each recorded episode's first frame.
 
     Raises:
         FileNotFoundError: there are none.
@@ -69,8 +67,7 @@ def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_imagination(folder: str | Path):
-    """The imagination of an iteration's folder: imagination.onnx where it is, else memory.keras run
-    by Keras.
+    """The imagination in a folder: imagination.onnx if it is there, else memory.keras by Keras.
 
     Raises:
         FileNotFoundError: there is no M.
@@ -128,8 +125,7 @@ def open_encoder(
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """V's encoder: frames (N, H, W, 3) uint8, or vectors (N, D) -> mean and log_var (N, Z).
 
-    Runs encode.onnx of an iteration's folder, or where it is missing vision.keras by Keras; looks
-    at BATCH observations at a time.
+    Runs encode.onnx of an iteration's folder, or if it is missing vision.keras by Keras.
 
     Raises:
         FileNotFoundError: there is no V.
@@ -145,17 +141,46 @@ def open_encoder(
     return in_batches
 
 
-def _encoder(folder: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if (folder / ENCODE).exists():
-        from WorldModels.envs.sessions import open_session
+def _encoder(folder: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    if not (folder / ENCODE).exists():
+        return keras_encoder(folder / "vision.keras")
+    from WorldModels.envs.sessions import open_session
 
-        session = open_session(folder / ENCODE, threads=0)
-        return lambda observations: session.run(["mean", "log_var"], {"observations": observations})
+    session = open_session(folder / ENCODE, threads=0)
+    return lambda observations: session.run(["mean", "log_var"], {"observations": observations})
+
+
+def keras_encoder(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """V of a .keras file as a function from observations to mean and log-variance (N, Z).
+
+    Observations are (N, H, W, 3) uint8 or (N, D) float32; V is called on batches of one size.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged; or, when called, the observations have another shape than
+            those V was trained on.
+    """
     import keras
 
     from WorldModels.assembly.models import load_vision
+    from WorldModels.interfaces import observation_dtype
 
-    vision = load_vision(folder / "vision.keras")
-    return lambda observations: [
-        keras.ops.convert_to_numpy(found) for found in vision.encode(observations)
-    ]
+    vision = load_vision(path)
+    shape = tuple(vision.observation_shape)
+    observations = keras.Input(shape, dtype=observation_dtype(shape))
+    encoder = keras.Model(observations, vision.encode(observations))
+
+    def encode(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if seen.shape[1:] != shape:
+            raise ValueError(
+                f"frames: expected {shape} as V was trained on, received {seen.shape[1:]}; train V "
+                "again, or name another folder with --results FOLDER."
+            )
+        padding = np.zeros((-len(seen) % KERAS_BATCH, *shape), seen.dtype)
+        padded = np.concatenate([seen, padding])
+        starts = range(0, len(padded), KERAS_BATCH)
+        parts = [encoder.predict_on_batch(padded[i : i + KERAS_BATCH]) for i in starts]
+        mean, log_var = (np.concatenate(part)[: len(seen)] for part in zip(*parts, strict=True))
+        return mean, log_var
+
+    return encode

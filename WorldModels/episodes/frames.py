@@ -1,6 +1,5 @@
 """The frames of stored episodes: which are held out, reading them in pieces, an even sample."""
 
-import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 MEMBER = "observations.npy"
+# A median frame is that of so many frames, of at most so many episodes.
+MEDIAN_FRAMES, MEDIAN_EPISODES = 1000, 100
 _ERRORS = (
     ValueError,
     KeyError,
@@ -16,27 +17,6 @@ _ERRORS = (
     zipfile.LargeZipFile,
     NotImplementedError,
 )
-
-
-def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
-    """Split episodes into those to train on and those to validate on.
-
-    The files whose names have the lowest hashes are held out. So the choice has no period, and
-    hardly changes when episodes are added.
-
-    Args:
-        paths: the episode files.
-        share: of the episodes to hold out, 0..1; above 0 it is at least one, if there are two.
-
-    Returns:
-        (training, validation), each in the order given.
-    """
-    count = min(max(round(share * len(paths)), int(share > 0)), max(len(paths) - 1, 0))
-    ranked = sorted(
-        range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest()
-    )
-    out = set(ranked[:count])
-    return [p for i, p in enumerate(paths) if i not in out], [paths[i] for i in sorted(out)]
 
 
 class FrameFile:
@@ -142,3 +122,13 @@ def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
             frames[here] = piece[chosen[here] - seen]
             seen += len(piece)
     return frames
+
+
+def median_frame(paths: Sequence[Path]) -> np.ndarray:
+    """The median at each pixel of the frames of some episodes: (H, W, 3), float32 in 0..1.
+
+    Raises:
+        ValueError: no files, files of different frames, or a damaged file.
+    """
+    some = paths[:: -(-len(paths) // MEDIAN_EPISODES)]
+    return (np.median(spread_frames(some, MEDIAN_FRAMES), axis=0) / 255).astype(np.float32)

@@ -19,9 +19,3 @@ def named_episodes(folders: list[Path]) -> dict[str, Path]:
         for path in list_episodes(folder)
     }
     return earlier | {path.name: path for path in list_episodes(folders[-1])}
-
-
-def iteration_of(name: str, last: int) -> int:
-    """The iteration that recorded the episode of a name that `named_episodes` gave."""
-    before, dash, _ = name.partition("-")
-    return int(before) if dash and before.isdigit() else last

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
+from WorldModels.episodes.split import split_series
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
@@ -83,3 +84,23 @@ def read_series(
         except ValueError as error:
             say(f"set aside as {set_aside(path).name}: {error}")
     return paths, series
+
+
+def read_split(
+    folder: str | os.PathLike, seed: int, share: float, iteration: int, say: Say = print
+) -> tuple[list[Series], list[Series]]:
+    """The series of a folder that M trains on, and those held out; see split.split_series.
+
+    Args:
+        folder: of the series.
+        seed: that M was trained with.
+        share: of the episodes that are held out.
+        iteration: whose series they are.
+        say: gets a line for each damaged file, which is set aside.
+    """
+    paths, series = read_series(folder, say)
+    held_out = set(split_series(paths, seed, share, iteration)[1])
+    parts = ([], [])
+    for path, own in zip(paths, series, strict=True):
+        parts[path in held_out].append(own)
+    return parts

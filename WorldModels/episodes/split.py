@@ -1,11 +1,33 @@
 """Which episodes are held out of training, and so say how well a network does on new ones."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.run import rng
+from WorldModels.experiment.draws import rng
+
+
+def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
+    """Split episodes into those to train on and those to validate on.
+
+    The files whose names have the lowest hashes are held out. So the choice has no period, and
+    hardly changes when episodes are added.
+
+    Args:
+        paths: the episode files.
+        share: of the episodes to hold out, 0..1; above 0 it is at least one, if there are two.
+
+    Returns:
+        (training, validation), each in the order given.
+    """
+    count = min(max(round(share * len(paths)), int(share > 0)), max(len(paths) - 1, 0))
+    ranked = sorted(
+        range(len(paths)), key=lambda i: hashlib.sha256(Path(paths[i]).name.encode()).digest()
+    )
+    out = set(ranked[:count])
+    return [p for i, p in enumerate(paths) if i not in out], [paths[i] for i in sorted(out)]
 
 
 def split_series(
@@ -27,7 +49,7 @@ def split_series(
         (training, held out), each in the order given.
     """
     held_out: set[int] = set()
-    iterations = np.array([_iteration_of(path.stem, iteration) for path in paths])
+    iterations = np.array([iteration_of(path.stem, iteration) for path in paths])
     for each in set(iterations.tolist()):
         own = np.flatnonzero(iterations == each)
         count = min(max(round(share * len(own)), share > 0), len(own) - 1)
@@ -37,7 +59,7 @@ def split_series(
     return training, [paths[i] for i in sorted(held_out)]
 
 
-def _iteration_of(name: str, last: int) -> int:
-    """Which iteration recorded an episode: 0 for 0-000003, the last for 000003."""
+def iteration_of(name: str, last: int) -> int:
+    """The iteration that recorded the episode of a name that `named_episodes` gave."""
     before, dash, _ = name.partition("-")
     return int(before) if dash and before.isdigit() else last

@@ -10,27 +10,24 @@ import fcntl
 import os
 import shlex
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import TEMPORARY, hash_files, remove, write_json
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
-from WorldModels.experiment.stages import STAGE_OF, STAGES, present_iteration, stage_facts
-
-
-def rng(seed: int, stage: str, purpose: str, *indices: int) -> np.random.Generator:
-    """The random generator of one purpose.
-
-    Equal arguments give equal draws, whatever was drawn before or elsewhere.
-    """
-    words = zlib.crc32(stage.encode()), zlib.crc32(purpose.encode())
-    return np.random.default_rng(np.random.SeedSequence([seed, *words, *indices]))
+from WorldModels.experiment.stages import (
+    STAGE_OF,
+    STAGES,
+    present_iteration,
+    seed_of,
+    stage_facts,
+)
 
 
 class Run:
@@ -186,10 +183,7 @@ class Run:
 
     def seed_of(self, stage: str) -> int:
         """The seed that a stage was made with; where it is not made, this verb's."""
-        facts = stage_facts(self.path, stage)
-        return (
-            facts["settings"].get("seed", self.experiment.seed) if facts else self.experiment.seed
-        )
+        return seed_of(self.path, stage, self.experiment.seed)
 
     def rng(self, purpose: str, *indices: int) -> np.random.Generator:
         """`rng` for this run's seed, verb and iteration."""

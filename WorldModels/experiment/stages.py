@@ -183,6 +183,12 @@ def stage_facts(path: Path, name: str) -> dict | None:
     return read_json(stage_file(path, name))
 
 
+def seed_of(path: Path, name: str, otherwise: int) -> int:
+    """The seed that a stage in an iteration's folder was made with; `otherwise` if unmade."""
+    facts = stage_facts(path, name)
+    return facts["settings"].get("seed", otherwise) if facts else otherwise
+
+
 def iterations_in(folder: Path) -> list[int]:
     """The iterations that a run's folder holds."""
     there = folder.glob("*") if folder.is_dir() else ()

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from WorldModels.figures.frames import as_uint8, enlarge
 from WorldModels.figures.style import BLUE, GREEN, ORANGE, VERMILION
-from WorldModels.figures.videos import GAP, LABEL_HEIGHT, as_uint8, enlarge, side_by_side
+from WorldModels.figures.videos import GAP, LABEL_HEIGHT, side_by_side
 
 PLOT_HEIGHT = 90  # pixels of a dashboard's curve
 INK, PAPER = (235, 235, 235), "#181a1e"

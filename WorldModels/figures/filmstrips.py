@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from WorldModels.figures.frames import as_uint8, difference
 from WorldModels.figures.style import mosaic_figure
-from WorldModels.figures.videos import as_uint8, difference
 
 
 def filmstrip(

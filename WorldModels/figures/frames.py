@@ -1,4 +1,4 @@
-"""Lays out many frames as one picture, and writes pictures."""
+"""Frames as pictures: their numbers, their size, many of them in one; and files of pictures."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 
 from WorldModels.experiment.files import atomic
-from WorldModels.figures.videos import as_uint8, enlarge
 
 
 def grid(frames: Sequence[np.ndarray], columns: int, scale: int = 1, gap: int = 2) -> np.ndarray:
@@ -39,3 +38,21 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Write a picture (H, W, 3) uint8, complete or not at all."""
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
+    """(H, W, 3) -> (H * scale, W * scale, 3): each pixel a square, nothing smoothed."""
+    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def as_uint8(frame: np.ndarray) -> np.ndarray:
+    """A picture as uint8: float in 0..1 is scaled to 0..255 and rounded, uint8 stays as it is."""
+    if frame.dtype == np.uint8:
+        return frame
+    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
+
+
+def difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Grey pictures (..., H, W, 3) uint8 of the largest difference of each pixel's channels."""
+    largest = np.abs(one.astype(int) - two).max(axis=-1, keepdims=True)
+    return largest.astype(np.uint8).repeat(3, axis=-1)

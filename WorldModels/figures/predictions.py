@@ -5,9 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from WorldModels.figures.frames import as_uint8, difference
 from WorldModels.figures.reconstructions import squared_error
 from WorldModels.figures.style import BAND, BLUE, GREY, SMALL, VERMILION, figure_of, mosaic_figure
-from WorldModels.figures.videos import as_uint8, difference
 
 
 def next_frames(current: np.ndarray, following: np.ndarray, predicted: np.ndarray) -> Figure:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from WorldModels.figures.frames import as_uint8
 from WorldModels.figures.style import mosaic_figure
-from WorldModels.figures.videos import as_uint8
 
 
 def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 8) -> Figure:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from WorldModels.experiment.files import atomic
+from WorldModels.figures.frames import as_uint8, enlarge
 
 GIF_BYTES = 3_000_000  # a GIF that a README can show
 FEWEST = 12  # frames of a GIF
@@ -161,24 +162,6 @@ def _labels(names: list[str], width: int) -> np.ndarray:
         centre = (number * (width + GAP) + width // 2, LABEL_HEIGHT // 2)
         draw.text(centre, name, fill="white", font=font, anchor="mm")
     return np.asarray(picture)
-
-
-def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
-    """(H, W, 3) -> (H * scale, W * scale, 3): each pixel a square, nothing smoothed."""
-    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def as_uint8(frame: np.ndarray) -> np.ndarray:
-    """A picture as uint8: float in 0..1 is scaled to 0..255 and rounded, uint8 stays as it is."""
-    if frame.dtype == np.uint8:
-        return frame
-    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
-
-
-def difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Grey pictures (..., H, W, 3) uint8 of the largest difference of each pixel's channels."""
-    largest = np.abs(one.astype(int) - two).max(axis=-1, keepdims=True)
-    return largest.astype(np.uint8).repeat(3, axis=-1)
 
 
 def _checked(

@@ -11,9 +11,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from WorldModels.memory.batches import SeriesBatches
+
 # How a head is fit without inputs: Adam steps, fewer where there are few latents; latents in each
 # step; and the rate, which falls to 0 as a cosine.
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
+HELD_OUT_BATCH = 50  # episodes at a time
 FIT_LATENTS = 20_000  # drawn from the series, at most
 
 
@@ -117,3 +120,34 @@ class Unconditional(keras.Model):
             total -= float(np.sum(log_densities, dtype=np.float64))
             weight += len(z)
         return {"unconditional_nll": total / max(weight, 1)}
+
+
+def held_out_batches(held_out: Sequence[Any], seed: int) -> list[dict[str, np.ndarray]]:
+    """The held-out episodes as batches of whole episodes (see batches.SeriesBatches).
+
+    Args:
+        held_out: Series.
+        seed: of the draw of z; equal seeds give equal batches.
+    """
+    longest = max(len(series) for series in held_out)
+    batches = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed)
+    return [batches[i] for i in range(len(batches))]
+
+
+def unconditional(
+    memory: keras.Model, training: Sequence[Any], batches: list[dict[str, np.ndarray]], seed: int
+) -> dict[str, float]:
+    """What the head of this kind of memory reaches without inputs; see Unconditional.
+
+    Args:
+        memory: of the kind; it is copied.
+        training: Series to fit the head to.
+        batches: what it is scored on: see held_out_batches.
+        seed: of the fit; equal seeds give equal fits.
+
+    Returns:
+        unconditional_nll, in nats a dimension.
+    """
+    density = Unconditional(memory)
+    density.fit_latents(training, seed)
+    return density.score(batches)

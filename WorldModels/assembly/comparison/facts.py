@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.assembly.comparison.contestants import Contestant
+from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
 from WorldModels.experiment.games.registry import game_of
-from WorldModels.experiment.run import rng
 
 # Columns of the last row of memory.csv, and what they are called here.
 NLL = {
@@ -72,16 +72,12 @@ def _horizon(contestant: Contestant) -> dict | None:
 
 def _unconditional(contestant: Contestant, memory) -> dict:
     """The baseline that a memory.csv of an earlier version lacks, with train_memory's own draws."""
-    from WorldModels.episodes.series import read_series
-    from WorldModels.episodes.split import split_series
-    from WorldModels.memory.held_out import held_out_batches, unconditional
+    from WorldModels.episodes.series import read_split
+    from WorldModels.memory.baselines import held_out_batches, unconditional
 
     experiment = contestant.experiment
-    paths, series = read_series(contestant.path / "series")
-    by_path = dict(zip(paths, series, strict=True))
     share = experiment.memory.validation_share
-    split = split_series(paths, experiment.seed, share, iteration=0)
-    training, held_out = ([by_path[path] for path in part] for part in split)
+    training, held_out = read_split(contestant.path / "series", experiment.seed, share, 0)
     if not held_out:
         return {}
 
@@ -146,7 +142,8 @@ def held_out_frames(contestant: Contestant, most: int = 0) -> np.ndarray:
         ValueError: nothing was held out.
     """
     from WorldModels.episodes.episode import list_episodes
-    from WorldModels.episodes.frames import held_out, spread_frames
+    from WorldModels.episodes.frames import spread_frames
+    from WorldModels.episodes.split import held_out
 
     settings = contestant.experiment.vision
     validation = held_out(list_episodes(contestant.path / "episodes"), settings.validation_share)[1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stages import seed_of
 from WorldModels.interfaces import LATENT, REWARD
 
 HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
@@ -29,13 +30,10 @@ def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> l
         experiment: all settings.
         say: gets a line for each damaged file, which is set aside.
     """
-    from WorldModels.episodes.series import read_series
-    from WorldModels.episodes.split import split_series
+    from WorldModels.episodes.series import read_split
 
-    paths, series = read_series(folder / "series", say)
-    share, iteration = experiment.memory.validation_share, int(folder.name)
-    held_out = set(split_series(paths, experiment.seed, share, iteration)[1])
-    return [own for path, own in zip(paths, series, strict=True) if path in held_out]
+    seed, share = seed_of(folder, "memory", experiment.seed), experiment.memory.validation_share
+    return read_split(folder / "series", seed, share, int(folder.name), say)[1]
 
 
 def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from WorldModels.assembly.opening import first_latents, lazy_decode, open_imagination
 from WorldModels.assembly.showing.vision import decoded, posterior
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.draws import rng
+from WorldModels.experiment.run import Run
 from WorldModels.interfaces import LATENT, REWARD
 
 DREAM_SEED = 5_000_000  # of the first test dream

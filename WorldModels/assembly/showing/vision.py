@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.assembly.opening import BATCH, open_decode, open_encoder, open_reconstruction
-from WorldModels.experiment.run import Run, rng
+from WorldModels.experiment.draws import rng
+from WorldModels.experiment.run import Run
 
 SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the prior
 
@@ -24,7 +25,7 @@ def held_out_episodes(run: Run) -> list[Path]:
         FileNotFoundError: there are no episodes.
     """
     from WorldModels.episodes.episode import list_episodes
-    from WorldModels.episodes.frames import held_out
+    from WorldModels.episodes.split import held_out
 
     paths = list_episodes(run.need("episodes", "record"))
     training, validation = held_out(paths, run.experiment.vision.validation_share)
@@ -56,7 +57,7 @@ def posterior(run: Run, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def decoded(run: Run, z: np.ndarray) -> np.ndarray:
     """Frames (N, H, W, 3) uint8 that V decodes from z (N, Z)."""
-    from WorldModels.figures.videos import as_uint8
+    from WorldModels.figures.frames import as_uint8
 
     run.need("vision.keras", "train_vision")
     decode = open_decode(run.path)

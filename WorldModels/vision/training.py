@@ -1,7 +1,9 @@
-"""A table of the losses during a training, a row every few steps; a killed run leaves it whole."""
+"""What V's training needs besides V: its learning rate, a table of its losses, its speed."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -60,3 +62,50 @@ class LossRows(keras.callbacks.Callback):
             for m in self.model.metrics
             if isinstance(m, keras.metrics.Mean)
         }
+
+
+class ImageRate(keras.callbacks.Callback):
+    """Adds images_per_second to an epoch's log, counted from the end of its first step.
+
+    The first step compiles.
+
+    Args:
+        batch_size: images a step.
+    """
+
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self.batch_size = batch_size
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.steps, self.first = 0, 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps, self.last = self.steps + 1, time.monotonic()
+        self.first = self.first or self.last
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.steps > 1:
+            seconds = max(self.last - self.first, 1e-9)
+            logs["images_per_second"] = (self.steps - 1) * self.batch_size / seconds
+
+
+def learning_rate(settings: Any, steps: int) -> float | keras.optimizers.schedules.CosineDecay:
+    """The learning rate by step: constant, or falling as a cosine; after a warm-up if there is one.
+
+    Args:
+        settings: settings.vision.VisionSettings.
+        steps: of the whole training.
+    """
+    if settings.schedule == "constant" and not settings.warmup_steps:
+        return settings.learning_rate
+    cosine = settings.schedule == "cosine"
+    final = settings.final_learning_rate if cosine else settings.learning_rate
+    warmup = min(settings.warmup_steps, steps - 1)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else settings.learning_rate,
+        steps - warmup,
+        alpha=final / settings.learning_rate,
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
