@@ -14,7 +14,7 @@ VERBS = {
     "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
     "compare": "kinds of memory, vision or evolution side by side, each in its own folder",
     "report": "a run on one page -> report.html, with its scores, films, curves and settings in it",
-    "pictures": "a run's pictures for a README -> imgs/: a strip of frames, a drive, a dream, a curve",
+    "pictures": "a run's pictures for a README -> imgs/: frames, a drive, a dream, a curve",
     "estimate": "how long an experiment takes on this machine",
     "benchmark": "how fast each stage is here, against the machine's limit",
 }

@@ -59,13 +59,16 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run_verb_process(verb, folder, *flags, experiment="carracing", env=None, **kwargs):
-    """A verb as a user types it, at smoke scale; gives the finished process.
+def run_verb_process(
+    verb, folder, *flags, experiment="carracing", scale="smoke", env=None, **kwargs
+):
+    """A verb as a user types it, at smoke scale or, with None, that of the run; gives the process.
 
     It is forked from a server that has TensorFlow imported; with arguments of subprocess.run it is
     a process of its own.
     """
-    arguments = [experiment, "--scale", "smoke", "--results", str(folder), *flags]
+    scales = ["--scale", scale] if scale else []
+    arguments = [experiment, *scales, "--results", str(folder), *flags]
     if not kwargs:
         return run_module(f"WorldModels.{verb}", *arguments, env=env)
     command = [sys.executable, "-m", f"WorldModels.{verb}", *arguments]

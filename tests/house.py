@@ -15,7 +15,7 @@ TOP = {"__init__", "interfaces"}  # files at the top that are no verb
 
 
 def files() -> dict[str, Path]:
-    """Every file of the package but each folder's `__init__`, by its dotted name below WorldModels."""
+    """Every file of the package but each folder's `__init__`, by its dotted name."""
     paths = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
     return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from WorldModels.figures import latents
 from WorldModels.figures.checklist import CHECKLIST, function_of
+from WorldModels.figures.frames import as_uint8
 
 N, SIZE = 6, 8
 DRAW = np.random.default_rng(0)
@@ -84,12 +85,10 @@ def pictures(*wanted):
 
     def check(figure):
         images = [
-            frames.as_uint8(np.asarray(image.get_array()))
-            for axes in figure.axes
-            for image in axes.images
+            as_uint8(np.asarray(image.get_array())) for axes in figure.axes for image in axes.images
         ]
         for frame in (frame for frames in wanted for frame in frames):
-            frame = frames.as_uint8(frame)
+            frame = as_uint8(frame)
             assert any(contains(image, frame) for image in images if image.ndim == 3)
 
     return check
@@ -102,9 +101,7 @@ def film(*clips, scale=1):
         frames = list(frames)
         assert len(frames) == min(map(len, clips)) and len({frame.shape for frame in frames}) == 1
         for t, frame in enumerate(frames):
-            assert all(
-                contains(frame, frames.enlarge(frames.as_uint8(clip[t]), scale)) for clip in clips
-            )
+            assert all(contains(frame, frames.enlarge(as_uint8(clip[t]), scale)) for clip in clips)
 
     return check
 

@@ -8,7 +8,7 @@ import pytest
 from commands import run_module
 from conftest import ROOT
 
-import WorldModels
+from WorldModels.experiment import quiet
 
 
 @pytest.mark.parametrize("arguments", [["nosuchverb"], ["record", "--scale"], []])
@@ -59,12 +59,15 @@ def test_a_note_of_tensorflow_is_left_out_and_a_warning_is_passed_on(capfd):
         raise ImportError("no such driver")
 
     with pytest.raises(ImportError, match="no such driver"):
-        WorldModels._QuietImport().execute(imports, None)
+        quiet._QuietImport().execute(imports, None)
     assert capfd.readouterr().err == "W0000 00:00 old driver\n"
 
 
 @pytest.mark.slow
 def test_importing_keras_prints_nothing():
-    code = "import WorldModels, keras; keras.ops.zeros(1)"
+    code = (
+        "from WorldModels.experiment.quiet import quiet_tensorflow; quiet_tensorflow(); "
+        "import keras; keras.ops.zeros(1)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

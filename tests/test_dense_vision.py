@@ -93,7 +93,7 @@ def test_its_report_shows_numbers_where_others_show_frames(lander, tmp_path):
 
 
 def test_published_layers_and_parameters():
-    """goodluckoguzie/WorldModels: 31 -> 200 -> 200 -> 200, two heads of 31, 31 -> 200 -> 200 -> 31."""
+    """goodluckoguzie/WorldModels: 31, 200, 200, 200, two heads of 31; 31, 200, 200, 31."""
     from WorldModels.vision.dense import DenseVAE
 
     vision = DenseVAE((31,))

@@ -347,7 +347,11 @@ def test_the_ids_are_registered_without_importing_keras():
     import subprocess
     import sys
 
-    code = "import sys, gymnasium, WorldModels; print('keras' in sys.modules, *[i for i in gymnasium.registry if 'WorldModels/' in i])"
+    code = (
+        "import sys, gymnasium, WorldModels; "
+        "ours = [i for i in gymnasium.registry if 'WorldModels/' in i]; "
+        "print('keras' in sys.modules, *ours)"
+    )
     printed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

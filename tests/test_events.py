@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_event_files_hold_the_rows_and_need_no_tensorflow(tmp_path):
     pytest.importorskip("tensorboard")
     code = (
-        "import sys; from WorldModels.assembly.tensorboard_files import event_writer; write = event_writer(sys.argv[1]); "
+        "import sys; from WorldModels.assembly.tensorboard_files import event_writer; "
+        "write = event_writer(sys.argv[1]); "
         "write({'generation': 3, 'mean': 1.5}); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, cwd=ROOT)

@@ -34,7 +34,7 @@ class Corridor(gymnasium.Env):
 
 
 class Notes:
-    """A perception that writes down what it is given, and whose features say where they are from."""
+    """A perception that notes what it is given, and whose features say where they are from."""
 
     sizes = {"z": 3, "h": 2, "c": 2}
     action_size, observation_shape = 2, (4, 4, 3)

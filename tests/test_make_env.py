@@ -148,7 +148,8 @@ def test_a_worker_imports_nothing_heavy():
         from WorldModels.envs.make import make_env
         env = make_env()
         env.reset(seed=1)
-        heavy = {"keras", "tensorflow", "jax", "torch", "matplotlib", "onnxruntime", "tyro"} & set(sys.modules)
+        names = {"keras", "tensorflow", "jax", "torch", "matplotlib", "onnxruntime", "tyro"}
+        heavy = names & set(sys.modules)
         assert not heavy, heavy
     """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -211,7 +211,8 @@ def test_a_worker_imports_nothing_heavy():
         import sys
         from WorldModels.envs.make import make_env
         make_env("TakeCover").reset(seed=1)
-        heavy = {"keras", "tensorflow", "jax", "torch", "matplotlib", "onnxruntime", "tyro"} & set(sys.modules)
+        names = {"keras", "tensorflow", "jax", "torch", "matplotlib", "onnxruntime", "tyro"}
+        heavy = names & set(sys.modules)
         assert not heavy, heavy
     """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -240,7 +240,8 @@ for kind in KINDS:
     vision, rows = trained(kind, pathlib.Path(tempfile.mkdtemp()))
     assert all(map(math.isfinite, rows[-1].values())), (kind, rows)
     start = small(kind)
-    assert all((array(v) != array(w)).any() for v, w in zip(vision.trainable_variables, start.trainable_variables)), kind
+    pairs = zip(vision.trainable_variables, start.trainable_variables)
+    assert all((array(v) != array(w)).any() for v, w in pairs), kind
 """
     environment = {**os.environ, **JAX_QUICKLY}
     done = subprocess.run(

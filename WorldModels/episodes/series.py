@@ -87,7 +87,7 @@ def read_series(
 
 
 def read_split(
-    folder: str | os.PathLike, seed: int, share: float, iteration: int, say: Say = print
+    folder: str | os.PathLike, seed: int, share: float, iteration: int, say=print
 ) -> tuple[list[Series], list[Series]]:
     """The series of a folder that M trains on, and those held out; see split.split_series.
 

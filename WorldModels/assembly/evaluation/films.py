@@ -160,10 +160,11 @@ def _film_latents(path: Path, z: np.ndarray, label: str, fps: float) -> list[str
     """Film the frames that V decodes from latents (T, Z); gives the names of the files."""
     from WorldModels.assembly.opening import open_decode
     from WorldModels.figures import videos
+    from WorldModels.figures.frames import as_uint8
 
     decode, names = open_decode(path), ["dream.mp4", "dream.gif"]
     pieces = [z[i : i + DECODED_AT_ONCE] for i in range(0, len(z), DECODED_AT_ONCE)]
-    frames = np.concatenate([frames.as_uint8(decode(piece)) for piece in pieces])
+    frames = np.concatenate([as_uint8(decode(piece)) for piece in pieces])
     videos.write_mp4(path / names[0], videos.side_by_side({label: frames}, scale=6), fps)
     beginning = {label: frames[: round(GIF_SECONDS * fps)]}
     videos.write_gif(path / names[1], videos.side_by_side(beginning, scale=3), fps)
