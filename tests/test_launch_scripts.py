@@ -14,8 +14,8 @@ SCRIPTS = [("carracing", "carracing", []), ("wm_doom", "takecover", ["--doom"])]
 
 @pytest.fixture
 def image(tmp_path):
-    """A copy of the launch scripts, and a virtual environment elsewhere whose commands write down
-    what they are called with; only the reading of --iterations is real.
+    """A copy of the launch scripts, and a virtual environment whose commands only note how they are
+    called; what reads --iterations is real.
     """
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
@@ -106,6 +106,12 @@ def test_no_script_reads_flags_by_itself_and_the_verbs_stand_once():
     texts = {path.name: path.read_text() for path in (ROOT / "launch_scripts").glob("*.bash")}
     assert not [name for name, text in texts.items() if "=~" in text]
     assert [name for name, text in texts.items() if "for verb in" in text] == ["verbs.bash"]
+
+
+def test_the_hooks_before_a_commit_are_the_checks_of_the_tests():
+    hooks = re.findall(r"entry: (.+)", (ROOT / ".pre-commit-config.yaml").read_text())
+    script = (ROOT / "launch_scripts/test.bash").read_text()
+    assert hooks == re.findall(r"^ruff .+", script, re.M)
 
 
 def test_notebooks_listen_on_this_machine_unless_told_otherwise(image):
