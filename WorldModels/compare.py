@@ -28,6 +28,7 @@ from WorldModels.experiment.command import one_line, run_verb
 from WorldModels.experiment.fields import budget, free, within
 from WorldModels.experiment.files import atomic, read_json, write_json
 from WorldModels.experiment.presets import preset
+from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
@@ -49,6 +50,11 @@ class CompareSettings(Experiment):
     # steps of the environment that each driver is evolved on; 0: --controller.steps, or by scale
     frames: int = budget(0, remembered=False)
     tracks: int = budget(0, remembered=False)  # test tracks of each driver; 0: --evaluate.tracks
+
+    @property
+    def compared_noun(self) -> str:
+        """The noun that has several kinds here: a flag may mean nothing to some of them."""
+        return "controller" if self.noun == "optimizer" else self.noun
 
     def __post_init__(self):
         from WorldModels.assembly.comparison.kinds import parsed
@@ -89,7 +95,6 @@ def compare(run: Run) -> None:
 
 def _contestants(run: Run) -> list:
     """The contestants; whatever can be refused is refused here, before anything is made."""
-    from WorldModels.assembly.comparison.contestants import inputs_of
     from WorldModels.assembly.comparison.kinds import NOUNS, parsed
     from WorldModels.assembly.comparison.lineup import contestant_of, frames_of
 

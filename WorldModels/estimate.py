@@ -9,8 +9,9 @@ is left of it.
 """
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.iterations import passes
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.stages import VERBS
+from WorldModels.experiment.stages import STAGES
 
 
 def estimate(run: Run) -> None:
@@ -26,7 +27,7 @@ def estimate(run: Run) -> None:
     )
     rest = _minutes(run, iterations, steps, gflops, processes)
     for stage, minutes in rest.items():
-        run.say(f"  {VERBS[stage]:17} {_span(minutes) if minutes else 'done'}")
+        run.say(f"  {STAGES[stage].verb:17} {_span(minutes) if minutes else 'done'}")
     if not any(rest.values()):
         return run.say("estimate: nothing is left to do.")
     several = f", for {len(iterations)} iterations" if len(iterations) > 1 else ""
@@ -39,7 +40,7 @@ def _minutes(
     """Minutes that are left of each stage, over some iterations; see estimates.seconds."""
     from WorldModels.assembly.speed.estimates import left, seconds
 
-    rest = dict.fromkeys((stage for stage in VERBS if stage != "temperatures"), 0.0)
+    rest = dict.fromkeys((stage for stage in STAGES if stage != "temperatures"), 0.0)
     for iteration in iterations:
         folder = run.folder / str(iteration)
         for stage, whole in seconds(run.experiment, steps, gflops, processes, iteration).items():
@@ -53,15 +54,8 @@ def _iterations(run: Run) -> range:
     Raises:
         ValueError: both --iterations and --iteration were given.
     """
-    count, iteration = run.experiment.iterations, run.experiment.iteration
-    if count == 1:
-        return range(run.iteration, run.iteration + 1)
-    if iteration >= 0:
-        raise ValueError(
-            f"--iteration: expected none beside --iterations {count}, which goes through all "
-            f"from 0 on, received {iteration}."
-        )
-    return range(count)
+    count = len(passes(run.experiment))
+    return range(run.iteration, run.iteration + 1) if count == 1 else range(count)
 
 
 def _span(minutes: float) -> str:

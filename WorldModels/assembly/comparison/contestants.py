@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from WorldModels.assembly.comparison.kinds import NOUNS, Kind
-from WorldModels.experiment.files import hash_files
+from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
@@ -69,15 +69,6 @@ def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], 
         if stage not in NOUNS[noun].takes:
             with contestant.open(verb.__name__) as run:
                 verb(run)
-
-
-def inputs_of(run: Run, stage: str) -> dict[str, str]:
-    """The hashes of what a stage that can be taken was made from, as its verb notes them."""
-    from WorldModels.episodes.episode import list_episodes
-
-    if stage == "series":
-        return {"vision": hash_files([run.path / "vision.keras"])}
-    return {"series": hash_files(list_episodes(run.path / "series"))} if stage == "memory" else {}
 
 
 def _take(run: Run, stage: str) -> None:

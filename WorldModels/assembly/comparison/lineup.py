@@ -14,6 +14,9 @@ FRAMES = {"smoke": 300, "laptop": 600_000, "paper": 100_000_000}
 def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
     """The contestant of a kind.
 
+    It starts from what the run remembers, but for the noun that is compared, which starts from the
+    kind's preset.
+
     Args:
         run: the run that it is compared in; flags typed for it hold for every kind.
         kind: see kinds.parsed.
@@ -24,14 +27,15 @@ def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
         ValueError: the kind cannot give what the other settings ask for.
     """
     flags = run.flags
-    for name in ("--results", "--reuse", "--iteration"):
+    for name in ("--results", "--reuse", "--iteration", "--scale"):
         flags = without(flags, name)
     folder = run.folder.with_name(run.folder.name + kind.suffix)
-    flags = [*flags, *kind.flags]
+    flags = [*flags, *kind.flags, "--scale", run.experiment.scale]
     flags += ["--results", str(folder), "--reuse", str(run.folder), "--iteration", "0"]
     if frames:
         flags += ["--controller.generations", "0", "--controller.steps", str(frames)]
-    return Contestant(kind, parse("compare", flags), tuple(flags))
+    experiment = parse("compare", flags, forget=run.experiment.compared_noun)
+    return Contestant(kind, experiment, tuple(flags))
 
 
 def frames_of(experiment: Experiment, frames: int, of_preset: int) -> int:

@@ -1,9 +1,16 @@
 """The games by the name of their experiment. A new game is a file here and a line."""
 
-from WorldModels.experiment.games import carracing, takecover
+import importlib
+
 from WorldModels.experiment.games.game import Game
 
-GAMES = {game.experiment: game for game in (carracing.GAME, takecover.GAME)}
+FILES = {
+    "carracing": "WorldModels.experiment.games.carracing",
+    "takecover": "WorldModels.experiment.games.takecover",
+}
+GAMES: dict[str, Game] = {
+    name: importlib.import_module(module).GAME for name, module in FILES.items()
+}
 
 
 def game_of(env_id: str) -> Game:
