@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from WorldModels.assembly.comparison.kinds import NOUNS, Kind
+from WorldModels.experiment.command import typed_names
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
@@ -42,7 +43,8 @@ class Contestant:
     @contextlib.contextmanager
     def open(self, verb: str) -> Iterator[Run]:
         """Its run, as a verb opens it."""
-        run = Run(self.experiment, verb, list(self.flags))
+        flags = list(self.flags)
+        run = Run(self.experiment, verb, flags, typed=typed_names(flags))
         try:
             yield run
         finally:
