@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from WorldModels.experiment.command import parse, typed_names
-from WorldModels.experiment.memo import memo_of
+from WorldModels.experiment.command import parse
+from WorldModels.experiment.memo import memo_of, typed_names
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment
 

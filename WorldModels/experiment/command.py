@@ -15,7 +15,7 @@ import tyro
 
 from WorldModels.experiment.fields import flag_of, named, shown
 from WorldModels.experiment.games.registry import GAMES, game_of
-from WorldModels.experiment.memo import KINDS, memo_of
+from WorldModels.experiment.memo import KINDS, memo_of, typed_names
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
@@ -105,17 +105,6 @@ def _scale_of(name: str, scale: str, folder: Path) -> str:
             "flag, or name another folder with --results FOLDER."
         )
     return memo.scale
-
-
-def typed_names(argv: list[str]) -> frozenset[str]:
-    """The dotted names of the flags on a command line: --vision.latent-size is latent_size."""
-    names = set()
-    for word in argv:
-        if word.startswith("--") and len(word) > 2:
-            name = word[2:].split("=")[0].replace("-", "_")
-            noun, dot, last = name.rpartition(".")
-            names |= {name, f"{noun}{dot}{last.removeprefix('no_')}"}
-    return frozenset(names)
 
 
 def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "") -> None:

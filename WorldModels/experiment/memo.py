@@ -69,3 +69,14 @@ def drop(values: dict[str, Any], noun: str) -> None:
     """Forget a noun's settings."""
     for name in [name for name in values if name.startswith(f"{noun}.")]:
         del values[name]
+
+
+def typed_names(argv: list[str]) -> frozenset[str]:
+    """The dotted names of the flags on a command line: --vision.latent-size is latent_size."""
+    names = set()
+    for word in argv:
+        if word.startswith("--") and len(word) > 2:
+            name = word[2:].split("=")[0].replace("-", "_")
+            noun, dot, last = name.rpartition(".")
+            names |= {name, f"{noun}{dot}{last.removeprefix('no_')}"}
+    return frozenset(names)

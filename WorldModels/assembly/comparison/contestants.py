@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from WorldModels.assembly.comparison.kinds import NOUNS, Kind
-from WorldModels.experiment.command import typed_names
+from WorldModels.experiment.memo import typed_names
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
