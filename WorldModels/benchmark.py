@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from WorldModels.experiment.command import one_line
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.machine import cpu_has_bfloat16, machine, versions
 

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from WorldModels.experiment.command import one_line, run_verb
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import budget, free, within
 from WorldModels.experiment.files import atomic, read_json, write_json
 from WorldModels.experiment.presets import preset

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from WorldModels.experiment.command import one_line, run_verb
+from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run

@@ -9,78 +9,14 @@ for what is missing the command that makes it. Each part of the page is a functi
 assembly/showing/report/.
 """
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.assembly.showing.facts import game, progress
-from WorldModels.assembly.showing.report import control, memory, provenance, results, vision
-from WorldModels.assembly.showing.report.html import rendered
-from WorldModels.assembly.showing.report.parts import Part, Section
-from WorldModels.assembly.showing.run import opened_as
-from WorldModels.experiment.command import one_line, run_verb
+from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
-
-# What a part may raise where a file is damaged.
-DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)
-Maker = Callable[[Run], Part | None]
-
-# Title -> the text under it, and the functions that make its parts out of a run. A function returns
-# None where its part does not belong to such a run, and raises an error that names the command
-# where the run has not come that far.
-SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
-    "Results": (
-        "How well the driver does in games that had no part in training or choosing it, and what "
-        "that looks like.",
-        (
-            results.scores,
-            results.histogram,
-            results.learned_in_a_dream,
-            results.real_film,
-            results.rebuilt_film,
-            results.dream_film,
-        ),
-    ),
-    "See: V": (
-        "V squeezes a frame into a few numbers, z, and makes a frame of them again.",
-        (
-            vision.reconstructions,
-            vision.vectors,
-            vision.samples,
-            vision.latents,
-            vision.traversal,
-            vision.learning,
-            vision.losses,
-        ),
-    ),
-    "Remember and imagine: M": (
-        "M reads z and actions, predicts the next z, and can go on without the game.",
-        (
-            memory.imagined,
-            memory.temperatures,
-            memory.dreamt_twice,
-            memory.foreseen,
-            memory.learning,
-            memory.horizon,
-            memory.tempered,
-        ),
-    ),
-    "Act: C": (
-        "C turns z and what M remembers into actions. It is evolved, not trained by gradients.",
-        (
-            control.weights,
-            control.search,
-            *map(control.learning, ("generation", "frames", "hours")),
-        ),
-    ),
-    "Made with": (
-        "Enough to make it again: the same settings and seed give the same run.",
-        (provenance.stages, provenance.settings, provenance.versions, provenance.log),
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -97,34 +33,17 @@ def report(run: Run) -> None:
         FileNotFoundError: there is no run; the message has the command that makes one.
         ValueError: the folder is another experiment's, or --to is a folder.
     """
+    from WorldModels.assembly.showing.report.sections import page_of
+    from WorldModels.assembly.showing.run import opened_as
+
     stored, to = opened_as(run, vectors=True), _place(run)
-    sections, left_out = [], {}
-    for title, (text, makers) in SECTIONS.items():
-        print(f"report: {title} ...", flush=True)
-        parts, missing = _made(makers, stored)
-        parts += [Part("missing", f"Left out: {line}") for line in missing]
-        left_out |= missing
-        sections.append(Section(title, text, parts))
+    page, left_out = page_of(stored)
     path = to or stored.path / "report.html"
     with atomic(path) as temporary:
-        temporary.write_text(rendered(*_head(stored), sections), encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
     for line in left_out:
         print(f"report: left out: {line}", flush=True)
     print(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB.", flush=True)
-
-
-def _made(makers: Iterable[Maker], run: Run) -> tuple[list[Part], dict[str, None]]:
-    """The parts that can be made of a run, and a line for each that cannot, in order."""
-    parts, missing = [], {}
-    for make in makers:
-        try:
-            if part := make(run):
-                parts.append(part)
-        except (FileNotFoundError, ImportError) as error:
-            missing[one_line(error)] = None
-        except DAMAGED as error:
-            missing[f"{make.__name__.replace('_', ' ')}: {_damage(error)}"] = None
-    return parts, missing
 
 
 def _place(run: Run) -> Path | None:
@@ -135,26 +54,6 @@ def _place(run: Run) -> Path | None:
             f"--to {path / 'report.html'}"
         )
     return path
-
-
-def _damage(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}."
-    if isinstance(error, ValueError):
-        return one_line(error)
-    return f"a file is damaged ({type(error).__name__}: {error})."
-
-
-def _head(run: Run) -> tuple[str, list[str]]:
-    """The page's title and the lines under it."""
-    ours = run.experiment
-    line = (
-        f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. "
-        f"V: {ours.vision.kind}, M: {ours.memory.kind}, "
-        f"C: {ours.controller.optimizer} in the {ours.controller.world} world."
-    )
-    title = f"World model of {game(run).published or ours.env.id}"
-    return title, [line, f"Made so far in {run.path}: {progress(run)}"]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -109,23 +109,14 @@ def _fit(
         continues: 0; or, where V continues from trained weights, of how many iterations it sees
             the episodes.
     """
-    import keras
-
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.assembly.tensorboard_files import event_writer
-    from WorldModels.assembly.weights import warmup_steps
     from WorldModels.figures.losses import loss_curves
     from WorldModels.figures.style import save
     from WorldModels.vision.batches import FrameBatches
-    from WorldModels.vision.training import ImageRate, LossRows, learning_rate
+    from WorldModels.vision.training import ImageRate, LossRows
 
-    settings = run.experiment.vision
-    # The older episodes were learned from before, so they add no steps to the iteration's own.
-    steps = max(settings.epochs * frames.num_batches // max(continues, 1), 1)
-    if continues:
-        warmup = max(settings.warmup_steps, warmup_steps(steps))
-        settings = replace(settings, warmup_steps=warmup)
-    vision.compile(keras.optimizers.Adam(learning_rate(settings, steps)))
+    settings, steps = run.experiment.vision, _compile(run, vision, frames, continues)
     folder, events = run.path / "vision_epochs", run.path / "tensorboard" / "vision"
     each_step = event_writer(events / "steps", lambda line: None, "step")
     rows = fit_with_checkpoints(
@@ -143,6 +134,23 @@ def _fit(
     )
     save(loss_curves(read_rows(folder / "losses.csv"), rows), folder / "losses.png")
     return rows
+
+
+def _compile(run: Run, vision: Any, frames: Any, continues: int) -> int:
+    """Give V its optimizer; the steps of its whole training."""
+    import keras
+
+    from WorldModels.assembly.weights import warmup_steps
+    from WorldModels.vision.training import learning_rate
+
+    settings = run.experiment.vision
+    # The older episodes were learned from before, so they add no steps to the iteration's own.
+    steps = max(settings.epochs * frames.num_batches // max(continues, 1), 1)
+    if continues:
+        warmup = max(settings.warmup_steps, warmup_steps(steps))
+        settings = replace(settings, warmup_steps=warmup)
+    vision.compile(keras.optimizers.Adam(learning_rate(settings, steps)))
+    return steps
 
 
 def _after_epoch(

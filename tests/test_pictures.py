@@ -10,9 +10,9 @@ from PIL import Image
 
 from WorldModels.assembly.opening import open_encoder, open_reconstruction
 from WorldModels.assembly.showing import driver, memory, vision
+from WorldModels.assembly.showing.pictures import PICTURES
 from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.games.registry import GAMES
-from WorldModels.pictures import PICTURES
 
 IMAGES = sorted(path for path in (ROOT / "imgs").iterdir() if path.is_file())
 TEXT = (ROOT / "README.md").read_text()

@@ -17,9 +17,9 @@ from PIL import Image
 
 from WorldModels.assembly.showing.facts import horizon_errors
 from WorldModels.assembly.showing.report.provenance import UNKNOWN, made_with
+from WorldModels.assembly.showing.report.sections import SECTIONS
 from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.presets import preset
-from WorldModels.report import SECTIONS
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

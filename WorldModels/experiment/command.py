@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import flag_of, named, shown
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of, typed_names
@@ -49,12 +50,7 @@ def parse(
             this run uses, or a name or scale unlike the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
-    name, scale, first = _first(argv)
-    folder = run_folder(name, scale or "laptop", first["results"])
-    scale = _scale_of(name, scale, folder)
-    chosen = {each: first[each] for each in (*KINDS, "env.id") if first[each]}
-    iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
-    start = Start(name, scale, folder, iteration, verb, chosen, first["reuse"], forget)
+    start = _start(verb, argv, forget)
     experiment = tyro.cli(
         settings,
         prog=f"python -m WorldModels.{verb}",
@@ -66,6 +62,16 @@ def parse(
     exempt = forget or getattr(experiment, "compared_noun", "")
     refuse_idle(experiment, typed_names(argv), exempt)
     return experiment
+
+
+def _start(verb: str, argv: list[str], forget: str) -> Start:
+    """What a command line says before it is read whole."""
+    name, scale, first = _first(argv)
+    folder = run_folder(name, scale or "laptop", first["results"])
+    scale = _scale_of(name, scale, folder)
+    chosen = {each: first[each] for each in (*KINDS, "env.id") if first[each]}
+    iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
+    return Start(name, scale, folder, iteration, verb, chosen, first["reuse"], forget)
 
 
 def _first(argv: list[str]) -> tuple[str, str, dict[str, str]]:
@@ -196,16 +202,3 @@ def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
         if field.name not in shared:
             argv = without(argv, flag_of(field.name))
     return argv
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line.
-
-    For an error of the operating system, the file's name and the system's words.
-    """
-    if isinstance(error, OSError) and error.strerror:
-        return (
-            f"{error.filename or 'file'}: {error.strerror}; expected a file that can be read and "
-            "written: --results FOLDER names another."
-        )
-    return " ".join(str(error).split())

@@ -8,7 +8,8 @@ pass it prints one empty line. Unknown flags and bad values are refused as by ev
 
 import sys
 
-from WorldModels.experiment.command import one_line, parse
+from WorldModels.experiment.command import parse
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.settings.experiment import Experiment
 
 

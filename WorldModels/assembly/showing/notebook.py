@@ -21,7 +21,8 @@ from pathlib import Path
 from WorldModels.assembly.showing.facts import MADE_BY, progress
 from WorldModels.assembly.showing.report.provenance import beside_published
 from WorldModels.assembly.showing.run import opened
-from WorldModels.experiment.command import one_line, parse
+from WorldModels.experiment.command import parse
+from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.run import Run
