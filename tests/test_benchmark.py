@@ -190,6 +190,7 @@ def test_validation_and_population_are_counted_in_the_controllers_steps():
     )
 
 
+@pytest.mark.slow
 def test_the_estimate_measures_this_machine(tmp_path):
     done = run_verb_process("estimate", tmp_path / "run")
     assert done.returncode == 0, done.stderr

@@ -51,6 +51,7 @@ def train(batching, **options):
     return [array(v) for v in model.variables], before, the_loss(model, scored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "batching, kind", [("episodes", {}), ("streams", {}), *[("segments", kind) for kind in EVERY]]
 )
@@ -70,6 +71,7 @@ def test_other_seeds_give_other_weights():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY)
 def test_training_in_bfloat16_stays_near_float32(kind):
     kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # what is drawn depends on the dtype
