@@ -32,6 +32,7 @@ READ_AT_IMPORT = (
     *("KERAS_BACKEND", "KERAS_HOME", "PYTHONPATH", "MPLBACKEND", "CUDA_VISIBLE_DEVICES"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
 )
+MOST = 2  # servers at a time, of half a gigabyte each
 _servers: dict[tuple, subprocess.Popen] = {}
 
 
@@ -71,6 +72,10 @@ def run_module(
 def _server_for(env: dict[str, str]) -> subprocess.Popen:
     values = tuple(env.get(name) for name in READ_AT_IMPORT)
     if values not in _servers:
+        while len(_servers) >= MOST:
+            server = _servers.pop(next(iter(_servers)))
+            server.stdin.close()
+            server.wait()
         _servers[values] = subprocess.Popen(
             [sys.executable, __file__],
             env=env,

@@ -28,8 +28,15 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The longest files come first, then the others with slow tests, then the quick ones."""
+    """The longest files come first, then the others with slow tests, then the quick ones.
+
+    A test of a run that a launch script has to make first is slow.
+    """
+    for item in items:
+        if {"smoke_launch", "doom_script"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))

@@ -69,6 +69,7 @@ def lander(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_its_report_shows_numbers_where_others_show_frames(lander, tmp_path):
     from WorldModels.report import main
 
@@ -139,6 +140,7 @@ def test_the_loss_is_squared_error_and_the_divergence():
         )
 
 
+@pytest.mark.slow
 def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
     """Two numbers of variance 1 and 0.09: with a weight of 0.3 the second lies below weight / 2,
     with 0.003 neither does.
@@ -231,6 +233,7 @@ def test_the_world_seen_through_v_and_m_has_their_features(lander):
     assert np.isfinite(world.step(np.zeros(2, np.float32))[0]).all()
 
 
+@pytest.mark.slow
 def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(
     lander, tmp_path, monkeypatch
 ):
@@ -326,6 +329,7 @@ def test_the_chart_has_a_panel_for_each_number_and_says_how_much_is_rebuilt(size
     assert nothing.endswith(": 0.000")
 
 
+@pytest.mark.slow
 def test_v_of_numbers_trains_under_jax():
     pytest.importorskip("jax")
     code = """

@@ -287,6 +287,7 @@ def start(folder, workers):
     )
 
 
+@pytest.mark.slow
 def test_kill_9_and_another_number_of_workers_change_nothing(tmp_path):
     unbroken = start(tmp_path / "unbroken", 1)
     broken = start(tmp_path / "broken", 2)

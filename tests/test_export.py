@@ -10,7 +10,10 @@ from conftest import assert_same
 
 from WorldModels.export import files as export
 
-pytestmark = pytest.mark.skipif(bool(export.unavailable()), reason=export.unavailable())
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(export.unavailable()), reason=export.unavailable()),
+]
 
 Z, A = 4, 3
 

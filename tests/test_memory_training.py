@@ -38,7 +38,8 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
 
 def train(batching, **options):
     """Weights after three epochs, and the loss on one batch before and after them."""
-    model, series = memory(**options), some_series([12, 5, 9, 30])
+    # One layer: each more is compiled for as long again, and learns by the same rules.
+    model, series = memory(num_layers=1, **options), some_series([12, 5, 9, 30])
     trained = StreamTraining(model, 2) if batching == "streams" else model
     trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
     scored = SeriesBatches(series, "episodes", 4)[0]
@@ -50,6 +51,7 @@ def train(batching, **options):
     return [array(v) for v in model.variables], before, the_loss(model, scored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "batching, kind", [("episodes", {}), ("streams", {}), *[("segments", kind) for kind in EVERY]]
 )
@@ -69,6 +71,7 @@ def test_other_seeds_give_other_weights():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY)
 def test_training_in_bfloat16_stays_near_float32(kind):
     kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # what is drawn depends on the dtype

@@ -15,6 +15,8 @@ import nbformat
 import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT
+from forked_kernel import ForkedKernel
+from jupyter_client.manager import AsyncKernelManager
 from PIL import Image
 
 from WorldModels.assembly.showing import notebook, page, sliders
@@ -59,10 +61,11 @@ assert {"1", "8"} < set(notebook.TOUR)
 """
 
 
-def executed(name: str, root: Path, monkeypatch, before: str = "", **environment: str):
+def executed(name: str, root: Path, monkeypatch, before="", kernels=ForkedKernel, **environment):
     """A notebook's cells after it has run in root/notebooks, where root/results lies.
 
-    Its first cell of code begins with the lines `before`.
+    Its first cell of code begins with the lines `before`. The tour has a kernel that is a process
+    of its own, as a user's is.
     """
     from nbclient import NotebookClient
 
@@ -74,8 +77,13 @@ def executed(name: str, root: Path, monkeypatch, before: str = "", **environment
     folder.mkdir(exist_ok=True)
     first = next(cell for cell in made.cells if cell.cell_type == "code")
     first.source = before + first.source
+    where = {"metadata": {"path": str(folder)}}
     NotebookClient(
-        made, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        made,
+        timeout=PATIENCE,
+        kernel_name="python3",
+        kernel_manager_class=kernels,
+        resources=where,
     ).execute()
     return made.cells
 
@@ -153,7 +161,7 @@ def test_it_shows_a_run_of_take_cover(name, doom_run, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_tour_makes_everything_from_nothing(tmp_path, monkeypatch):
-    cells = executed("05_tour", tmp_path, monkeypatch, before=SHORTER)
+    cells = executed("05_tour", tmp_path, monkeypatch, SHORTER, AsyncKernelManager)
     assert (
         len(pictures(cells)) >= 7
         and (tmp_path / "results/carracing-tour/0/evaluation.json").exists()

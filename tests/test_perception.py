@@ -35,19 +35,20 @@ def models():
 
 @pytest.fixture(scope="module")
 def run_folder(models, tmp_path_factory):
-    """An iteration's folder with all that is exported."""
+    """An iteration's folder with what a worker opens, and with a file of another model."""
     if export.unavailable():
         pytest.skip(export.unavailable())
-    from WorldModels.assembly.models import Imagination, Perception
+    from WorldModels.assembly.models import Perception
+    from WorldModels.export import endpoints, onnx
 
-    vision, memory = models
-    folder = tmp_path_factory.mktemp("run")
-    export.export_vision(vision, folder)
-    export.export_memory(memory, Perception(vision, memory), Imagination(memory), folder)
+    folder, perception = tmp_path_factory.mktemp("run"), Perception(*models)
+    encode = next(end for end in endpoints.of_vision(models[0]) if end.name == "encode")
+    onnx.export_onnx(models[0], folder / "encode.onnx", encode)
+    onnx.export_onnx(perception, folder / "perception.onnx", endpoints.of_perception(perception))
     return folder
 
 
-@pytest.fixture(scope="module", params=["onnx", "keras"])
+@pytest.fixture(scope="module", params=[pytest.param("onnx", marks=pytest.mark.slow), "keras"])
 def perception(request, models, tmp_path_factory):
     """What a worker opens: the exported file, or, where there is none, the Keras models."""
     if request.param == "onnx":
@@ -123,6 +124,7 @@ def test_a_lane_that_has_not_started_remembers_nothing(perception):
     assert np.all(h[1] != 0) and np.all(following["started"] == 1)
 
 
+@pytest.mark.slow
 def test_the_file_equals_keras_over_twenty_steps_with_restarts(run_folder, models):
     from WorldModels.assembly.models import KerasPerception, Perception
 
@@ -147,6 +149,7 @@ def test_models_that_do_not_fit_are_refused(models):
         Perception(models[0], MDNRNN(latent_size=5, lstm_size=8))
 
 
+@pytest.mark.slow
 def test_a_damaged_or_foreign_file_is_named(run_folder, tmp_path):
     whole = (run_folder / "perception.onnx").read_bytes()
     (tmp_path / "perception.onnx").write_bytes(whole[: len(whole) // 2])
@@ -165,6 +168,7 @@ def _work(maker, pipe):
     pipe.send((features, sorted({name.split(".")[0] for name in sys.modules})))
 
 
+@pytest.mark.slow
 def test_a_worker_drives_by_features_without_keras(run_folder):
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()

@@ -205,10 +205,11 @@ def killed_at_random(verb, folder, kills, delays):
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(delays.uniform(0.3, 8.0))
-        if process.poll() is None:
+        try:
+            process.wait(delays.uniform(0.3, 8.0))
+        except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+            process.wait()
     done = run_verb_process(verb, folder)
     assert done.returncode == 0, done.stdout + done.stderr
 

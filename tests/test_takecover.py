@@ -218,6 +218,7 @@ def test_a_worker_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_the_verb_records_and_writes_nothing_where_it_is_called(tmp_path):
     here = tmp_path / "here"
     here.mkdir()

@@ -201,6 +201,7 @@ def test_the_discrepancy_is_its_sum_over_pairs_and_tells_densities_apart():
     assert abs(same) < 5e-3 < 5e-2 < wider
 
 
+@pytest.mark.slow
 def test_the_discrepancy_alone_teaches_the_mixture_to_draw_what_was_seen():
     rng, rows = np.random.default_rng(0), 128
     layer, hidden = AutoregressiveMixture(2, HIDDEN, K, seed=0), np.ones((rows, HIDDEN), np.float32)
@@ -258,6 +259,7 @@ def test_only_training_has_the_discrepancy():
     assert set(model.test_on_batch(batches[0], return_dict=True)) == {"loss", *without.term_metrics}
 
 
+@pytest.mark.slow
 def test_broken_off_and_resumed_it_is_the_same_bit_for_bit(tmp_path):
     def train(folder, budgets):
         for steps in budgets:
@@ -296,6 +298,7 @@ def test_a_population_dreams_with_it():
     )  # equal drivers on equal noise
 
 
+@pytest.mark.slow
 def test_its_draws_are_exported(tmp_path):
     from WorldModels.export import files as export
 

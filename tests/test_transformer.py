@@ -201,6 +201,7 @@ def test_a_population_dreams_as_its_lanes_one_by_one():
         assert total == pytest.approx(returns[driver, rollout], rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(export.unavailable()), reason=export.unavailable())
 def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
     import onnxruntime
@@ -244,6 +245,7 @@ def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
                     assert_same(way[name], array(expected[name]), f"{end.name} {name}")
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_where_it_drew_last(tmp_path):
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.episodes.series import Series

@@ -126,6 +126,7 @@ def test_the_networks_are_the_published_ones():
     assert slopes == {0.2}
 
 
+@pytest.mark.slow
 def test_every_weight_learns_and_batch_statistics_are_used():
     vision, x = VAEGAN(**SMALL), frames()
     before = {v.path: array(v) for v in vision.variables}

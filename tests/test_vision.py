@@ -135,6 +135,7 @@ class Sampler:
             yield frames(8, seed=100 * epoch + i)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_equal_seeds_give_equal_weights(dtype):
     def trained(seed):

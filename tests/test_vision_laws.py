@@ -29,7 +29,9 @@ SMALL = {
 }
 SHAPES = {kind: VECTOR if kind == "dense" else PICTURE for kind in KINDS}
 Z = 3
-EVERY = pytest.mark.parametrize("kind", list(KINDS))
+# Three networks that learn from one another take long to compile.
+EACH = [pytest.param(kind, marks=pytest.mark.slow if kind == "vae_gan" else ()) for kind in KINDS]
+EVERY = pytest.mark.parametrize("kind", EACH)
 
 
 def small(kind, seed=0, **how):
@@ -91,7 +93,7 @@ def trained(kind, folder, *callbacks, steps=4, seed=0, rate=1e-3, **how):
     return vision, rows
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(scope="module", params=EACH)
 def some(request, tmp_path_factory):
     """A kind, and one of it after four steps."""
     return request.param, trained(request.param, tmp_path_factory.mktemp(request.param))[0]

@@ -124,6 +124,7 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
         np.testing.assert_array_equal(array(form.background), background)
 
 
+@pytest.mark.slow
 def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(
     tmp_path, monkeypatch
 ):
