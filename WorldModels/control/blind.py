@@ -1,7 +1,7 @@
 """Blind policies: they ignore what they see and act at random or by a rule.
 
 They play any world whose actions lie in -1..1, and are told what each number of an action means.
-In Doom's Take Cover most of them record the episodes, and are the baselines of a trained player.
+Most of them record the episodes of Doom's Take Cover, and are baselines for a trained player.
 """
 
 import math
@@ -20,13 +20,13 @@ class BlindPolicy:
     """A policy that ignores its observations; `reset(seed)` fixes every action of an episode.
 
     Args:
-        actions: what each number of an action means (Game.named_actions), or how many numbers there
-            are, if nothing is known about them: then all of them are symmetric.
+        actions: what each number of an action means (Game.named_actions), or how many numbers an
+            action has, if no more is known; then all of them are symmetric.
 
     Attributes:
         action_size: numbers in an action.
-        gas, brake: the places of the numbers of that kind.
-        steering: the place of the first symmetric number; 0 if there is none.
+        gas, brake: lists of the indices of the numbers of that kind.
+        steering: index of the first symmetric number; 0 if there is none.
     """
 
     name = ""
@@ -49,7 +49,7 @@ class BlindPolicy:
         return self._next()
 
     def _begin(self) -> None:
-        """Draw what holds for a whole episode."""
+        """Draw what is fixed for an episode."""
 
     def _next(self) -> np.ndarray:
         raise NotImplementedError
@@ -58,14 +58,14 @@ class BlindPolicy:
         return [i for i, own in enumerate(self.kinds) if own == kind]
 
     def _steer(self, value: float) -> np.ndarray:
-        """An action of zeros but for the steering."""
+        """An action that is zero except for the steering."""
         action = np.zeros(self.action_size, np.float32)
         action[self.steering] = value
         return action
 
 
 class Uniform(BlindPolicy):
-    """Draws every action anew, uniform in -1..1."""
+    """Draws a new action at every step, uniform in -1..1."""
 
     name = "uniform"
 
@@ -91,7 +91,7 @@ class Held(BlindPolicy):
         if self.left == 0:
             self.left = int(self.rng.integers(self.shortest, self.longest + 1))
             self.action = self.rng.uniform(-1, 1, self.action_size).astype(np.float32)
-            for i in self.brake:  # below 0 is no brake
+            for i in self.brake:  # below 0 it does not brake
                 pressed = self.rng.random() < self.brakes
                 self.action[i] = abs(self.action[i]) if pressed else -abs(self.action[i])
         self.left -= 1
@@ -171,7 +171,7 @@ class Right(Stay):
 
 
 class Sweep(BlindPolicy):
-    """Left for 100 steps, then right for 100, and so on: hard to beat in Doom's Take Cover."""
+    """Goes left for 100 steps, then right for 100, and so on: hard to beat in Doom's Take Cover."""
 
     name = "sweep"
     half = 100  # steps
@@ -186,7 +186,7 @@ class Sweep(BlindPolicy):
 
 
 class Straight(BlindPolicy):
-    """Drives straight ahead with gentle gas; where no number is gas, every number is 0."""
+    """Drives straight ahead with gentle gas; if no number is gas, every number is 0."""
 
     name = "straight"
     pressure = 0.2  # of the gas, 0..1

@@ -1,7 +1,7 @@
-"""C: from features to an action, linear or with a hidden layer, for a driver or a population.
+"""C: maps features to actions, linear or with a hidden layer, for one driver or a population.
 
-A controller is its shape. Its parameters are one flat vector per driver, so that evolution can
-treat a driver as a point.
+A Controller is only the shape. The parameters of each driver are one flat vector, so that evolution
+can treat a driver as a point.
 """
 
 import os
@@ -16,17 +16,17 @@ from WorldModels.interfaces import FEATURES
 class Controller:
     """The shape of a driver: what it sees, and the layers between that and its actions.
 
-    Every action is a tanh, hence in -1..1. The published ones (hardmaru/WorldModelsExperiments):
+    Every action is a tanh, hence in -1..1. Published shapes (hardmaru/WorldModelsExperiments):
     linear on [z, h] with 867 parameters; z with a hidden layer of 40, 1,443; Doom's on [z, c, h]
     without bias, 1,088.
 
     Attributes:
-        features: "z", "zh" or "zch", the parts that are concatenated in this order.
+        features: "z", "zh" or "zch": the parts, concatenated in FEATURES' order.
         latent_size, hidden_size, cell_size: numbers in z, h and c; cell_size 0 means as many as h.
         action_size: numbers in an action.
         num_hidden: tanh units in the hidden layer; 0 is linear.
-        bias: whether layers have one.
-        latent: "mean" or "sampled": the z that it was evolved on, and must be shown.
+        bias: whether each layer has a bias.
+        latent: "mean" or "sampled": the kind of z that it was evolved on and needs as input.
 
     Raises:
         ValueError: unknown features or latent.
@@ -115,12 +115,12 @@ class Controller:
         return list(zip(sizes[:-1], sizes[1:], strict=True))
 
     def save(self, path: str | os.PathLike, parameters: np.ndarray, **facts: float) -> None:
-        """Write a driver as .npz, complete or not at all.
+        """Write a driver as .npz, atomically.
 
         Args:
             path: .npz file.
             parameters: (N,).
-            facts: numbers to keep with it, such as generation and validation.
+            facts: numbers to save with it, such as generation and validation.
 
         Raises:
             ValueError: parameters are not (N,) or not finite.
@@ -203,8 +203,8 @@ class ControllerPolicy:
         self.forward = controller.forward
 
     def reset(self, seed: int) -> None:
-        """Begin an episode; the policy has no state, as memory is part of the world."""
+        """Begin an episode; the policy has no state, since M is part of the world."""
 
     def act(self, features: np.ndarray) -> np.ndarray:
-        """(F,) float32 -> (A,) float32 in -1..1."""
+        """The action, (A,) float32 in -1..1, for features (F,) float32."""
         return self.forward(self.layers, features)

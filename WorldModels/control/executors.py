@@ -1,8 +1,8 @@
-"""Runs tasks in this process, or in watched worker processes of one thread and one world each.
+"""Runs tasks in this process, or in worker processes with one thread and one world each.
 
-A worker that dies or hangs is replaced and its task tried again. Results are named by their task,
-so they do not depend on the number of workers. The work is given as `make_worker`, a picklable
-() -> callable(task) -> result.
+A worker that dies or hangs is replaced and its task tried again. Each result comes with the id of
+its task, so results do not depend on the number of workers. `make_worker` is picklable, takes no
+arguments and returns a callable(task) -> result.
 """
 
 import os
@@ -19,7 +19,7 @@ from WorldModels.control.worker import Worker
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -29,12 +29,12 @@ def open_executor(
     tasks: int | None = None,
     **how: Any,
 ) -> "Executor":
-    """Start worker processes, as --workers asks for.
+    """Start as many worker processes as --workers asks for.
 
     Args:
         make_worker: see Executor.
-        workers: processes; 0: one per core.
-        tasks: how many tasks there are, if known: there are no more workers than that.
+        workers: number of processes; 0: one per core.
+        tasks: number of tasks, if known; no more workers than that are started.
         how: further arguments of Executor.
     """
     size = workers or cores()
@@ -69,16 +69,16 @@ class SerialExecutor:
 
 
 class Executor:
-    """Watched worker processes that share the tasks.
+    """Worker processes that share the tasks, and are replaced when they die or hang.
 
     Args:
         make_worker: picklable; called once in each worker, makes a callable(task) -> result. Tasks
             and results are pickled.
-        workers: processes; they start at once and build in parallel.
+        workers: number of processes; they start at once and build in parallel.
         say: receives a line about every worker that is replaced.
-        attempts: failures of one task after which everything stops.
-        hang_seconds: a task may take this long, or `hang_factor` times the median task if that is
-            longer; ten times this long until the first task has finished.
+        attempts: everything stops once one task, or starting a worker, has failed this often.
+        hang_seconds: a task may take this long, or `hang_factor` times the median if that is
+            longer; until the first task has finished, ten times this long.
         hang_factor: see `hang_seconds`.
         build_seconds: how long a worker may take to get ready.
 
@@ -111,12 +111,13 @@ class Executor:
     def map_unordered(
         self, tasks: Iterable[tuple[Hashable, Any]]
     ) -> Iterator[tuple[Hashable, Any]]:
-        """Yield (task id, result) as they come, for every (task id, task); task ids differ.
+        """Yield (task id, result) for every (task id, task), as they finish; task ids are unique.
 
         Raises:
-            ValueError, OSError, ImportError: a task raised it (a user's mistake: trying again would
-                not help).
-            RuntimeError: a task failed `attempts` times; the message has the worker's traceback.
+            ValueError, OSError, ImportError: a task raised it (a user's mistake, so it is not
+                tried again).
+            RuntimeError: a task, or starting a worker, failed `attempts` times; the message has the
+                worker's traceback.
         """
         queue, failures = TaskQueue(iter(tasks)), {}
         try:
@@ -131,12 +132,12 @@ class Executor:
                     else:
                         self._failed(worker, *message[1:], queue, failures)
         finally:
-            # Workers that are still busy were abandoned: nobody waits for their results.
+            # After an error or an early stop, nobody wants the results of workers still busy.
             for worker in [w for w in self.workers if w.tasks]:
                 self._remove(worker)
 
     def close(self) -> None:
-        """End every worker; none is left when this returns."""
+        """End every worker before returning."""
         for worker in self.workers:
             worker.dismiss()
         while self.workers:
@@ -158,10 +159,10 @@ class Executor:
         self.workers.remove(worker)
 
     def _deal(self, queue: TaskQueue) -> bool:
-        """Give idle workers a task, and busy ones the next if many are waiting.
+        """Give idle workers a task, and busy workers their next one if many are waiting.
 
         Returns:
-            False when all is done.
+            False when everything is done.
         """
         for depth, least in ((1, 1), (2, 2 * self.size)):
             for worker in self.workers:
@@ -172,7 +173,7 @@ class Executor:
         return queue.has(1) or any(worker.tasks for worker in self.workers)
 
     def _messages(self) -> list[tuple[Worker, tuple]]:
-        """Wait for the workers' next messages, including those about dead and hanging ones."""
+        """Wait for the workers' next messages, with an error for each dead or hanging worker."""
         now, task_seconds = time.monotonic(), self._task_seconds()
         limits = {w: task_seconds if w.ready else self.build_seconds for w in self.workers}
         due = min((w.since + limits[w] for w in self.workers if w.busy), default=now + 1.0)

@@ -1,10 +1,10 @@
-"""Runs an evolution generation by generation, with everything on disk after each.
+"""Runs an evolution generation by generation, and saves everything after each.
 
     ask -> score -> tell -> (score the mean on validation tracks)
         -> mean.npz, best.npz, generations/K.npz -> a row of generations.csv -> state.pkl
 
-A run that is killed at any moment continues to identical numbers. state.pkl comes last: whatever a
-killed generation wrote is written again, identically, or cut off.
+A run can be killed at any moment and gives the same numbers when it continues. state.pkl is written
+last: whatever a killed generation wrote before it is overwritten with the same numbers, or removed.
 """
 
 import math
@@ -44,13 +44,12 @@ class Progress:
 
 @dataclass
 class Generations:
-    """An evolution in a folder.
+    """An evolution that is saved in a folder.
 
     Attributes:
         folder: where everything is written.
         controller: the shape of the drivers.
-        evolution: a new strategy (ask, tell, anneal, mean, sigma, sigma_rms); replaced by the one
-            in the folder, if there is one.
+        evolution: a new Strategy; replaced by the one saved in the folder, if there is one.
         settings: experiment.settings.controller.ControllerSettings: budgets, rollouts, schedules.
         score: (parameters (P, N), generation from 0, rollouts, heard) -> returns (P, R), steps
             played (P, R); calls heard(steps) as episodes finish.
@@ -75,7 +74,7 @@ class Generations:
 
     @property
     def share(self) -> float:
-        """Share of the budget that is spent; at 1 or more it is all spent."""
+        """Share of the budget that is spent; 1 or more once all of it is."""
         s, p = self.settings, self.progress
         return max(
             p.frames / s.steps if s.steps else 0.0,
@@ -90,7 +89,7 @@ class Generations:
     def run(self, show: bool = True) -> Progress:
         """Continue until the budget is spent or a mean's validation score reaches the target."""
         mean = self.folder / "mean.npz"
-        if not mean.exists():  # so that a stop in the first generation leaves a driver too
+        if not mean.exists():  # a run stopped in its first generation has a driver too
             self.controller.save(mean, self.evolution.mean, generation=0, frames=0)
         by_steps = self.settings.steps > 0
         with self._bar(show, by_steps) as bar:
@@ -162,7 +161,7 @@ class Generations:
         }
 
     def _keep(self, row: dict) -> None:
-        """Save the mean under every name that it has earned, scored first if a score is due."""
+        """Save the mean under every name that is due, validated first if validation is due."""
         s, p, mean = self.settings, self.progress, self.evolution.mean
         facts = {"generation": p.generation, "frames": p.frames}
         last = self.share >= 1
@@ -196,7 +195,7 @@ class Generations:
 
 
 def _cut_rows(path: Path, last: int) -> None:
-    """Drop the rows of generations after `last`, which were killed before they wrote state.pkl."""
+    """Drop rows of generations after `last`: they were killed before they wrote state.pkl."""
     rows = read_rows(path)
     kept = sum(int(row["generation"]) <= last for row in rows)
     if kept < len(rows):

@@ -17,15 +17,15 @@ def lockstep(
     Args:
         env: leaves ended lanes as they are (AutoresetMode.DISABLED), and truncates by itself.
         policies: one per lane: reset(seed), act(observation) -> (A,).
-        seeds: of each lane's episode and policy.
-        watch: called after the reset and every step with the observations (lanes, ...), and with
-            a mask (lanes,) bool of the lanes that were still playing before it.
+        seeds: one per lane, for its episode and its policy.
+        watch: called after the reset and after every step with the observations (lanes, ...) and
+            a mask (lanes,) bool of the lanes that were still playing before that step.
 
     Returns:
         returns (lanes,) float64 and steps (lanes,) int.
 
     Raises:
-        ValueError: not as many policies and seeds as lanes, or a reward that is not finite.
+        ValueError: the numbers of policies, seeds and lanes differ, or a reward is not finite.
     """
     lanes = env.num_envs
     _check_counts(lanes, policies, seeds)
@@ -64,5 +64,5 @@ def _check_counts(lanes: int, policies: Sequence, seeds: Sequence[int]) -> None:
 def _check_finite(rewards: np.ndarray) -> None:
     if not np.isfinite(rewards).all():
         raise ValueError(
-            "rewards: expected finite numbers, received NaN or infinity; train memory again."
+            "rewards: expected finite numbers, received NaN or infinity; train M again."
         )

@@ -19,11 +19,11 @@ from WorldModels.control.blind import (
 
 
 class Cauchy(BlindPolicy):
-    """tanh(W noise + b), with heavy-tailed W and b of one scale per episode.
+    """tanh(W noise + b), with heavy-tailed W and b, on one scale per episode.
 
-    From hardmaru/WorldModelsExperiments, extract.py: there a controller with Cauchy weights times
-    U(0, 0.01) sees through an untrained V and M whose weights are nearly zero. It gets 32 numbers
-    of white noise for z, and about 0 for the 256 of h, which are therefore left out here. In
+    From hardmaru/WorldModelsExperiments, extract.py, where a controller with Cauchy weights
+    times U(0, 0.01) sees through an untrained V and M whose weights are nearly zero. Its z is 32
+    numbers of white noise, and its 256 numbers of h are about 0, hence left out here. In
     CarRacing the steering is mostly near 0, with a saturated direction now and then, the gas about
     a half, and the brake about 0.
     """
@@ -47,8 +47,8 @@ class Brownian(BlindPolicy):
 
         a += sqrt(1/50) N(0, 1)
 
-    As there, gas and brake walk in 0..1, the range of the environment; the gas is then mapped to
-    -1..1.
+    As in that repository, gas and brake walk in 0..1, the environment's range; the gas is then
+    mapped to -1..1.
     """
 
     name = "brownian"
@@ -146,12 +146,12 @@ def _share(number: str, text: str) -> float:
 def drivers(policies: str, controller_share: float, iteration: int) -> dict[str, float]:
     """Which policies record an iteration (paper section 5), as shares of its episodes.
 
-    From iteration 1 on, the controller of the iteration before takes `controller_share` of them and
-    the policies share the rest. A mixture that names the controller is taken as it is.
+    From iteration 1 on, the previous iteration's controller records `controller_share` of them and
+    the policies share the rest. A mixture that names the controller is used as given.
 
     Args:
         policies: a mixture, see `parse_mixture`.
-        controller_share: 0..1, of the episodes.
+        controller_share: share of the episodes, 0..1.
         iteration: from 0.
 
     Raises:
@@ -166,10 +166,11 @@ def drivers(policies: str, controller_share: float, iteration: int) -> dict[str,
 
 
 def policy_of_episode(shares: dict[str, float], index: int) -> str:
-    """Which policy plays episode `index` (from 0): the shares hold closely for any number of them.
+    """Which policy plays episode `index` (from 0); any number of episodes is close to the shares.
 
-    The multiples of the golden ratio spread evenly over 0..1, and so does every second, third ...
-    of them. So every n-th episode (say, those that start at the line) has the same mixture.
+    Multiples of the golden ratio modulo 1 spread evenly over 0..1, and so do every second, every
+    third ... of them. Hence every n-th episode (say, those that start at the line) follows the
+    same mixture.
     """
     golden = (math.sqrt(5) - 1) / 2
     position = math.fmod(golden * (index + 1), 1.0)

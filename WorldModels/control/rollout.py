@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import gymnasium
 import numpy as np
 
-# What an episode that is stopped as hopeless is charged for every step that was not played:
-# CarRacing's cost of a step without a new tile.
+# Charged for every step not played when an episode is stopped as hopeless: as much as CarRacing
+# charges for a step without a new tile.
 STEP_COST = 0.1
 
 
@@ -19,12 +19,12 @@ class Rollout:
         return_: sum of rewards, less the charge for a hopeless stop.
         length: steps played.
         terminated, truncated: how it ended; a hopeless stop truncates.
-        hopeless: it was stopped early because no positive reward came.
-        lap: the world reported that the lap was finished (info["lap_finished"]).
+        hopeless: whether it was stopped early for lack of a positive reward.
+        lap: whether the world reported that the lap was finished (info["lap_finished"]).
         return_095: the return up to and including the step at which the rule "95 % of the tiles and
-            over the line" ends the episode (info["lap_095"]): the score under that rule of an
-            episode driven under the rule "every tile".
-        lap_095: whether that rule ended it.
+            over the line" fired (info["lap_095"]), else return_: the score under that rule, even
+            if the episode was driven under the rule "every tile".
+        lap_095: whether that rule fired.
         episode: the recorded Episode, if one was asked for.
         frames: (T+1, H, W, 3) uint8, if they were asked for.
     """
@@ -43,7 +43,7 @@ class Rollout:
 
 @dataclass
 class _Record:
-    """What is kept of an episode while it runs."""
+    """What is recorded while an episode runs."""
 
     frames: list = field(default_factory=list)
     actions: list = field(default_factory=list)
@@ -83,12 +83,12 @@ def rollout(
     Args:
         env: the world; `seed` fixes its track.
         policy: reset(seed), act(observation) -> (A,) action; it sees what the world emits.
-        seed: of the world's reset and the policy's.
+        seed: for the resets of the world and the policy.
         max_steps: steps after which the episode is truncated.
-        keep: "episode" to record what V would see (info["frame"], else the observation), "frames"
-            to keep only the frames.
+        keep: "episode" to record an Episode of what V would see (info["frame"], else the
+            observation), "frames" to keep only the frames, None for neither.
         hopeless_steps: for training only: stop after this many steps in a row without a positive
-            reward, and charge 0.1 for each step that was not played; 0 never stops.
+            reward, and charge 0.1 for each step that was not played; 0: never.
 
     Raises:
         ValueError: the world gave a reward or an observation that is NaN or infinite.
@@ -132,7 +132,7 @@ def _play(
 
 
 def _give_up(result: Rollout, max_steps: int) -> None:
-    """Stop an episode that has not ended by itself, and charge it for the steps not played."""
+    """Stop an episode unless it has just ended, and charge it for the steps not played."""
     if not (result.terminated or result.truncated):
         result.hopeless = result.truncated = True
         result.return_ -= STEP_COST * (max_steps - result.length)
@@ -144,12 +144,11 @@ def _check(reward: float, observation: np.ndarray, step: int, seed: int) -> None
             f"reward of step {step} (seed {seed}): expected a finite number, received {reward}; "
             "the fault is in the environment."
         )
-    # A dot product is the cheapest test for a NaN: under a microsecond for 288 features.
+    # A dot product is the cheapest test for NaN: under a microsecond for 288 features.
     if observation.dtype.kind == "f" and not math.isfinite(
         np.dot(observation.ravel(), observation.ravel())
     ):
         raise ValueError(
             f"observation of step {step} (seed {seed}): expected finite numbers, received NaN or "
-            "infinity; the fault is in the environment, or vision and memory need to be trained "
-            "again."
+            "infinity; the fault is in the environment, or V and M need to be trained again."
         )

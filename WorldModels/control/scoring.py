@@ -11,11 +11,11 @@ from WorldModels.control.rollout import Rollout, rollout
 
 @dataclass(frozen=True)
 class Drive:
-    """A task: one episode of one driver on one track; for the last two fields see `rollout`.
+    """A task: one episode of one driver on one track.
 
     Attributes:
-        parameters: (N,), of the driver.
-        seed: of the track.
+        parameters: the driver's, (N,).
+        seed: the track's.
         max_steps, hopeless_steps: see `rollout`.
     """
 
@@ -41,14 +41,14 @@ class DriverMaker:
         """Build the world.
 
         Raises:
-            ValueError: it does not emit as many features as the controller takes.
+            ValueError: the world does not emit as many features as the controller takes.
         """
         env, controller = self.make_world(), self.controller
         if env.observation_space.shape != (controller.feature_size,):
             raise ValueError(
                 f"features: expected {controller.feature_size} ({controller.features}), "
                 f"received {env.observation_space.shape} from the world; the controller belongs "
-                "to another vision or memory."
+                "to another V or M."
             )
 
         def drive(task: Drive) -> Rollout:
@@ -72,9 +72,9 @@ def score(
     """Drive every member of a population on its tracks.
 
     Args:
-        executor: over a DriverMaker; it may raise ValueError and RuntimeError.
+        executor: its make_worker is a DriverMaker; it may raise ValueError and RuntimeError.
         parameters: (P, N).
-        tracks: (P, R) seeds, or (R,) if all drive on the same.
+        tracks: (P, R) seeds, or (R,) if all drive on the same tracks.
         max_steps: length of an episode.
         hopeless_steps: training only, see `rollout`.
         heard: receives every rollout as it finishes.

@@ -1,4 +1,4 @@
-"""Reads the state of an evolution from state.pkl, from earlier versions of this package too."""
+"""Reads the state of an evolution from state.pkl, even from an earlier version of this package."""
 
 import pickle
 from pathlib import Path
@@ -15,20 +15,20 @@ MOVED = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Finds classes of ours by the names that they had when the state was written."""
+    """Finds our classes under the names they had when the state was written."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class of a name in the file."""
+        """The class that a name in the file refers to."""
         return super().find_class(*MOVED.get((module, name), (module, name)))
 
 
 def load_state(folder: Path) -> tuple[Any, Any] | None:
     """The evolution and its Progress after the last complete generation; None if there is none.
 
-    Only for files that we wrote ourselves.
+    It unpickles, so it must only read files that we wrote ourselves.
 
     Args:
-        folder: of the evolution, see generations.Generations.
+        folder: the evolution's, see generations.Generations.
 
     Raises:
         ValueError: the file is damaged.

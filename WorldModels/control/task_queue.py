@@ -6,17 +6,17 @@ from typing import Any
 
 
 class TaskQueue:
-    """Takes tasks from their source as they are needed; looks only a little ahead.
+    """Takes tasks from their source as they are needed; never looks far ahead.
 
     Args:
-        source: (task id, task).
+        source: yields (task id, task).
     """
 
     def __init__(self, source: Iterator[tuple[Hashable, Any]]):
         self.source, self.waiting = source, deque()
 
     def has(self, count: int) -> bool:
-        """Whether so many tasks are waiting."""
+        """Whether at least `count` tasks are waiting."""
         while len(self.waiting) < count:
             entry = next(self.source, None)
             if entry is None:
@@ -25,9 +25,9 @@ class TaskQueue:
         return len(self.waiting) >= count
 
     def take(self) -> tuple[Hashable, Any]:
-        """The next task."""
+        """Remove and return the next task."""
         return self.waiting.popleft()
 
     def give_back(self, entries: list[tuple[Hashable, Any]]) -> None:
-        """Put tasks back, to be next."""
+        """Put tasks back at the front."""
         self.waiting.extendleft(reversed(entries))

@@ -1,6 +1,7 @@
 """A worker process, from both ends: the parent's handle, and what runs inside.
 
-Inside: build once, then tasks in and results out until the pipe closes. Imports nothing heavy.
+Inside, it builds once, then takes tasks and sends results until the pipe closes. This module
+imports nothing heavy.
 """
 
 import contextlib
@@ -19,15 +20,15 @@ from typing import Any
 
 from WorldModels.experiment.machine import ONE_THREAD
 
-# A worker's environment variables: one thread whatever library computes, and no GPU. Libraries read
-# them when they are imported.
+# A worker's environment variables: one thread in every library, and no GPU. Libraries read them
+# when they are imported.
 ENVIRONMENT = ONE_THREAD | {
     "NUMEXPR_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "-1",
     "JAX_PLATFORMS": "cpu",
 }
-SMALL = 16_384  # bytes of a task that the pipe of a busy worker is sure to hold
-# A user's mistakes: passed on to the parent as they are, and not tried again.
+SMALL = 16_384  # bytes; a pickled task of this size is sure to fit into a busy worker's pipe
+# A user's mistakes: passed on to the parent unchanged, and not tried again.
 MISTAKES = (ValueError, OSError, ImportError)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -40,8 +41,8 @@ class Worker:
 
     Attributes:
         pipe: to the process.
-        tasks: (task id, task), given and not answered; it is working on the first.
-        ready: it has been built.
+        tasks: (task id, task) given and not yet answered; it is working on the first.
+        ready: whether it has been built.
         since: time.monotonic() when it began what it is doing.
     """
 
@@ -63,7 +64,7 @@ class Worker:
         return bool(self.tasks) or not self.ready
 
     def give(self, entry: tuple[Hashable, Any]) -> bool:
-        """Send a task; False, and nothing is sent, if a busy worker's pipe might not hold it."""
+        """Send a task; False, with nothing sent, if it might not fit into a busy worker's pipe."""
         message = pickle.dumps(entry[1], protocol=5)
         if self.tasks and len(message) > SMALL:
             return False
@@ -86,7 +87,7 @@ class Worker:
         return message
 
     def finish(self) -> Hashable:
-        """Remove the task that was answered, and give its id."""
+        """Remove the task that was answered; returns its id."""
         self.since = time.monotonic()
         return self.tasks.popleft()[0]
 
@@ -135,10 +136,10 @@ def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
 
     Args:
         pipe: to the parent.
-        parent: its process id.
+        parent: the parent's process id.
         make_worker: pickled callable that makes a callable(task) -> result.
     """
-    # Ctrl-C reaches every process of the terminal; the parent decides what happens.
+    # Ctrl-C reaches every process of the terminal; only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     die_with(parent)
@@ -195,4 +196,4 @@ def die_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # it died before we asked
+        os._exit(1)  # the parent died before the call

@@ -1,7 +1,7 @@
 """Wrappers that hide the game from a driver, to find out whether it was looking.
 
-They show frames of another game, or the first frame for ever. They wrap the bare world, so that
-they replace what V sees; the game itself is not changed.
+They show frames of another game, or the first frame at every step. They wrap the bare world: what V
+sees is replaced, while the game itself is unchanged.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class AnotherGame(gymnasium.Wrapper):
-    """Shows the frames of a recorded game, over and over, instead of the game's own.
+    """Shows the frames of a recorded game, in a loop, instead of the game's own.
 
     Args:
         env: emits frames.
@@ -19,7 +19,7 @@ class AnotherGame(gymnasium.Wrapper):
             s modulo the number of games.
 
     Raises:
-        ValueError: there are none, or their frames differ in size from the environment's.
+        ValueError: there are no games, or their frames differ in shape from the environment's.
     """
 
     def __init__(self, env: gymnasium.Env, games: Sequence[np.ndarray]):

@@ -1,4 +1,4 @@
-"""The dream, where M is the world: one as a gymnasium.Env, many side by side as a VectorEnv.
+"""Dreams, where M is the world: one as a gymnasium.Env, many side by side as a VectorEnv.
 
 Both emit features.
 """
@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 from WorldModels.envs.lanes import Dreaming, Lanes
 from WorldModels.interfaces import LATENT, Imagination
 
-FPS = 50  # frames a second in a film of a dream, unless the game says otherwise
+FPS = 50  # frames per second in a film of a dream, unless the game says otherwise
 
 
 class DreamEnv(gymnasium.Env):
@@ -26,7 +26,7 @@ class DreamEnv(gymnasium.Env):
     Args:
         imagination, first_latents: see Lanes.
         decode: z (B, Z) -> frames (B, H, W, 3), float in 0..1; what render() shows.
-        dreaming: a Dreaming; or give its fields by name.
+        dreaming: how the dream goes; or pass the fields of Dreaming by name.
         render_mode: "rgb_array" or None.
 
     Raises:
@@ -52,7 +52,7 @@ class DreamEnv(gymnasium.Env):
 
     @property
     def z(self) -> np.ndarray:
-        """The present latent (Z,)."""
+        """The current latent (Z,)."""
         return self._lanes.state[LATENT][0]
 
     @property
@@ -67,7 +67,7 @@ class DreamEnv(gymnasium.Env):
         self._lanes.temperature[:] = value
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """Begin a dream at the first latent of a recorded episode; `seed` determines all of it."""
+        """Begin at the first latent of a recorded episode; `seed` determines the whole dream."""
         super().reset(seed=seed)
         self._lanes.begin(0, seed)
         return self._lanes.features[0].copy(), {}
@@ -84,7 +84,7 @@ class DreamEnv(gymnasium.Env):
         )
 
     def render(self) -> np.ndarray:
-        """The present latent as V decodes it, (H, W, 3) uint8.
+        """The current latent as V decodes it, (H, W, 3) uint8.
 
         Raises:
             ValueError: V decodes vectors.
@@ -101,7 +101,7 @@ class DreamVectorEnv(VectorEnv):
 
     Args:
         imagination, decode, first_latents, dreaming: see DreamEnv.
-        num_envs: lanes.
+        num_envs: number of lanes (B).
     """
 
     metadata = {
@@ -166,7 +166,7 @@ class DreamVectorEnv(VectorEnv):
         )
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """Every lane's present latent as V decodes it, (H, W, 3) uint8 each.
+        """Every lane's current latent as V decodes it, (H, W, 3) uint8 each.
 
         Raises:
             ValueError: V decodes vectors.

@@ -18,16 +18,16 @@ class Dreaming:
     Attributes:
         features: "z", "zh" or "zch".
         temperature: above 0; divides the mixtures' logits and multiplies their variances.
-        reward: "head", as M predicts it, or "constant".
-        step_reward: the reward of every step, the last one included, where reward is constant.
-        termination: "threshold": when M's probability exceeds a threshold
+        reward: "head": as M predicts it; "constant": step_reward.
+        step_reward: the constant reward of every step, including the last.
+        termination: "threshold": when M's probability exceeds `threshold`
             (hardmaru/WorldModelsExperiments, doomrnn.py: 0.5); "sampled": with M's probability;
             "never".
         threshold: see termination.
         max_steps: steps after which a dream is truncated.
 
     Raises:
-        ValueError: a value is not one of these, or out of its range.
+        ValueError: a value is unknown or out of its range.
     """
 
     features: str = "zh"
@@ -75,8 +75,8 @@ class Dreaming:
                     "--dream.reward constant" if head == "reward" else "--dream.termination never"
                 )
                 raise ValueError(
-                    f"the dream needs M's {head} head, which this M lacks: train it with "
-                    f"--memory.{head}-head, or give {other}."
+                    f"the dream needs M's {head} head, which this M lacks: train M with "
+                    f"--memory.{head}-head, or pass {other}."
                 )
 
 
@@ -87,14 +87,14 @@ class Noise:
         self.generator, self.latent_size, self.left = np.random.default_rng(seed), latent_size, 0
 
     def first(self, latents: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """A first latent (Z,): that of a random recorded episode, drawn from V's posterior."""
+        """The first latent (Z,) of a random recorded episode, drawn from V's posterior."""
         mean, log_var = latents
         episode = self.generator.integers(len(mean))
         noise = self.generator.standard_normal(self.latent_size, np.float32)
         return mean[episode] + np.exp(log_var[episode] / 2) * noise
 
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One step: component (1, Z) uniform, normal (1, Z), and uniform (1,) for the end."""
+        """The noise of one step: component (1, Z) uniform, normal (1, Z), end (1,) uniform."""
         if not self.left:
             shape = (BLOCK, self.latent_size)
             self.block = (
@@ -109,13 +109,13 @@ class Noise:
 
 
 class Lanes:
-    """Dreams side by side, each with noise of its own; DreamEnv has one, DreamVectorEnv many.
+    """Dreams side by side, each with its own noise; DreamEnv has one, DreamVectorEnv many.
 
     Args:
         imagination: see interfaces.Imagination.
         first_latents: mean and log_var (N, Z) of the first frames of recorded episodes.
         dreaming: how the dreams go.
-        count: lanes (B).
+        count: number of lanes (B).
 
     Raises:
         ValueError: M lacks what the dream needs, or the latents differ in size from M's.
@@ -144,7 +144,7 @@ class Lanes:
         self.threshold = np.full(count, dreaming.threshold, np.float32)
 
     def begin(self, lane: int, seed: int | None) -> None:
-        """Begin a dream: a state of zeros and a first latent."""
+        """Begin a lane's dream with a state of zeros and a first latent."""
         if seed is not None:
             self.noise[lane] = Noise(seed, self.imagination.sizes["z"])
         else:
@@ -157,7 +157,7 @@ class Lanes:
         self.steps[lane] = 0
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One step of every lane.
+        """Step every lane.
 
         Args:
             actions: (B, A) in -1..1.
@@ -203,7 +203,7 @@ def _checked(latents, size: int) -> tuple[np.ndarray, ...]:
     latents = tuple(np.asarray(x, np.float32) for x in latents)
     if not len(latents[0]) or any(x.shape[1:] != (size,) for x in latents):
         raise ValueError(
-            f"first latents: expected (N, {size}) as M takes them, "
+            f"first latents: expected shape (N, {size}), as M takes them, "
             f"received {latents[0].shape}; encode again."
         )
     return latents

@@ -12,8 +12,8 @@ LATENTS = ("mean", "sampled")
 class LatentObservation(gymnasium.Wrapper):
     """Turns frames into features: what V sees now, and what M remembers.
 
-    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is what V saw: the
-    frame, uint8 (H, W, 3), or, where the world has no picture, the vector, float32 (D,).
+    The observation is float32 (F,): z, or [z, h], or [z, c, h]. info["frame"] is what V saw: a
+    frame, uint8 (H, W, 3), or, where the world has no picture, a vector, float32 (D,).
 
     Args:
         env: emits frames uint8 (H, W, 3) or vectors float32 (D,), takes actions (A,) in -1..1.
@@ -22,7 +22,7 @@ class LatentObservation(gymnasium.Wrapper):
         latent: "mean", or "sampled" with noise from a generator that reset(seed=) seeds.
 
     Raises:
-        ValueError: features or latent is none of these, M has no c, or V and M were trained on
+        ValueError: features or latent is unknown, M has no c, or V and M were trained on
             observations or actions of another shape.
     """
 
@@ -81,6 +81,6 @@ def _check(env: gymnasium.Env, perception: Perception, features: str, latent: st
     ):
         if tuple(expected) != tuple(received):
             raise ValueError(
-                f"{name}: expected shape {tuple(expected)}, which V and M were trained with, "
+                f"{name}: expected shape {tuple(expected)}, which V and M were trained on, "
                 f"received {tuple(received)} from the environment."
             )

@@ -1,6 +1,6 @@
-"""Makes an environment by its id that shows what V sees and takes actions in -1..1.
+"""Makes the environment of an id: it shows what V sees and takes actions in -1..1.
 
-A game with a folder of its own is a line of WORLDS; any other id is Gymnasium's.
+A game with its own folder has a line in WORLDS; any other id is Gymnasium's.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from WorldModels.envs.wrappers import CheckReward
 
 CARRACING = "CarRacing-v3"
 OBSERVATIONS = ("frame", "vector")
-# Id -> the function that makes the environment from its own settings.
+# Id -> the function that makes the environment from its settings.
 WORLDS = {
     CARRACING: "WorldModels.envs.carracing.game:make",
     "TakeCover": "WorldModels.envs.takecover.game:make",
@@ -56,7 +56,7 @@ def _check(id: str, observation: str, max_steps: int) -> None:
         )
     if observation == "vector" and id in WORLDS:
         raise ValueError(
-            f"environment {id}: expected --env.observation frame, since it only has pictures, "
+            f"environment {id}: expected --env.observation frame, since it has only pictures, "
             "received vector."
         )
 

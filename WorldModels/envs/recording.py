@@ -6,7 +6,7 @@ import gymnasium
 class IgnoreTermination(gymnasium.Wrapper):
     """Plays on after the game has ended, so that every episode has the same length.
 
-    It is `full_episode` of hardmaru/WorldModelsExperiments.
+    This is `full_episode` of hardmaru/WorldModelsExperiments.
 
     Raises:
         ValueError: the game cannot be played on (metadata `death_is_final`).
@@ -28,10 +28,10 @@ class IgnoreTermination(gymnasium.Wrapper):
 class OffRoadLimit(gymnasium.Wrapper):
     """Truncates an episode once the car has been off the road for a number of steps in a row.
 
-    Frames of grass alone teach V little.
+    Frames with nothing but grass teach V little.
 
     Args:
-        env: an environment whose info has "on_road"; one without it is never cut short.
+        env: an environment whose info has "on_road"; without it, episodes are never cut short.
         limit: steps in a row with no wheel on the road.
     """
 

@@ -9,7 +9,7 @@ from WorldModels.envs.wrappers import ObserveRender, ObserveVector, RescaleActio
 def make(
     id: str, observation: str, known: tuple[str, ...] = (), /, *, frame_size: int = 64
 ) -> gymnasium.Env:
-    """An environment of Gymnasium with a bounded Box of actions.
+    """A Gymnasium environment whose actions are in a bounded Box.
 
     Args:
         id: Gymnasium's.
@@ -48,7 +48,7 @@ def _made(id: str, observation: str, known: tuple[str, ...]) -> gymnasium.Env:
 def _rendering(id: str, observation: str) -> gymnasium.Env:
     try:
         return gymnasium.make(id, render_mode="rgb_array")
-    except TypeError as error:  # its constructor may take no render_mode
+    except TypeError as error:  # its constructor may not take a render_mode
         if observation == "frame":
             raise ValueError(
                 f"environment {id}: expected one that renders pictures (render_mode rgb_array), "

@@ -1,7 +1,7 @@
-"""V and M opened from ONNX files and run by ONNX Runtime.
+"""V and M, loaded from ONNX files and run by ONNX Runtime.
 
-The names of a session's inputs and outputs tell everything: each input state_<name> comes back as
-the output next_<name>.
+The names of a session's inputs and outputs describe it completely: each input state_<name> comes
+back as the output next_<name>.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ class PerceptionSession:
 
     Args:
         path: perception.onnx.
-        threads: how many a call may use.
+        threads: number of threads a call may use.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -61,7 +61,7 @@ class ImaginationSession:
 
     Args:
         path: imagination.onnx.
-        threads: how many a call may use.
+        threads: number of threads a call may use.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -122,9 +122,9 @@ def _require(path, what: str, needed: set[str], state_spec, inputs, outputs) -> 
 
 
 def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU for one process among many.
+    """An ONNX Runtime session on the CPU, for one process among many.
 
-    It has few threads, none of which spins while it waits, and takes little memory.
+    Its threads do not spin while they wait, and it takes little memory.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -138,7 +138,7 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
         session = onnxruntime.InferenceSession(
             str(path), _options(threads), providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # its exceptions have no common class of their own
+    except Exception as error:  # its exceptions share no base class of their own
         raise ValueError(
             f"{path}: expected a model that ONNX Runtime can open, received a damaged or foreign "
             f"file. ONNX Runtime says: {error}"

@@ -22,7 +22,7 @@ class CropFrame(gymnasium.ObservationWrapper):
 
 
 class ResizeFrame(gymnasium.ObservationWrapper):
-    """Resizes a (H, W, 3) uint8 frame to (size, size, 3) by area (PIL's BOX filter)."""
+    """Area-resizes a (H, W, 3) uint8 frame to (size, size, 3) (PIL's BOX filter)."""
 
     def __init__(self, env, size):
         super().__init__(env)
@@ -85,10 +85,7 @@ class DriveAction(gymnasium.ActionWrapper):
 
 
 class RescaleAction(gymnasium.ActionWrapper):
-    """Maps numbers in -1..1 linearly to the bounds of the environment's own Box.
-
-    float32 (A,) to the Box's dtype (A,).
-    """
+    """Maps (A,) float32 in -1..1 linearly to the environment's own Box, (A,) in its dtype."""
 
     def __init__(self, env):
         super().__init__(env)
@@ -112,12 +109,12 @@ class CheckReward(gymnasium.Wrapper):
         if not math.isfinite(result[1]):
             raise ValueError(
                 f"environment {_name(self.env)}: expected a finite reward from its step(), "
-                f"received {result[1]} for action {action}; the fault lies in the environment."
+                f"received {result[1]} for action {action}; the fault is in the environment."
             )
         return result
 
 
 def _name(env: gymnasium.Env) -> str:
-    """What an error message calls an environment: its id, or its class where it has none."""
+    """What an error message calls an environment: its id, or its class if it has none."""
     spec = env.unwrapped.spec
     return spec.id if spec else type(env.unwrapped).__name__

@@ -1,4 +1,4 @@
-"""One episode, one .npz: what was seen, done and received."""
+"""One episode in one .npz file: observations, actions and rewards."""
 
 import os
 import zipfile
@@ -26,7 +26,7 @@ class Episode:
             observations[t+1].
         rewards: (T,) float32; rewards[t] is received for actions[t].
         terminated, truncated: of the last step.
-        seed: what the environment was reset with.
+        seed: the seed that the environment was reset with.
         policy: name of the policy that acted.
     """
 
@@ -42,9 +42,9 @@ class Episode:
         return len(self.actions)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the episode, complete or not at all.
+        """Write the episode atomically.
 
-        It is not compressed, since reading must keep up with training.
+        It is not compressed, so that reading keeps up with training.
         """
         with atomic(path) as temporary:
             np.savez(
@@ -107,17 +107,17 @@ def _check_shapes(
 
 
 def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz that a stranger may have written.
+    """Read the arrays of an .npz that cannot be trusted.
 
     Args:
         path: .npz file.
-        names: of the arrays.
-        what: what the file should be, for the message.
+        names: names of the arrays to read.
+        what: what the file should be, for the error message.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it cannot be read, lacks an array, or has a pickle or a number that is not
-            finite; the message names the file.
+        ValueError: it cannot be read, lacks an array, is pickled, or holds NaN or infinity; the
+            message names the file.
     """
     try:
         fields = _read_npz(path, names)
@@ -168,14 +168,14 @@ def check_episode(path: str | os.PathLike, frames: bool = False) -> tuple[int, .
 
     Args:
         path: .npz file.
-        frames: read the observations too; otherwise only their header is read.
+        frames: read the observations too, not only their header.
 
     Returns:
         The shape of its observations.
 
     Raises:
-        ValueError: the file is truncated, not an episode, its lengths disagree, or (with `frames`)
-            a checksum is wrong or an observation is NaN; the message names it.
+        ValueError: the file is truncated or not an episode, its lengths disagree, or (with
+            `frames`) a checksum is wrong or an observation is NaN; the message names it.
     """
     if frames:
         return Episode.load(path).observations.shape
@@ -206,13 +206,13 @@ def sound_episodes(
 ) -> list[Path]:
     """The sound episodes of a folder, in the order of their names.
 
-    Damaged files, and those whose observations have another shape than most, are set aside by name,
-    counted, and never read again.
+    Damaged files, and files whose observations differ in shape from most, are set aside
+    (`set_aside`) and counted.
 
     Args:
-        folder: of the episodes.
+        folder: the episodes' folder.
         say: receives a line about every file that is set aside.
-        frames: read every frame, so that none turns out to be damaged later.
+        frames: read every frame, so that no damage is found only later.
     """
     shapes, damaged = {}, 0
     for path in list_episodes(folder):
@@ -228,5 +228,5 @@ def sound_episodes(
         say(f"set aside as {set_aside(path).name}: {path}: {reason}")
     if damaged:
         files = "file" if damaged == 1 else "files"
-        say(f"{damaged} damaged {files} set aside, {len(shapes)} episodes are sound.")
+        say(f"{damaged} damaged {files} set aside; sound episodes: {len(shapes)}.")
     return list(shapes)

@@ -1,4 +1,4 @@
-"""The frames of stored episodes: which are held out, reading them in pieces, an even sample."""
+"""The frames of stored episodes: read in pieces, sampled evenly, and their median."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 MEMBER = "observations.npy"
-# A median frame is that of so many frames, of at most so many episodes.
+# The median frame is taken over at most this many frames, from at most this many episodes.
 MEDIAN_FRAMES, MEDIAN_EPISODES = 1000, 100
 _ERRORS = (
     ValueError,
@@ -20,7 +20,7 @@ _ERRORS = (
 
 
 class FrameFile:
-    """The frames of one stored episode, read in order and in pieces.
+    """The frames of one stored episode, read in order, in pieces.
 
     Args:
         path: an episode's .npz.
@@ -30,7 +30,7 @@ class FrameFile:
         dtype: uint8, or float32 where the world has no picture.
 
     Raises:
-        ValueError: the file has no frames that can be read, or they are pickled.
+        ValueError: the file has no readable frames, or they are pickled.
     """
 
     def __init__(self, path: Path):
@@ -90,7 +90,7 @@ def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]
     """Shape and dtype of one frame, the same in all files.
 
     Raises:
-        ValueError: there are no files, or the frames of one differ; the message names it.
+        ValueError: there are no files, or one file's frames differ; the message names it.
     """
     if not files:
         raise ValueError("episodes: expected at least one file, received none; record some first.")
@@ -99,14 +99,14 @@ def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]
         if (file.shape[1:], file.dtype) != (first.shape[1:], first.dtype):
             raise ValueError(
                 f"{file.path}: expected frames {first.shape[1:]} {first.dtype} as in "
-                f"{first.path.name}, received {file.shape[1:]} {file.dtype}; keep episodes of one "
-                "kind in a folder."
+                f"{first.path.name}, received {file.shape[1:]} {file.dtype}; keep only "
+                "episodes of one kind in a folder."
             )
     return first.shape[1:], first.dtype
 
 
 def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
-    """At most `most` frames (n, H, W, 3), spread evenly over all frames of some episodes.
+    """At most `most` frames (n, H, W, 3), spread evenly over all frames of these episodes.
 
     Raises:
         ValueError: there are no files, their frames differ, or a file is damaged.
@@ -125,10 +125,10 @@ def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
 
 
 def median_frame(paths: Sequence[Path]) -> np.ndarray:
-    """The median at each pixel of the frames of some episodes: (H, W, 3), float32 in 0..1.
+    """The median frame of these episodes, pixel by pixel: (H, W, 3) float32 in 0..1.
 
     Raises:
-        ValueError: no files, files of different frames, or a damaged file.
+        ValueError: there are no files, their frames differ, or a file is damaged.
     """
     some = paths[:: -(-len(paths) // MEDIAN_EPISODES)]
     return (np.median(spread_frames(some, MEDIAN_FRAMES), axis=0) / 255).astype(np.float32)

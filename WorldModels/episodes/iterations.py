@@ -1,4 +1,4 @@
-"""The episodes of several iterations under names of their own (paper section 5)."""
+"""Gives the episodes of several iterations distinct names (paper section 5)."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from WorldModels.episodes.episode import list_episodes
 
 
 def named_episodes(folders: list[Path]) -> dict[str, Path]:
-    """The episodes of some iterations by name.
+    """The episodes of these iterations, by name.
 
-    The last iteration's keep their names; 000003.npz of iteration 0 is called 0-000003.npz.
+    Those of the last iteration keep their names; 000003.npz of iteration 0 becomes 0-000003.npz.
 
     Args:
         folders: see experiment.run.Run.need_episodes.

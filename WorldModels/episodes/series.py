@@ -1,4 +1,4 @@
-"""One episode as V sees it, one .npz: what M is trained on."""
+"""One episode as V sees it, in one .npz file: what M is trained on."""
 
 import os
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Series:
         mean, log_var: (T+1, Z) float32, of V's posterior for every frame.
         actions: (T, A) float32 in -1..1; actions[t] leads from frame t to frame t+1.
         rewards: (T,) float32; rewards[t] is received for actions[t].
-        terminated: the last step ended the episode (it was not merely cut off).
+        terminated: whether the last step ended the episode (and did not merely cut it off).
     """
 
     mean: np.ndarray
@@ -35,7 +35,7 @@ class Series:
         return len(self.actions)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the series, complete or not at all."""
+        """Write the series atomically."""
         arrays = {name: np.asarray(getattr(self, name), np.float32) for name in FIELDS[:4]}
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, **arrays, terminated=np.bool_(self.terminated))
@@ -70,11 +70,11 @@ def read_series(
     """Every sound series of a folder, in the order of their names.
 
     Args:
-        folder: of the series.
-        say: receives a line about every damaged file, which is set aside by name.
+        folder: the series' folder.
+        say: receives a line about every damaged file, which is set aside.
 
     Returns:
-        The files and the series.
+        The files and their series.
     """
     paths, series = [], []
     for path in list_episodes(folder):
@@ -92,11 +92,11 @@ def read_split(
     """The series of a folder that M trains on, and those held out; see split.split_series.
 
     Args:
-        folder: of the series.
-        seed: that M was trained with.
-        share: of the episodes that are held out.
-        iteration: whose series they are.
-        say: gets a line for each damaged file, which is set aside.
+        folder: the series' folder.
+        seed: the run's.
+        share: share of each iteration's episodes that is held out, 0..1.
+        iteration: the current one.
+        say: receives a line about every damaged file, which is set aside.
     """
     paths, series = read_series(folder, say)
     held_out = set(split_series(paths, seed, share, iteration)[1])

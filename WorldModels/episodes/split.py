@@ -1,4 +1,4 @@
-"""Which episodes are held out of training, and so say how well a network does on new ones."""
+"""Which episodes are held out of training, to measure how well a network does on unseen ones."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from WorldModels.experiment.draws import rng
 def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
     """Split episodes into those to train on and those to validate on.
 
-    The files whose names have the lowest hashes are held out. So the choice has no period, and
+    The files whose names have the lowest hashes are held out. Hence the choice has no period, and
     hardly changes when episodes are added.
 
     Args:
         paths: the episode files.
-        share: of the episodes to hold out, 0..1; above 0 it is at least one, if there are two.
+        share: share of the episodes to hold out, 0..1; above 0, at least one of two or more.
 
     Returns:
         (training, validation), each in the order given.
@@ -33,17 +33,17 @@ def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path
 def split_series(
     paths: Sequence[Path], seed: int, share: float, iteration: int
 ) -> tuple[list[Path], list[Path]]:
-    """Series that M trains on, and whole episodes held out.
+    """Split series into those that M trains on and those held out.
 
-    Each iteration's episodes are split by themselves, so an episode that its own iteration held out
-    is held out in all later ones.
+    Each iteration's episodes are split separately, so an episode that was held out in its own
+    iteration is held out in all later ones.
 
     Args:
         paths: files of the sound series, in the order of their names.
-        seed: of the run.
-        share: of each iteration's episodes to hold out, 0..1; above 0 it is at least one, but never
-            all.
-        iteration: the present one, which recorded the episodes without a number before a dash.
+        seed: the run's.
+        share: share of each iteration's episodes to hold out, 0..1; above 0, at least one of two
+            or more, but never all.
+        iteration: the current one, which recorded the episodes without a number before a dash.
 
     Returns:
         (training, held out), each in the order given.
@@ -60,6 +60,6 @@ def split_series(
 
 
 def iteration_of(name: str, last: int) -> int:
-    """The iteration that recorded the episode of a name that `named_episodes` gave."""
+    """The iteration that recorded an episode, by the name that `named_episodes` gave it."""
     before, dash, _ = name.partition("-")
     return int(before) if dash and before.isdigit() else last

@@ -1,7 +1,7 @@
 """Shuffled batches of frames from episode files, with a bounded number of frames in memory.
 
 Episodes are shuffled and read one after the other into a buffer; batches are drawn from the buffer
-at random. The order depends on the epoch alone; the caller provides the random generators.
+at random. The order depends only on the epoch's random generator, which the caller provides.
 """
 
 import queue
@@ -22,15 +22,15 @@ FIRST_FILL = 4
 class FrameStream:
     """Samples batches of frames from episode files; every frame comes at most once per epoch.
 
-    If all frames fit into the buffer, they are held and shuffled as a whole. Otherwise the buffer,
-    with what is read ahead, never holds more than `buffer_frames`, and each frame that leaves it is
-    replaced by the next one of the shuffled episodes. A last batch that would be short is left out,
-    so the frames left out differ from epoch to epoch.
+    If all frames fit into the buffer, they stay in memory and are all shuffled together. Otherwise
+    the buffer and what is read ahead never exceed `buffer_frames`, and each frame that leaves the
+    buffer is replaced by the next one of the shuffled episodes. An incomplete last batch is
+    dropped; which frames that affects differs from epoch to epoch.
 
     Args:
         paths: episode files (.npz).
-        batch_size: B.
-        buffer_frames: most frames in memory (12 kB each at 64x64).
+        batch_size: frames in a batch (B).
+        buffer_frames: most frames held in memory (12 kB each at 64x64).
         generator: epoch -> np.random.Generator; the order depends on nothing else.
 
     Attributes:
@@ -39,8 +39,8 @@ class FrameStream:
         frame_shape, dtype: of one frame.
 
     Raises:
-        ValueError: there are no files, their frames differ, there are fewer frames than a batch
-            has, or a file is damaged.
+        ValueError: there are no files, their frames differ or are too few for one batch, or a
+            file is damaged.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class FrameStream:
             yield self._held[order[i * self.batch_size : (i + 1) * self.batch_size]]
 
     def _from_files(self, generator, start):
-        # Frames that are read ahead, being read, or in use count as held too.
+        # Frames that are read ahead, being read, or in use count towards the limit too.
         size = max(self.buffer_frames - (READ_AHEAD + 3) * self.batch_size, self.batch_size)
         source = _Frames(
             [self.files[i] for i in generator.permutation(len(self.files))], self.batch_size
@@ -102,7 +102,7 @@ class FrameStream:
 
 
 class _Frames:
-    """The frames of some files one after the other, taken in any number."""
+    """The frames of several files in order, taken any number at a time."""
 
     def __init__(self, files: Sequence[FrameFile], piece: int):
         self._pieces = (frames for file in files for frames in file.pieces(piece))
@@ -119,7 +119,7 @@ class _Frames:
 
 
 def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
-    """Put the next frames into these places of the buffer; returns how many there were."""
+    """Put the next frames into these places of the buffer; returns how many it filled."""
     done = 0
     while done < len(places):
         frames = source.take(len(places) - done)
@@ -139,9 +139,9 @@ def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
 
 
 def read_ahead(items: Iterator, depth: int) -> Iterator:
-    """The same items, made by a thread up to `depth` of them before they are asked for.
+    """The same items, made by a thread up to `depth` items ahead.
 
-    Errors of the thread are raised here. Closing the iterator stops the thread.
+    Errors in the thread are raised here. Closing the iterator stops the thread.
     """
     made: queue.Queue = queue.Queue(depth)
     stop = threading.Event()

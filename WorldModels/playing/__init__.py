@@ -1,1 +1,1 @@
-"""A person plays: what the keys do, and the window that shows the world."""
+"""Playing by hand: what the keys do, and the window that shows the world."""

@@ -8,7 +8,7 @@ ARROWS = ("left", "right", "up", "down")
 
 
 class Hands:
-    """A Policy that acts by the arrow keys a person is holding; it ignores its observations.
+    """A Policy that follows the arrow keys a person is holding; it ignores its observations.
 
     Args:
         game: says what each arrow key does.
@@ -28,5 +28,5 @@ class Hands:
         """Begin an episode; a key that is down stays down."""
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
-        """The action (A,), float32 in -1..1, of the keys that are held; left and right cancel."""
+        """The action (A,), float32 in -1..1, of the keys held down; left and right cancel."""
         return self.game.pressed(self.held, self.action_size)

@@ -12,10 +12,10 @@ from PIL import Image
 from WorldModels.playing.hands import ARROWS, Hands
 
 FPS = 30  # ticks per second
-CLIP_SECONDS = 10  # that `g` saves, up to the present
+CLIP_SECONDS = 10  # length of the clip that `g` saves, up to now
 MESSAGE_SECONDS = 6
-CLIP_EVERY = 2  # a clip has every second step
-CLIP_WIDTH = 320  # most pixels of a picture in a clip; wider ones are reduced to 1/2, 1/3 ...
+CLIP_EVERY = 2  # a clip keeps every second step
+CLIP_WIDTH = 320  # most pixels across a clip's picture; wider ones shrink to 1/2, 1/3 ...
 TEMPERATURE_STEP = 0.05
 Pictures = dict[str, np.ndarray]  # name -> (H, W, 3) uint8, shown side by side
 
@@ -25,12 +25,12 @@ class Session:
 
     Args:
         world: the environment.
-        hands: the person.
+        hands: the person's policy.
         look: (observation, info) -> the pictures to show.
         driver: the trained controller; None if there is none.
         no_driver: a line that says why there is no controller.
-        temperature: of a dream, which the person may change; None if the world is not a dream.
-        first_seed: of the first episode; each further one adds 1.
+        temperature: the dream's, which the person may change; None if the world is not a dream.
+        first_seed: the first episode's; each further one adds 1.
         save: writes a clip, a list of pictures at FPS / CLIP_EVERY per second; returns its file.
 
     Attributes:
@@ -68,22 +68,22 @@ class Session:
         return self.seed - self.first_seed + 1
 
     def press(self, key: str) -> None:
-        """A key goes down: the name of an arrow, one of KEYS, or any other, which does nothing."""
+        """Handle a key going down: an arrow, one of KEYS, or any other key, which does nothing."""
         if key in ARROWS:
             self.hands.held.add(key)
         elif key in KEYS:
             KEYS[key](self)
 
     def release(self, key: str) -> None:
-        """A key goes up."""
+        """Handle a key going up."""
         self.hands.held.discard(key)
 
     def release_all(self) -> None:
-        """The window has lost the focus, so it will not learn when a key goes up."""
+        """Forget the held keys: a window without the focus does not learn when a key goes up."""
         self.hands.held.clear()
 
     def tick(self) -> None:
-        """Advance by a thirtieth of a second."""
+        """Advance by one tick."""
         self._left -= 1
         if self._left <= 0:
             self.message = ""
@@ -121,7 +121,7 @@ class Session:
     def step_once(self) -> None:
         """Take one step while paused."""
         if not self.paused:
-            return self.say("pause first (space), then . steps once")
+            return self.say("pause first (space), then press . for one step")
         if not self.ended:
             self._step()
 
@@ -134,7 +134,7 @@ class Session:
         self._change_temperature(-TEMPERATURE_STEP)
 
     def save(self) -> None:
-        """Save the last seconds as a clip."""
+        """Save the last CLIP_SECONDS as a clip."""
         try:
             file = self.save_clip(list(self.clip))
         except OSError as error:

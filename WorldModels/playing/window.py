@@ -20,17 +20,17 @@ NAMES = {
 BACKGROUND, TEXT, DIM, BRIGHT = (24, 26, 30), (235, 235, 235), (150, 155, 165), (255, 196, 80)
 SMALL, MIDDLE, LARGE = 20, 22, 40  # font sizes
 MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around everything, above a picture, below the pictures
-WIDTH, HEIGHT = 640, 480  # pixels that the pictures fill at first, or a little less
-NARROWEST = 640  # pixels of a window
+WIDTH, HEIGHT = 640, 480  # pixels into which the pictures are enlarged at first
+NARROWEST = 640  # least width of a new window, in pixels
 GAP = " " * 5  # between the facts of a line
 
 
 class Window:
-    """A window that enlarges a session's pictures by a whole factor, so that pixels stay square.
+    """A window that enlarges a session's pictures by an integer factor, so that pixels stay square.
 
     Args:
         world: its name.
-        pictures: the first ones; they determine the window's size, which may be changed later.
+        pictures: the first ones; they determine the window's initial size.
 
     Raises:
         ValueError: there is no screen.
@@ -65,14 +65,14 @@ class Window:
 
     def show(self, session: Session) -> None:
         """Draw the session as it is now."""
-        self.surface = pygame.display.get_surface()  # a new one where the window was resized
+        self.surface = pygame.display.get_surface()  # resizing the window replaces it
         self.surface.fill(BACKGROUND)
         self._draw_pictures(session.pictures)
         self._draw_panel(session)
         pygame.display.flip()
 
     def wait(self) -> None:
-        """Wait for the next thirtieth of a second."""
+        """Wait for the next tick."""
         self.clock.tick(FPS)
 
     def close(self) -> None:
@@ -86,7 +86,7 @@ class Window:
         )
         width, height = _extent(pictures)
         scale = min(room[0] / width, room[1] / height)
-        # In a window that is too small the pictures are made smaller.
+        # The pictures shrink only if the window is too small for them.
         scale = max(1, int(scale)) if scale > 0.99 else max(scale, 0.05)
         x = (self.surface.get_width() - int(scale * width) - (len(pictures) - 1) * MARGIN) // 2
         for name, picture in pictures.items():
@@ -121,7 +121,7 @@ class Window:
         return place[0] + words.get_width()
 
     def _wrapped(self, parts: list[str], size: int, gap: str) -> list[str]:
-        """Join the parts with gaps, in as many lines as the window's width makes necessary."""
+        """Join the parts with gaps into lines that fit the window's width."""
         room, lines = self.surface.get_width() - 2 * MARGIN, []
         for part in parts:
             longer = f"{lines[-1]}{gap}{part}" if lines else part
@@ -133,7 +133,7 @@ class Window:
 
 
 def _facts(world: str, session: Session) -> list[str]:
-    """What is shown of the state of a session."""
+    """What is shown about the state of a session."""
     who = session.driver.name if session.trained else session.hands.name
     facts = [world, f"episode {session.episode}", f"driving: {who}"]
     if session.temperature is not None:
@@ -149,7 +149,7 @@ def _keys(session: Session) -> list[str]:
 
 
 def _scaled(picture: np.ndarray, scale: float) -> pygame.Surface:
-    """A picture (H, W, 3) uint8, enlarged without smoothing."""
+    """A picture (H, W, 3) uint8, scaled without smoothing."""
     small = pygame.image.frombuffer(np.ascontiguousarray(picture), picture.shape[1::-1], "RGB")
     size = int(scale * small.get_width()), int(scale * small.get_height())
     return pygame.transform.scale(small, size)
@@ -165,7 +165,7 @@ def _extent(pictures: dict[str, np.ndarray]) -> tuple[int, int]:
 def key_name(event) -> str:
     """The name of a key for a session.
 
-    A key that types a character is named by it, so that brackets work on any keyboard.
+    A key that types a character is named after it, so that brackets work on any keyboard.
     """
     typed = getattr(event, "unicode", "")
     return NAMES.get(event.key) or (

@@ -1,1 +1,1 @@
-"""Evolution strategies by ask and tell, one file each."""
+"""Evolution strategies with ask and tell, one file each."""

@@ -8,7 +8,7 @@ class Adam:
 
     Args:
         size: numbers in the gradient.
-        learning_rate: length of a step while the gradient is steady.
+        learning_rate: step of each parameter while the gradient is steady.
         beta_1, beta_2: decay rates of the averages of the gradient and of its square (hardmaru
             es.py: 0.99 and 0.999).
     """
@@ -20,7 +20,7 @@ class Adam:
         self.first, self.second, self.count = np.zeros(size), np.zeros(size), 0
 
     def step(self, gradient: np.ndarray) -> np.ndarray:
-        """What to add to the parameters (N,) to climb along the gradient (N,)."""
+        """The step (N,) to add to the parameters to climb along the gradient (N,)."""
         self.count += 1
         self.first += (1 - self.beta_1) * (gradient - self.first)
         self.second += (1 - self.beta_2) * (gradient**2 - self.second)

@@ -17,11 +17,11 @@ class _Normal:
 
 
 class CMAES(Strategy):
-    """Covariance matrix adaptation, from zeros (hardmaru es.py) or from a given mean.
+    """Covariance matrix adaptation, started at zeros (hardmaru es.py) or at a given mean.
 
     A pickled copy continues bit for bit like the original. There is no weight decay: hardmaru es.py
-    has its sign reversed for CMA-ES alone, so that large weights are rewarded, though only by a
-    hundredth of their mean square, which is nothing beside a return.
+    has its sign wrong, for CMA-ES only, and rewards large weights, though only by a hundredth of
+    their mean square, which is negligible next to a return.
     """
 
     def _begin(

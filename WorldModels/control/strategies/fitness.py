@@ -7,9 +7,9 @@ def fitness(returns: np.ndarray, candidates: np.ndarray, weight_decay: float) ->
     """Ranks of the returns, less a penalty on large weights.
 
     Ranks as in Salimans et al. 2017, weight decay as in hardmaru es.py, with two corrections. Equal
-    returns share a rank (there the order in the population decides). Weights are always penalised,
-    on the scale of ranks (there CMA-ES rewards large weights, because the penalty is added to a
-    cost, and the genetic algorithm adds it to the returns, whatever their unit).
+    returns share a rank (in es.py their order in the population decides). Weights are always
+    penalised, on the scale of ranks (in es.py CMA-ES rewards large weights, because the penalty is
+    added to a cost, and the genetic algorithm adds it to the returns, whatever their unit).
 
     Args:
         returns: (P,).

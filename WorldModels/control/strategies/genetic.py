@@ -11,14 +11,14 @@ class GeneticAlgorithm(Strategy):
 
     A child takes each parameter from one of two parents, and noise is added.
 
-    Elites are scored again beside their children, on the same tracks, and stay only if they are
+    Elites are scored again with their children, on the same tracks, and stay only if they are
     still among the best, like the elite of Such et al. 2017. In hardmaru es.py they are forgotten
     exactly when forget_best is False, the default; where they are kept, they also keep their old
     return, so a lucky track is never forgotten.
 
-    The result is the mean of the elites, not the best of them, who is partly the luckiest.
-    Crossover keeps the elites in one cloud, so averaging removes the mutations of each. There is at
-    least one elite (in hardmaru es.py there is none among fewer than ten).
+    The result is the mean of the elites, not the best of them, which is partly just lucky.
+    Crossover keeps the elites in one cloud, so averaging removes their separate mutations. There is
+    at least one elite (in hardmaru es.py, fewer than ten candidates have none).
     """
 
     elite_ratio = 0.1

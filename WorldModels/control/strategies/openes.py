@@ -30,7 +30,7 @@ class OpenES(Strategy):
 
     @property
     def sigma_rms(self) -> float:
-        """Sigma: it is the same for all parameters."""
+        """Sigma itself, which is the same for all parameters."""
         return self.sigma
 
     def _sample(self) -> np.ndarray:

@@ -22,7 +22,7 @@ class PEPG(Strategy):
     """
 
     learning_rate = 0.01
-    # Above 0 the mean moves to that of the best candidates, this share of all, without Adam.
+    # If above 0, the mean moves, without Adam, to the mean of this share of best candidates.
     elite_ratio = 0.0
     weight_decay = 0.005
     sigma_alpha, sigma_max_change = 0.2, 0.2
@@ -71,8 +71,8 @@ class PEPG(Strategy):
 class SES(PEPG):
     """A simple evolution strategy: PEPG's sigmas, and a mean that moves to the best tenth.
 
-    After hardmaru train.py, ses. There is at least one elite; there, a tenth of fewer than ten is
-    none, which silently turns it into PEPG.
+    After ses in hardmaru train.py. There is at least one elite; in the original, fewer than ten
+    candidates have none, which silently turns it into PEPG.
     """
 
     elite_ratio = 0.1

@@ -8,13 +8,13 @@ import numpy as np
 
 
 class Strategy:
-    """A search distribution over flat parameter vectors, used by ask and tell.
+    """A search distribution over flat parameter vectors, used through ask and tell.
 
     A subclass provides mean, sigma, sigma_rms, generation, `_sample`, `_learn` and `_cap`.
 
     Attributes:
         mean: (N,) float64, the result of the search.
-        sigma: the step size, which `anneal` brings down.
+        sigma: the step size, which `anneal` lowers.
         sigma_rms: standard deviation of the candidates, averaged over the parameters (the
             original's rms_stdev).
         generation: generations told so far.
@@ -49,7 +49,7 @@ class Strategy:
         self._begin(start, population_size, float(sigma), generator)
 
     def ask(self) -> np.ndarray:
-        """A population, (P, N) float64."""
+        """Sample a population, (P, N) float64."""
         self._asked = self._sample()
         return np.array(self._asked)
 
@@ -63,7 +63,7 @@ class Strategy:
         returns = np.asarray(returns, np.float64)
         if self._asked is None:
             raise ValueError(
-                "returns: expected those of a population, received some without one; "
+                "returns: expected those of a population from ask, received some without one; "
                 "call ask first."
             )
         if returns.shape != (len(self._asked),) or not np.isfinite(returns).all():
@@ -76,11 +76,11 @@ class Strategy:
     def anneal(self, share: float, start: float, final: float) -> None:
         """Keep sigma under a cap that falls geometrically to `final` at the end of the budget.
 
-        The cap begins at the value that sigma has at `start`. Below the cap sigma moves as before.
-        With few noisy rollouts no strategy brings sigma down in time by itself.
+        The cap begins at the value that sigma has at `start`. Below the cap sigma adapts as before.
+        With few, noisy rollouts no strategy lowers sigma in time by itself.
 
         Args:
-            share: of the budget that is spent, 0..1.
+            share: share of the budget that is spent, 0..1.
             start: share at which the cap begins to fall.
             final: sigma at the end.
         """

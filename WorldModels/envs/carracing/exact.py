@@ -1,9 +1,9 @@
-"""The official 96x96 picture of CarRacing-v3, bit for bit, drawn without its wasted work.
+"""The official 96x96 picture of CarRacing-v3, bit for bit, drawn without the wasted work.
 
 Every vertex comes from the official formulas, with the same float64 operations in the same order,
-and every polygon that can leave a trace is drawn by the official calls. Left out are: polygons that
-lie wholly outside the picture, opening the font file at every step, making new surfaces, and
-flipping the big picture (we flip it between the two halves of the smooth scaling, which shrinks
+and every polygon that can be visible is drawn by the official calls. We skip polygons that are
+entirely outside the picture, do not open the font file or make new surfaces at every step, and do
+not flip the big picture (we flip it between the two halves of the smooth scaling, which shrinks
 rows first and columns second).
 """
 
@@ -35,7 +35,7 @@ class ExactRenderer:
         self.font = pygame.font.Font(pygame.font.get_default_font(), 42)
         self.score, self.text = None, None
         self.canvas = new_surface(WINDOW_W, WINDOW_H)  # upside down, as gymnasium draws it
-        self.window = new_surface(WINDOW_W, WINDOW_H)  # upright, for the status bar alone
+        self.window = new_surface(WINDOW_W, WINDOW_H)  # upright, only for the status bar
         self.narrow = new_surface(STATE_W, WINDOW_H)
         self.frame = new_surface(STATE_W, STATE_H)
 
@@ -45,7 +45,7 @@ class ExactRenderer:
         self.background = flat_pixels(env.bg_color, WINDOW_W, WINDOW_H - BAR)
 
     def draw(self, env):
-        """The frame of this moment, uint8 (96, 96, 3)."""
+        """The current frame, uint8 (96, 96, 3)."""
         speed = 0.02 * env.car.hull.linearVelocity.length
         if max(speed, *(0.01 * wheel.omega for wheel in env.car.wheels)) > TALLEST:
             # An indicator sticks out of the status bar.
@@ -91,7 +91,7 @@ class ExactRenderer:
     def _visible(self, angle, zoom, translation):
         """Polygons that may touch the picture, and their colours, as lists.
 
-        A polygon is a list of pairs of whole official pixels.
+        A polygon is a list of 4 pairs (x, y) of integers, in official pixels.
         """
         scene = self.scene
         # Pygame's own cosine and sine, with its special case of right angles
@@ -101,7 +101,7 @@ class ExactRenderer:
         centre_y = (sin * x + cos * y) * zoom + (translation[1] - WINDOW_H / 2)
         seen = scene.near(centre_x, centre_y, (WINDOW_W / 2 + 2, WINDOW_H / 2 + 2), (zoom, zoom))
         x, y = scene.vertices[seen].transpose(2, 0, 1)
-        # Assigning to whole numbers rounds towards zero, as pygame does
+        # Assigning to integers rounds towards zero, as pygame does
         points = np.empty((len(seen), 4, 2), np.int64)
         points[..., 0] = (cos * x - sin * y) * zoom + translation[0]
         points[..., 1] = (sin * x + cos * y) * zoom + translation[1]

@@ -3,8 +3,8 @@
 The official picture is 1000x800 pixels, shrunk to 96x96, cropped to its upper 84 rows and resized
 to 64x64 by area. Here the same polygons are drawn on a canvas of three times 96x84 pixels, which is
 then shrunk in the same way. A polygon covers every pixel that it touches, so on this coarse canvas
-it comes out too wide by EXCESS on each side, and is drawn narrower by that much. Three is odd on
-purpose: smooth scaling then darkens flat colours by 2 levels, as it does in the official picture.
+it comes out too wide by EXCESS on each side, and is drawn narrower by that much. The factor is
+odd on purpose: smooth scaling then darkens flat colours by 2 levels, as in the official picture.
 """
 
 import math
@@ -54,8 +54,8 @@ WHEEL_HALF_WIDTH, WHEEL_RADIUS = (
 FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
 
-# The first and last row of the 84 that PIL's BOX filter averages into each row of the 64: one or
-# two, those whose middle lies inside.
+# For each of the 64 rows, the first and last of the 84 that PIL's BOX filter averages into it: one
+# or two rows, those whose middle is inside.
 FIRST_ROW = (2 * ROWS * np.arange(FRAME_SIZE) + FRAME_SIZE) // (2 * FRAME_SIZE)
 LAST_ROW = (2 * ROWS * np.arange(1, FRAME_SIZE + 1) - FRAME_SIZE) // (2 * FRAME_SIZE)
 
@@ -63,7 +63,7 @@ LAST_ROW = (2 * ROWS * np.arange(1, FRAME_SIZE + 1) - FRAME_SIZE) // (2 * FRAME_
 class FastRenderer:
     """Draws the frame V sees, uint8 (64, 64, 3).
 
-    On average it differs from the official one by at most 0.5 of 255.
+    On average it differs from the official frame by at most 0.5 of 255.
     """
 
     def __init__(self):
@@ -79,7 +79,7 @@ class FastRenderer:
         self.background = flat_pixels(env.bg_color, WIDTH, HEIGHT)
 
     def draw(self, env):
-        """The frame of this moment, uint8 (64, 64, 3)."""
+        """The current frame, uint8 (64, 64, 3)."""
         zoom = zoom_at(env.t)
         self._draw_world(env, zoom)
         self._draw_car(env.car, zoom)
@@ -144,7 +144,7 @@ def quadrilateral(x, y, across, along, front, back):
 def stripe_ends(phase):
     """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii.
 
-    None when it is below.
+    None while it is on the underside.
     """
     sin_1, sin_2 = math.sin(phase), math.sin(phase + 1.2)
     if sin_1 > 0 and sin_2 > 0:
@@ -170,9 +170,9 @@ def hull_points(zoom):
 
 
 def road_inward(scene):
-    """Unit steps (N, 4, 2) by which corners move inward, across the road.
+    """Unit vectors (N, 4, 2) along which corners move inward, across the road.
 
-    They are zero for grass and on the side where a border meets the road. Tiles and borders list
+    They are zero for grass, and where a border meets the road. Tiles and borders list
     their corners as left, right, right, left; those of a border begin on the road's side.
     """
     inward = np.zeros_like(scene.vertices)

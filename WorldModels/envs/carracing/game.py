@@ -1,4 +1,4 @@
-"""CarRacing-v3 with a picture that is drawn several times faster.
+"""CarRacing-v3 with its picture drawn several times faster.
 
 Tracks, physics, rewards and terminations are gymnasium's own code, called unchanged; only the
 picture is ours. There are three renderers: `official` (gymnasium's), `exact` (the same picture bit
@@ -37,9 +37,9 @@ class CarRacing(car_racing.CarRacing):
         renderer: "fast", "exact" or "official".
         lap_complete: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also
             when tile 0 is visited for the first time after 95 % of the tiles (gymnasium's rule for
-            v3). A car that starts on the line visits tile 0 at once, which makes both rules one.
+            v3). A car that starts on the line visits tile 0 at once, so both rules are the same.
         random_start: the car starts on a random tile, drawn after the track (a seed gives the same
-            track with and without), and the zoom-in of the first second is left out.
+            track with and without it), and the zoom-in of the first second is skipped.
 
     Raises:
         ValueError: the renderer or the lap rule is unknown.
@@ -98,7 +98,7 @@ class CarRacing(car_racing.CarRacing):
             return False
         if self.random_start:
             start = int(self.np_random.integers(len(self.track)))
-            # reset() puts the car on the first of the list
+            # reset() puts the car on the first tile of the list
             self.track = self.track[start:] + self.track[:start]
             self.t = 1.0
         if self.renderer:
@@ -131,7 +131,7 @@ def make(
     """
     if frame_size not in (64, 96):
         raise ValueError(
-            "frame_size: expected 64 (cropped) or 96 (whole) for CarRacing, "
+            "frame_size: expected 64 (cropped) or 96 (uncropped) for CarRacing, "
             f"received {frame_size!r}."
         )
     if frame_size == 96 and renderer == "fast":

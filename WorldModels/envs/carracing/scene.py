@@ -28,15 +28,15 @@ def zoom_at(t):
 
 
 def new_surface(width, height):
-    """A black surface whose pixels lie in memory as red, green, blue and one unused byte."""
+    """A black surface whose pixels are stored as red, green, blue and one unused byte."""
     return pygame.Surface((width, height), 0, 32, (0xFF, 0xFF00, 0xFF0000, 0))
 
 
 def flat_pixels(color, width, height):
     """Bytes of a surface of one colour, to be written over a surface's buffer.
 
-    Surface.fill does the same, but past the processor's cache: whatever is drawn next then waits
-    for memory, which costs 70 us for a frame of 288x252 pixels and 0.5 ms for one of 1000x700.
+    Surface.fill does the same but bypasses the processor's cache, so whatever is drawn next waits
+    for memory: that costs 70 us for a frame of 288x252 pixels and 0.5 ms for one of 1000x700.
     """
     red, green, blue = (int(channel) for channel in color)
     return bytes((red, green, blue, 0)) * (width * height)
@@ -63,7 +63,7 @@ class Scene:
 
     Attributes:
         vertices: (N, 4, 2) float64 in units of length.
-        centres, radii: (N, 2) and (N,), of the circles around the polygons.
+        centres, radii: (N, 2) and (N,), of circles that enclose the polygons.
         colors: (N, 3) float64 in 0..255. A touched tile writes its new colour into its row, so the
             rows are always up to date.
         is_border: (N,) bool, the red and white borders in bends.
@@ -92,10 +92,10 @@ class Scene:
         """Indices, in drawing order, of the polygons that may touch a rectangle.
 
         Args:
-            x: (N,) pixels from its middle to the polygons' centres.
-            y: (N,) the same downwards.
-            half_sides: its half width and half height in pixels.
-            scale: pixels per unit of length along x and y.
+            x: (N,) pixels from the rectangle's middle to the polygons' centres, to the right.
+            y: (N,) the same, downwards.
+            half_sides: half the rectangle's width and height, in pixels.
+            scale: pixels per unit of length along x and along y.
         """
         inside_x = np.abs(x) < half_sides[0] + self.radii * scale[0]
         return np.flatnonzero(inside_x & (np.abs(y) < half_sides[1] + self.radii * scale[1]))

@@ -1,12 +1,12 @@
-"""Starts ViZDoom's engine so that it dies with us and leaves nothing behind, however either ends.
+"""Starts ViZDoom's engine so that it dies with this process and leaves nothing behind.
 
-ViZDoom runs its engine as a process of its own and talks to it through files in /dev/shm. When the
-parent is killed, both stay behind, and the engine writes its settings into the folder where it
-starts. Two small helpers prevent that; both are this file, run by a bare Python (hence the standard
-library only). One becomes the engine, after it has entered a temporary folder and asked the kernel
-to be killed when the parent dies. The other, the guard, lives while the engine starts: it removes
-the shared files and the folder once both sides have them open, or when the parent dies before that.
-On systems other than Linux, the engine is started in ViZDoom's own way.
+ViZDoom runs its engine as a separate process and talks to it through files in /dev/shm. If the
+parent is killed, process and files stay behind; besides, the engine writes its settings into the
+folder where it starts. Two small helpers prevent that; both are this file, run by a bare Python
+(hence only the standard library). One becomes the engine, after it has entered a temporary folder
+and asked the kernel to kill it when the parent dies. The other, the guard, lives while the engine
+starts: it removes the shared files and the folder once both sides have them open, or when the
+parent dies before that. On systems other than Linux, ViZDoom starts the engine itself.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ _starting = threading.Lock()  # the guard takes any new instance for ours
 
 
 def start(game, engine: str) -> None:
-    """`game.init()` with an engine that dies when this process does and leaves no named files.
+    """Call `game.init()` with an engine that dies with this process and leaves no files behind.
 
     Args:
-        game: a vizdoom.DoomGame, configured and not started.
+        game: a vizdoom.DoomGame, configured but not started.
         engine: path of ViZDoom's engine.
 
     Raises:
-        RuntimeError: the engine did not start. (When it dies while it starts, ViZDoom 1.3 crashes,
+        RuntimeError: the engine did not start. (If it dies while it starts, ViZDoom 1.3 crashes,
             and this process with it; even then nothing is left behind.)
     """
     with _engine_script(engine) if sys.platform == "linux" else contextlib.nullcontext() as script:
@@ -56,7 +56,7 @@ def start(game, engine: str) -> None:
 
 @contextlib.contextmanager
 def _engine_script(engine: str) -> Iterator[str]:
-    """A script that becomes the engine, and a guard that cleans up; both are gone afterwards."""
+    """The path of a script that becomes the engine; a guard removes it and the shared files."""
     with _starting:
         before = _instances(os.getpid())
         guard = subprocess.Popen(
@@ -67,11 +67,11 @@ def _engine_script(engine: str) -> Iterator[str]:
         )
         folder = ""
         try:
-            folder = os.fsdecode(guard.stdout.readline().rstrip(b"\n"))  # once it watches
+            folder = os.fsdecode(guard.stdout.readline().rstrip(b"\n"))  # sent once it watches
             yield _write_script(folder, engine)
         finally:
             guard.communicate(DONE)
-            # Removes nothing, unless the guard was killed.
+            # The guard has removed them already, unless it was killed.
             _remove(_instances(os.getpid()) - before, folder)
 
 
@@ -90,17 +90,17 @@ def _this(role: str) -> list[str]:
 
 
 def _become_engine(parent: int, folder: str, engine: str, *arguments: str) -> None:
-    """In the child that ViZDoom starts: arrange its end, then become the engine."""
+    """Become the engine, in the child that ViZDoom starts, so that it dies with the parent."""
     os.setsid()  # a Ctrl-C in the terminal is the parent's to handle
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # the parent died before we asked
+        os._exit(1)  # the parent died before the call
     os.chdir(folder)  # the engine writes _vizdoom/ where it starts
     os.execv(engine, [engine, *arguments])
 
 
 def _guard(parent: int) -> None:
-    """Wait until the engine has started or the parent is dead; then remove what the start left."""
+    """Wait until the engine has started or the parent is dead; then remove what is left behind."""
     before, ours, told = _instances(parent), set(), False
     folder = tempfile.mkdtemp(prefix="WorldModels-doom-")
     with contextlib.suppress(BrokenPipeError):  # the parent has died already
@@ -109,7 +109,7 @@ def _guard(parent: int) -> None:
         told = select.select([0], [], [], 0.02 if ours else 0.001)[0] and os.read(0, 1) == DONE
         ours = ours or _instances(parent) - before
     if not told:
-        # Wait until the kernel has killed the engine too, which might still make a file.
+        # Give the kernel time to kill the engine too, which might still create a file.
         time.sleep(0.2)
         # A script whose parent has died gets this long to note its instance.
         until = time.monotonic() + 2.0
@@ -119,9 +119,9 @@ def _guard(parent: int) -> None:
 
 
 def _noted(folder: str) -> set[str]:
-    """The instance that the engine's script has noted.
+    """Id of the instance, as the engine's script has noted it; empty if it has not.
 
-    Where the parent dies early, the guard may be too late to see it there.
+    If the parent dies early, the guard may be too late to see it in the parent's maps.
     """
     with contextlib.suppress(OSError), open(os.path.join(folder, ARGUMENTS)) as file:
         words = file.read().split()
@@ -139,7 +139,7 @@ def _remove(instances: set[str], folder: str) -> None:
 
 
 def _instances(process: int) -> set[str]:
-    """Ids of the ViZDoom instances whose shared files a process, if it exists, has mapped."""
+    """Ids of the ViZDoom instances whose shared files a process has mapped; empty if it is gone."""
     found = set()
     with contextlib.suppress(OSError), open(f"/proc/{process}/maps") as maps:
         for line in maps:

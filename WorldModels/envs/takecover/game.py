@@ -1,8 +1,8 @@
-"""Doom's Take Cover as the paper plays it: dodge fireballs and live long.
+"""Doom's Take Cover as the paper plays it: dodge fireballs and stay alive.
 
-It is ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step, no frame skipped, with
-observation and action as in hardmaru/WorldModelsExperiments, doomrnn/. The engine is a process of
-its own: see engine.py.
+It is ViZDoom's scenario take_cover at skill 4, one tic (1/35 s) per step without frame skip;
+observation and action are as in hardmaru/WorldModelsExperiments, doomrnn/. The engine is a separate
+process: see engine.py.
 """
 
 import os
@@ -23,27 +23,28 @@ INSTALL = 'pip install "WorldModels[doom]", or bash launch_scripts/setup.bash --
 
 
 class EngineDiedError(RuntimeError):
-    """Doom's own process ended during the game."""
+    """ViZDoom's engine died during the game."""
 
 
 class TakeCover(gymnasium.Env):
-    """Monsters throw fireballs at a player who can only sidestep; the game ends when he dies.
+    """Monsters throw fireballs at a player who can only sidestep, until the player dies.
 
     Observation: uint8 (frame_size, frame_size, 3), the view above the status bar, area-resized.
     ViZDoom gives no picture of a dead player, so at the end the last one is repeated.
-    Action: float32 (1,) in -1..1: below -1/3 left, above 1/3 right, else stay.
-    Reward: 1 for every step, the fatal one included, so that the return is the number of tics
+    Action: float32 (1,) in -1..1: below -1/3 left, above 1/3 right, otherwise stay.
+    Reward: 1 for every step, including the fatal one, so that the return is the number of tics
     survived.
-    `reset(seed=)` determines the whole game. `render()`: uint8 (480, 640, 3), the whole screen
-    enlarged, status bar included.
+    `reset(seed=)` determines the whole game. `render()`: uint8 (480, 640, 3), the enlarged screen
+    with its status bar.
 
     Args:
         frame_size: pixels.
         render_mode: "rgb_array", or None.
 
     Raises:
+        ValueError: frame_size or render_mode is invalid.
         ImportError: vizdoom is not installed.
-        RuntimeError: the engine did not start, or, as EngineDiedError, died.
+        RuntimeError: the engine did not start, or, as EngineDiedError, died during the game.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35, "death_is_final": True}
@@ -105,7 +106,7 @@ class TakeCover(gymnasium.Env):
             )
 
     def _ask(self, function, *arguments):
-        """Call the engine; if it has died, say so in one line."""
+        """Call the engine; if it has died, raise an error of one line."""
         try:
             return function(*arguments)
         except Exception as error:
@@ -152,6 +153,7 @@ def make(*, frame_size: int = FRAME_SIZE) -> gymnasium.Env:
         frame_size: pixels.
 
     Raises:
+        ValueError: frame_size is below 1.
         ImportError: vizdoom is not installed.
     """
     return TakeCover(frame_size=frame_size)
