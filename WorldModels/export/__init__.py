@@ -1,1 +1,1 @@
-"""Models as files for others: SavedModel for serving, ONNX for the workers and the browser."""
+"""Exports models: SavedModel for serving, ONNX for the workers and the browser."""

@@ -1,8 +1,8 @@
 """What is exported of V, M and Perception: functions with named inputs and outputs.
 
-An endpoint is called as the model's method is (a state is a dict there). Flattened, the inputs of a
-state are called state_<name> and pieces of noise noise_<name>; a new state comes back as
-next_<name>, since an output may not carry an input's name.
+An endpoint takes the same arguments as the model's method (where a state is a dict). Flattened, the
+inputs of a state are called state_<name> and those of noise noise_<name>; a new state comes back as
+next_<name>, since an output may not have an input's name.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Endpoint:
     Args:
         name: of the endpoint.
         function: takes the arguments and returns a dict of named tensors.
-        arguments: for each argument a named InputSpec, or a dict of them.
+        arguments: a named InputSpec, or a dict of them, for each argument.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Endpoint:
         return keras.tree.map_structure(lambda spec: inputs[spec.name], self.arguments)
 
     def example(self, batch: int = 3, time: int = 4) -> dict[str, np.ndarray]:
-        """Flat named inputs to compare with, equal at each call: uint8 0..255, float32 0..1."""
+        """Flat named inputs, the same at every call: uint8 in 0..255, float32 in 0..1."""
         generator = np.random.default_rng(0)
         inputs = {}
         for name, spec in self.specs().items():
@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def of_vision(vision) -> list[Endpoint]:
-    """Endpoints encode, from observations to mean and log_var, and decode, from z back."""
+    """The endpoints encode, from observations to mean and log_var, and decode, from z back."""
     shape = tuple(vision.observation_shape)
 
     def encode(observations):
@@ -69,7 +69,7 @@ def of_vision(vision) -> list[Endpoint]:
 
 
 def of_memory(memory) -> list[Endpoint]:
-    """Endpoints step, sample and sequence, with the arguments of interfaces.Memory's methods."""
+    """The endpoints step, sample and sequence, with the arguments of interfaces.Memory."""
     state = {
         name: _spec(f"state_{name}", *x.shape[1:]) for name, x in memory.initial_state(1).items()
     }

@@ -1,7 +1,6 @@
-"""Writes the files that others use: SavedModel for serving, ONNX for workers and the browser.
+"""Writes the exported files: SavedModel for serving, ONNX for workers and the browser.
 
-Training never reads them. TensorFlow is known to this folder only, and imported when something is
-exported, not before.
+Training never reads them. Only this folder imports TensorFlow, and only once something is exported.
 """
 
 import importlib.util
@@ -40,8 +39,8 @@ def unavailable() -> str:
 def export_vision(vision, folder: str | Path) -> None:
     """Write V's files into an iteration's folder.
 
-    They are vision/ (SavedModel: encode, decode), encode.onnx and decode.onnx. Those of earlier
-    weights are removed first, even where nothing can be exported; each new one is opened and
+    They are vision/ (SavedModel: encode, decode), encode.onnx and decode.onnx. Files of earlier
+    weights are removed first, even where nothing can be exported; each new file is opened and
     compared with the Keras model before it gets its name.
 
     Raises:
@@ -88,7 +87,7 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
 
 
 def _begin(folder: str | Path, names: tuple[str, ...]) -> None:
-    # With a perception.onnx of earlier weights, workers would drive by them unnoticed.
+    # Workers would drive by a perception.onnx of earlier weights, and nobody would notice.
     for name in names:
         remove(Path(folder) / name)
     if unavailable():

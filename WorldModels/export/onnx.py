@@ -24,10 +24,10 @@ class _Flat(keras.Model):
 
 
 def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> None:
-    """Write an endpoint as an ONNX file, which gets its name once it has been opened and compared.
+    """Write an endpoint as an ONNX file, which gets its name once it agrees with Keras.
 
-    Inputs and outputs carry the endpoint's flat names; the batch, and time where there is one, can
-    be of any size.
+    Inputs and outputs have the endpoint's flat names; the batch, and time if there is one, can be
+    of any size.
 
     Args:
         model: owns the weights; float32.
@@ -82,7 +82,7 @@ def _check(path: Path, endpoint: Endpoint) -> None:
 
 
 class _Quiet(warnings.catch_warnings):
-    """Silences the exporter's notes on rewrites that it tried."""
+    """Silences the exporter's notes on the rewrites that it tried."""
 
     def __enter__(self):
         super().__enter__()

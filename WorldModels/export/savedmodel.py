@@ -13,7 +13,7 @@ from WorldModels.export.endpoints import Endpoint
 
 
 def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[Endpoint]) -> None:
-    """Write a SavedModel, which gets its name once it has been opened and compared with Keras.
+    """Write a SavedModel, which gets its name once it agrees with Keras.
 
     `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take the flat names
     and return dicts.
@@ -39,7 +39,7 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
 
 
 def _write(archive: keras.export.ExportArchive, temporary: Path, folder: str | Path) -> None:
-    """Write the archive; TensorFlow's own errors, of a full disk for example, become OSError."""
+    """Write the archive; TensorFlow's own errors, such as for a full disk, become OSError."""
     import tensorflow as tf
 
     try:

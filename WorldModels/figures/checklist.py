@@ -1,4 +1,4 @@
-"""Lists everything that is drawn of a world model, and the function that draws each item.
+"""Lists everything that is drawn for a world model, and the function that draws each item.
 
 The items are what the paper, its code and its reproductions show, and what readers ask for beyond
 that. Names are "module:function" in WorldModels.figures, or in the whole package.
@@ -19,9 +19,9 @@ CHECKLIST = {
     "the same frames by VAE and VAE-GAN": "comparison:reconstructions",
     "vectors beside their reconstructions": "vectors:reconstruction_chart",
     # M
-    "the next frame foreseen, beside what came": "predictions:next_frames",
+    "M's prediction of the next frame, beside what came": "predictions:next_frames",
     "the error of the next frame along an episode": "predictions:next_errors",
-    "now, next and foreseen in one overlay": "predictions:overlays",
+    "now, next and predicted in one overlay": "predictions:overlays",
     "a toy problem with several answers": "predictions:mixture_toy",
     "real, reconstructed and imagined frames": "filmstrips:imagined_strip",
     "dreams at several temperatures": "filmstrips:dream_filmstrips",

@@ -50,7 +50,7 @@ def vision_figure(rows: Rows, noun: str = "game") -> Figure:
 
 
 def optimizer_figure(rows: Rows, noun: str = "game") -> Figure:
-    """Kinds of evolution: learning curves over the steps of the environment, and drivers.
+    """Kinds of evolution: learning curves over environment steps, and drivers.
 
     Args:
         rows: see `memory_figure`.
@@ -65,7 +65,7 @@ def optimizer_figure(rows: Rows, noun: str = "game") -> Figure:
     curve.set(
         xlabel="training steps of the environment so far",
         xlim=(0, None),
-        ylabel=f"return: mean of the population (line),\nthe mean on validation {noun}s (marks)",
+        ylabel=f"return: population (line), mean\nof the search on validation {noun}s (marks)",
     )
     curve.xaxis.set_major_formatter(EngFormatter(sep=""))
     curve.legend(frameon=False)
@@ -78,7 +78,7 @@ FIGURES = {"memory": memory_figure, "vision": vision_figure, "optimizer": optimi
 
 
 def reconstructions(frames: np.ndarray, seen: Mapping[str, np.ndarray]) -> Figure:
-    """Frames over each kind of vision's reconstruction of them.
+    """Frames above the reconstructions of each kind of vision.
 
     Args:
         frames: (N, H, W, 3) uint8.
@@ -109,7 +109,7 @@ def _colours(rows: Rows) -> list[str]:
 
 
 def _kinds_along_x(axes: Axes, rows: Rows) -> np.ndarray:
-    """Name the kinds along the x axis; give their places."""
+    """Name the kinds along the x axis; return their places."""
     places = np.arange(len(rows))
     crowded = sum(len(row["kind"]) for row in rows) > 40
     turned = {"rotation": 25, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
@@ -119,7 +119,7 @@ def _kinds_along_x(axes: Axes, rows: Rows) -> np.ndarray:
 
 
 def _note(axes: Axes, text: str, place: float, value: float) -> None:
-    """Write beside a mark what it stands for."""
+    """Write a note beside a mark."""
     where = {"xytext": (8, -3), "textcoords": "offset points"}
     axes.annotate(text, (place, value), fontsize=SMALL, **where)
 
@@ -131,7 +131,7 @@ def _bars(axes: Axes, rows: Rows, values: Sequence[float], label: str) -> None:
 
 
 def _loss(axes: Axes, rows: Rows) -> None:
-    """Held-out loss of each kind, with the baselines that it must beat."""
+    """Held-out loss of each kind, beside the baselines that it must beat."""
     places = _kinds_along_x(axes, rows)
     held_out, blind = (
         np.array([row["nll"].get(name, np.nan) for row in rows])
@@ -144,8 +144,8 @@ def _loss(axes: Axes, rows: Rows) -> None:
         if np.isfinite(value):
             _note(axes, f"{value:.3f}", place, value)
     for name, label, style in (
-        ("copy_previous", "latent before", "--"),
-        ("static", "never moving", ":"),
+        ("copy_previous", "copy previous z", "--"),
+        ("static", "static Gaussian", ":"),
     ):
         if name in rows[0]["nll"]:
             level(axes, rows[0]["nll"][name], label, style)
@@ -185,10 +185,10 @@ def _speed(axes: Axes, rows: Rows) -> None:
         bars = axes.bar(places + shift, values, 0.38, hatch=hatch, label=label, **look)
         labels = [_short(value) if np.isfinite(value) else "" for value in values]
         axes.bar_label(bars, labels, fontsize=SMALL)
-    if any(row.get("speed") for row in rows):  # while kinds are still being made there are none
+    if any(row.get("speed") for row in rows):  # none has speeds while kinds are still being trained
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_ylabel("a second (logarithmic)")
+    axes.set_ylabel("per second (log scale)")
     axes.margins(y=0.2)
     axes.legend(frameon=False, fontsize=SMALL)
 

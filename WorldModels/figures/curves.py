@@ -111,8 +111,8 @@ def generation_curves(
         rows: of generations.csv: generation, mean, min, max, validation, sigma, frames (environment
             steps so far).
         solved: return at which a line is drawn.
-        dreamt: the world was a dream.
-        noun: what an episode of validation in the game is called.
+        dreamt: whether the world was a dream.
+        noun: what a validation episode in the game is called.
 
     Raises:
         ValueError: there are no rows.
@@ -158,7 +158,7 @@ def _returns(axes: Axes, rows: Rows, where: str) -> None:
 
 
 def _sigma(axes: Axes, generation: np.ndarray, sigma: np.ndarray) -> Axes:
-    """Sigma by generation on an axis of its own at the right."""
+    """Sigma by generation on its own axis at the right."""
     right = axes.twinx()
     right.plot(generation, sigma, color=SIGMA, linewidth=1, label="sigma (right axis)")
     right.set_ylabel("sigma (step size of the search)")

@@ -1,4 +1,4 @@
-"""Draws how true a dream is: its returns beside the game's, and the error of dreaming on."""
+"""Draws how faithful a dream is: its returns beside the game's, and the error of dreaming on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ def dream_curve(
 
     Args:
         rows: of generations.csv: generation, validation, validation_sd.
-        points: generation and real (mean and interval) of the means that played the game.
+        points: generation and real (mean, interval and n) of each search mean that played the game.
         random: mean return of the random policy in the game.
         solved: return at which a line is drawn.
 
@@ -47,7 +47,7 @@ def dream_curve(
     axes.set(xlabel="generation", ylabel="return of an episode")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, loc="outside lower center", ncols=3, fontsize=SMALL)
-    figure.suptitle("C: what it gains in the dream, and in the game")
+    figure.suptitle("C: returns in the dream and in the game")
     return figure
 
 
@@ -86,7 +86,8 @@ def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
     """The error of dreaming on, by the number of steps since the last frame that M saw.
 
     Args:
-        errors: horizons (K,), and by name of a guess its errors (K,) in `latent` and in `frame`.
+        errors: horizons (K,), and in both `latent` and `frame` each prediction's errors (K,) by
+            name.
         decoded: what V decodes.
     """
     figure, panels = figure_of(2)

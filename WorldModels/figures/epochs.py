@@ -14,12 +14,12 @@ COLUMNS = 8
 def write_epoch(path: Path, frames: np.ndarray, rebuilt: np.ndarray, samples: np.ndarray) -> None:
     """Write rows of frames, each above its reconstruction, then samples of the prior.
 
-    Of vectors it is a chart of how much of each number is reconstructed.
+    For vectors it is a chart of how much of each number is reconstructed.
 
     Args:
         path: of the .png.
         frames: (N, H, W, 3) uint8, or (N, D) float32.
-        rebuilt: the same decoded from the mean of V's posterior, float in 0..1, or (N, D).
+        rebuilt: as many, decoded from the mean of V's posterior, float in 0..1, or (N, D).
         samples: (M, H, W, 3) float in 0..1, decoded from the prior.
     """
     if frames.ndim == 2:

@@ -47,8 +47,8 @@ def dashboard(
     Args:
         frames: (T+1, H, W, 3) uint8.
         rebuilt: as many, V's reconstructions.
-        predicted: as many, M's prediction of each from the moment before; the first is what is
-            shown before there is one.
+        predicted: as many, M's prediction of each from the step before; the first only fills the
+            place until there is one.
         rewards: (T,).
         losses: name to (T+1,) numbers, a curve each.
         scale: each pixel becomes scale x scale.
@@ -56,7 +56,7 @@ def dashboard(
     Yields:
         (H', W', 3) uint8 frames of even height and width.
     """
-    clips = {"frame": frames, "V": rebuilt, "M foresaw": predicted}
+    clips = {"frame": frames, "V": rebuilt, "M predicted": predicted}
     curves = dict(losses) | {"reward so far": np.concatenate([[0.0], np.cumsum(rewards)])}
     for step, film in enumerate(running_reward(clips, rewards, scale)):
         plots = [
@@ -93,8 +93,8 @@ def three_views(
         rendered: (H, W, 3) uint8 each, as the environment renders it for people.
         seen: (T+1, h, w, 3), what V is given.
         decoded: as many, V's reconstructions.
-        rewards: (T+1,) received up to the first frame, and for each step; where given, the reward
-            so far stands in the first title.
+        rewards: (T+1,) received up to the first frame, and for each step; if given, the first title
+            shows the reward so far.
         height: pixels of each view, or a little less: what V sees is enlarged by a whole number.
 
     Yields:
@@ -111,7 +111,7 @@ def three_views(
 
 
 def _as_high(view: np.ndarray, height: int) -> np.ndarray:
-    """A picture resized to a height."""
+    """A picture resized to a height, its proportions kept."""
     size = round(view.shape[1] * height / view.shape[0]), height
     return np.asarray(Image.fromarray(view).resize(size, Image.Resampling.BOX))
 
@@ -127,7 +127,7 @@ def _titled(names: Sequence[str], pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _words(text: str, width: int) -> np.ndarray:
-    """A black strip with words in the middle, as wide as what it stands over."""
+    """A black strip, `width` pixels wide, with centred text."""
     picture = Image.new("RGB", (width, LABEL_HEIGHT))
     middle, font = (width // 2, LABEL_HEIGHT // 2), ImageFont.load_default(14)
     ImageDraw.Draw(picture).text(middle, text, fill=INK, font=font, anchor="mm")
@@ -135,7 +135,7 @@ def _words(text: str, width: int) -> np.ndarray:
 
 
 def _plot(name: str, values: np.ndarray, step: int, width: int, colour: str) -> np.ndarray:
-    """A curve up to a step, with its name and its value there; the axes are those of all of it."""
+    """A curve up to a step, with its name and its value there; the axes span the full curve."""
     picture = Image.new("RGB", (width, PLOT_HEIGHT), PAPER)
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     low, high = min(0.0, float(np.nanmin(values))), max(float(np.nanmax(values)), 1e-9)

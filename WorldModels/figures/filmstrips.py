@@ -19,11 +19,11 @@ def filmstrip(
     """Some moments of several clips, a clip a row, with the time above.
 
     Args:
-        clips: name to frames (T, H, W, 3); a clip that ended earlier leaves white.
+        clips: name to frames (T, H, W, 3); a clip is white after its end.
         steps: which frames are shown, from 0.
         fps: frames a second, for the time.
-        title: above all.
-        caption: below all.
+        title: above the rows.
+        caption: below the rows.
 
     Raises:
         ValueError: there are no clips or no steps.
@@ -44,12 +44,12 @@ def imagined_strip(
     steps: Sequence[int],
     fps: float,
 ) -> Figure:
-    """Real frames, V's reconstructions, and how M dreams on from the first with the same actions.
+    """Real frames, V's reconstructions, and M's dream from the first with the same actions.
 
     Args:
         real: (T, H, W, 3).
         rebuilt: (T, H, W, 3), of the same moments.
-        imagined: (T, H, W, 3), likewise; the first is the last that M saw.
+        imagined: (T, H, W, 3), likewise; the first is the last frame that M saw.
         steps: see `filmstrip`.
         fps: see `filmstrip`.
     """
@@ -57,8 +57,7 @@ def imagined_strip(
         {"real": real, "reconstructed\nby V": rebuilt, "imagined\nby M": imagined},
         steps,
         fps,
-        caption="imagined: up to 0.0 s M sees what came, and from then on is given the actions "
-        "alone",
+        caption="imagined: up to 0.0 s M sees the real frames, from then on only the actions",
     )
 
 
@@ -68,7 +67,7 @@ def dream_filmstrips(
     """One dream at each of several temperatures, from the same start with the same noise.
 
     Args:
-        dreams: temperature to frames (T, H, W, 3); a dream that ended leaves white.
+        dreams: temperature to frames (T, H, W, 3); a dream is white after its end.
         steps: see `filmstrip`.
         fps: see `filmstrip`.
     """

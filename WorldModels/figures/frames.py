@@ -1,4 +1,4 @@
-"""Frames as pictures: their numbers, their size, many of them in one; and files of pictures."""
+"""Frames as pictures: grids, enlarging, uint8, differences, and PNG files."""
 
 import os
 from collections.abc import Sequence
@@ -53,6 +53,6 @@ def as_uint8(frame: np.ndarray) -> np.ndarray:
 
 
 def difference(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Grey pictures (..., H, W, 3) uint8 of the largest difference of each pixel's channels."""
+    """Grey pictures (..., H, W, 3) uint8 of each pixel's largest difference over channels."""
     largest = np.abs(one.astype(int) - two).max(axis=-1, keepdims=True)
     return largest.astype(np.uint8).repeat(3, axis=-1)

@@ -20,8 +20,8 @@ def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarra
         log_var: (N, Z), likewise.
 
     Returns:
-        mean and sd (Z,) of the posterior's mean; kl (Z,), nats a frame from the standard normal;
-        used (Z,) bool.
+        mean and sd (Z,) of the posterior's mean; kl (Z,), the divergence from the standard normal
+        in nats a frame; used (Z,) bool.
 
     Raises:
         ValueError: no frames, or shapes differ.
@@ -130,7 +130,7 @@ def _place(axes: Axes, frame: np.ndarray, place: np.ndarray) -> None:
 
 
 def _spread(places: np.ndarray, count: int) -> list[int]:
-    """Points far from one another: each next is the farthest from those before."""
+    """Indices of points far apart: each is the farthest from those chosen before it."""
     scaled = (places - places.mean(axis=0)) / (places.std(axis=0) + 1e-12)
     chosen = [int(np.square(scaled).sum(axis=1).argmin())]
     distance = np.full(len(places), np.inf)

@@ -2,8 +2,8 @@
 
 published.csv comes from the two logs of hardmaru/WorldModelsExperiments,
 carracing/log/carracing.cma.16.64.hist.json and doomrnn/log/doomrnn.cma.16.64.hist.json: the first
-20 generations, then every tenth to 200 and every 25th after that. `evaluation` is the mean of 1,024
-episodes of the best driver. All returns of Take Cover are those of dreams at temperature 1.25.
+20 generations, then every 25th, and up to 200 every tenth too. `evaluation` is the mean of 1,024
+episodes of the best driver. All returns of Take Cover are from dreams at temperature 1.25.
 """
 
 from collections.abc import Mapping
@@ -35,8 +35,7 @@ AGAINST = {
     "hours": ("elapsed_seconds", 3600, "wall time (hours)"),
 }
 PUBLISHED_BY = (
-    "published: hardmaru/WorldModelsExperiments, 64 cores, 64 drivers of 16 episodes each a "
-    "generation"
+    "published: hardmaru/WorldModelsExperiments, 64 cores, 64 drivers x 16 episodes per generation"
 )
 BEST_PUBLISHED = "published, best driver over 1,024 episodes"
 
@@ -51,7 +50,7 @@ def published(game: str) -> Rows:
         Rows of generation, elapsed_seconds, mean, min, max, std, evaluation.
 
     Raises:
-        ValueError: there is none of this game; the message lists the games that have one.
+        ValueError: there is none for this game; the message lists the games that have one.
     """
     rows = read_rows(Path(__file__).with_name("published.csv"))
     games = sorted({row["game"] for row in rows})
@@ -71,12 +70,12 @@ def learning_curve(
 
     Args:
         runs: name to rows of generations.csv: generation, elapsed_seconds, frames, mean, min, max,
-            std, validation. Of several runs, such as seeds, the band is from the least to the
+            std, validation. For several runs, such as seeds, the band spans the lowest to the
             highest mean.
         against: "generation", "frames" or "hours".
-        game: whose published curve is drawn too; its log has no frames.
+        game: whose published curve is drawn too, except against frames, which its log lacks.
         solved: return at which a line is drawn.
-        dreamt: the world was a dream.
+        dreamt: whether the world was a dream.
 
     Raises:
         ValueError: no rows, an unknown `against`, or no published curve of the game.
@@ -133,9 +132,9 @@ def evaluation_band(rows: Rows, game: str = "", solved: float | None = None) -> 
 
 
 def _finish(figure: Figure, axes: Axes, label: str, beside: bool, solved: float | None) -> None:
-    """Axes and legend; logarithmic beside the published curve, which is far longer."""
+    """Set axes and legend; the scale is logarithmic beside the far longer published curve."""
     mark_solved(axes, solved, ":")
-    axes.set(xlabel=label + (", logarithmic" if beside else ""), ylabel="return of an episode")
+    axes.set(xlabel=label + (", log scale" if beside else ""), ylabel="return of an episode")
     if beside:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
@@ -158,7 +157,7 @@ def _one(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> None:
     x, mean, sd = column(rows, name) / unit, column(rows, "mean"), column(rows, "std")
     low, high, validation = (column(rows, each) for each in ("min", "max", "validation"))
     scored = np.isfinite(validation)
-    label = "population, least to best"
+    label = "population, worst to best"
     axes.fill_between(x, low, high, color=BAND, alpha=0.5, linewidth=0, label=label)
     label = "population, one standard deviation"
     below, above = np.maximum(mean - sd, low), np.minimum(mean + sd, high)
@@ -174,7 +173,7 @@ def _several(axes: Axes, runs: Mapping[str, Rows], name: str, unit: float) -> No
     means = np.stack(
         [np.interp(x, column(rows, name) / unit, column(rows, "mean")) for rows in runs.values()]
     )
-    low, high, label = means.min(axis=0), means.max(axis=0), "least to highest mean"
+    low, high, label = means.min(axis=0), means.max(axis=0), "lowest to highest mean"
     axes.fill_between(x, low, high, color=BAND, linewidth=0, label=f"{len(runs)} runs, {label}")
     axes.plot(x, means.mean(axis=0), color=BLUE, linewidth=2, label=f"mean of {len(runs)} runs")
     for number, (run, rows) in enumerate(runs.items()):

@@ -1,4 +1,4 @@
-"""Draws every loss of a training in a panel of its own."""
+"""Draws each loss of a training run in its own panel."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ NOT_LOSSES = {"epoch", "step", "seconds", "images_per_second"}
 
 
 def loss_curves(often: Rows, epochs: Rows) -> Figure:
-    """Each number of a training by step, and on held-out data after each epoch.
+    """Each loss by training step, and on held-out data after each epoch.
 
     Args:
-        often: rows of step and the numbers' means since the row before; may be empty.
-        epochs: rows of step, the numbers' means in an epoch, and val_<name>.
+        often: rows of step and the losses' means since the row before; may be empty.
+        epochs: rows of step, the losses' means in an epoch, and val_<name>.
 
     Raises:
         ValueError: there are no epochs.

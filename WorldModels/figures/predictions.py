@@ -26,7 +26,7 @@ def next_frames(current: np.ndarray, following: np.ndarray, predicted: np.ndarra
     ours, still = squared_error(came, foreseen).mean(), squared_error(came, now).mean()
     return mosaic_figure(
         np.stack([now, came, foreseen, difference(came, foreseen)]),
-        ["now", "next", "M foresees", "difference"],
+        ["now", "next", "M predicts", "difference"],
         title="M: the next frame",
         caption=f"squared error, summed over a frame's pixels (0..1): M {ours:.1f}, keeping the "
         f"frame now {still:.1f}; bright: off",
@@ -36,8 +36,8 @@ def next_frames(current: np.ndarray, following: np.ndarray, predicted: np.ndarra
 def overlay(current: np.ndarray, following: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Three moments in one picture: red what came, green what M predicted, blue the frame now.
 
-    Each is in shades of grey in its channel. Grey: all three agree. Yellow: M predicted what came,
-    and it is new. Red: it came without being predicted; green: it was predicted, and did not come.
+    Each channel holds its frame in shades of grey. Grey: all three agree. Yellow: M predicted what
+    came, and it is new. Red: it came unpredicted. Green: it was predicted, but did not come.
 
     Args:
         current: (..., H, W, 3).
@@ -62,9 +62,9 @@ def overlays(current: np.ndarray, following: np.ndarray, predicted: np.ndarray) 
     return mosaic_figure(
         rows,
         ["next", "overlay"],
-        title="M: now, next and foreseen in one picture",
-        caption="grey: all agree; yellow: foreseen and came; red: came unforeseen; green: "
-        "foreseen, did not come; blue: gone",
+        title="M: now, next and predicted in one picture",
+        caption="grey: all agree; yellow: predicted and came; red: came unpredicted; green: "
+        "predicted, did not come; blue: gone",
     )
 
 
@@ -103,16 +103,16 @@ def next_errors(
 
     Args:
         predicted: (T,) squared errors of M's predictions, summed over a frame.
-        still: (T,) those of keeping the frame before.
-        rebuilt: (T,) those of V's own reconstruction, the least that M can reach.
+        still: (T,) errors of keeping the frame before.
+        rebuilt: (T,) errors of V's own reconstruction, the least that M can reach.
     """
     figure, (axes,) = figure_of(1)
     label = f"the frame before, kept: {np.mean(still):.1f} on average"
     axes.plot(still, color=GREY, linestyle=":", linewidth=1, label=label)
-    label = f"M's guess: {np.mean(predicted):.1f}"
+    label = f"M's prediction: {np.mean(predicted):.1f}"
     axes.plot(predicted, color=VERMILION, linewidth=1.2, label=label)
     if rebuilt is not None:
-        label = f"V's reconstruction of it: {np.mean(rebuilt):.1f}"
+        label = f"V's reconstruction: {np.mean(rebuilt):.1f}"
         axes.fill_between(range(len(rebuilt)), 0, rebuilt, color=BAND, label=label)
     axes.set(
         xlabel="step of the episode",

@@ -1,4 +1,4 @@
-"""Draws what V makes of frames, of noise, and of one latent number after another."""
+"""Draws what V makes of frames, of noise, and of each latent dimension in turn."""
 
 from collections.abc import Sequence
 
@@ -59,7 +59,7 @@ def latent_traversal(
         dimensions: (D,) which dimension each row sweeps.
 
     Raises:
-        ValueError: rows or columns have no name, or there are none.
+        ValueError: there are no sweeps, or not D x S of them.
     """
     shape = np.shape(sweeps)[:2]
     if shape != (len(dimensions), len(values)):
@@ -72,8 +72,8 @@ def latent_traversal(
         [f"z[{d}]" for d in dimensions],
         [f"{v:g}" for v in values],
         "V: each latent dimension swept",
-        "value of the swept dimension, in standard deviations of the prior; the others stay those "
-        "of one frame",
+        "value of the swept dimension, in standard deviations of the prior; the others stay as one "
+        "frame has them",
         side=0.7,
     )
 

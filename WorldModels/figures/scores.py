@@ -80,7 +80,7 @@ def _checked(scores: Sequence[float]) -> np.ndarray:
 
 
 def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Summaries as a table: the names of its columns, and a row for each, its name first.
+    """Summaries as a table: the names of the columns, and a row for each summary, its name first.
 
     Args:
         rows: name to what `summary` gives, with `laps` (share of laps finished, 0..1) where there
@@ -104,7 +104,7 @@ def cells(rows: Mapping[str, Mapping]) -> tuple[tuple[str, ...], list[tuple[str,
 
 
 def table(rows: Mapping[str, Mapping]) -> str:
-    """Summaries as a table of text, one a line; for the argument see `cells`."""
+    """Summaries as a table of text, one per line; for the argument see `cells`."""
     width = max(map(len, rows))
     widths = (8, 19, 8, 8, 8, 5, 6)
     columns, found = cells(rows)
@@ -121,16 +121,16 @@ def table(rows: Mapping[str, Mapping]) -> str:
 
 
 def nearest_quantiles(scores: Sequence[float], count: int) -> list[int]:
-    """Choose scores that stand for all of them.
+    """Choose scores that represent all of them.
 
-    The nearest to the median comes first, then evenly from the lowest to the highest.
+    First the one nearest to the median, then some spread evenly from the lowest to the highest.
 
     Args:
         scores: (N,) returns.
         count: how many to choose, cut to N.
 
     Returns:
-        Indices into scores, each once; of equal distances the first index.
+        Indices into scores, each once; ties go to the lowest index.
 
     Raises:
         ValueError: there are no scores, or one is not a finite number.

@@ -49,7 +49,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
     Args:
         figure: to write.
-        path: of the picture; its ending says which kind (.png, .svg, .pdf).
+        path: of the picture; its suffix gives the format (.png, .svg, .pdf).
     """
     kind = os.path.splitext(path)[1].lower()
     metadata = {
@@ -85,9 +85,9 @@ def panel_grid(count: int, width: float, height: float, margin: float) -> tuple[
 
     Args:
         count: of panels.
-        width: inches of a panel.
-        height: inches of a panel.
-        margin: inches above and below the panels.
+        width: of a panel, in inches.
+        height: of a panel, in inches.
+        margin: above and below the panels together, in inches.
     """
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -100,7 +100,7 @@ def panel_grid(count: int, width: float, height: float, margin: float) -> tuple[
 
 
 def plain(axes: Axes) -> None:
-    """Give a panel with curves its look: no frame above and to the right, a faint grid."""
+    """Style a panel with curves: no frame above and to the right, a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
@@ -118,7 +118,7 @@ def mark_solved(axes: Axes, solved: float | None, linestyle: str) -> None:
 
 
 def add_caption(figure: Figure, text: str) -> None:
-    """Write in small letters under a figure what it shows."""
+    """Write a caption in small letters under a figure."""
     figure.supxlabel(text, fontsize=SMALL, color="#444444", wrap=True)
 
 
@@ -130,8 +130,8 @@ def mosaic(
     Args:
         axes: an empty panel.
         pictures: (R, C, H, W, 3), uint8, or float in 0..1.
-        rows: R names, which stand beside the rows; or none.
-        columns: C names, which stand above the columns; or none.
+        rows: R names, written beside the rows; or none.
+        columns: C names, written above the columns; or none.
 
     Raises:
         ValueError: pictures have another shape.
@@ -172,9 +172,9 @@ def mosaic_figure(
         pictures: see `mosaic`.
         rows: see `mosaic`.
         columns: see `mosaic`.
-        title: above all.
-        caption: below all.
-        side: inches of a picture's width.
+        title: above the pictures.
+        caption: below the pictures.
+        side: width of a picture, in inches.
     """
     pictures = np.asarray(pictures)
     count, across, height, width = pictures.shape[:4] if pictures.ndim == 5 else (1, 1, 1, 1)

@@ -30,7 +30,7 @@ def temperature_figure(rows: Sequence[Mapping]) -> Figure:
 
 
 def _returns(axes: Axes, rows: Sequence[Mapping], world: str, shift: float, **look: str) -> None:
-    """Means with their intervals, moved sideways so that two worlds do not overlap."""
+    """Means with their intervals, shifted sideways so that the two worlds do not overlap."""
     means = [row[world]["mean"] for row in rows]
     ends = [row[world]["interval"] for row in rows]
     below = [mean - low for mean, (low, _) in zip(means, ends, strict=True)]

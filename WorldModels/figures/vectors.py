@@ -12,13 +12,13 @@ MOST = 36  # numbers of a vector that are drawn
 def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -> Figure:
     """Each number of a vector in a panel: what was recorded against what V reconstructs.
 
-    On the line the two are equal. Above each panel stands the share of the number's variance that
-    is reconstructed, 1 - squared error / variance. Of long vectors the numbers that vary most are
+    On the line the two are equal. Each title gives the share of the number's variance that is
+    reconstructed, 1 - squared error / variance. Of long vectors only the numbers that vary most are
     drawn.
 
     Args:
         observations: (N, D) in the environment's own units.
-        reconstruction: (N, D), V's of them.
+        reconstruction: (N, D), V's reconstructions of them.
 
     Raises:
         ValueError: there are no observations, or not as many reconstructions.
@@ -40,7 +40,7 @@ def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -
 
 
 def _scatter(axes: Axes, recorded: np.ndarray, rebuilt: np.ndarray) -> str:
-    """Draw one number; give the share of its variance that is reconstructed, as text."""
+    """Draw one number; return the share of its variance that is reconstructed, as text."""
     ends = min(recorded.min(), rebuilt.min()), max(recorded.max(), rebuilt.max())
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.plot(recorded, rebuilt, ".", color=TRAIN, markersize=2, alpha=0.5)

@@ -20,12 +20,12 @@ GAP = 8  # pixels between two pictures
 
 
 def write_mp4(path: str | os.PathLike, frames: Iterable[np.ndarray], fps: float) -> None:
-    """Write an H.264 video that every player and browser shows.
+    """Write an H.264 video that every player and browser can play.
 
     Args:
         path: of the .mp4; complete or absent.
         frames: (H, W, 3) uint8 each, all of one size; an odd last row or column is cut off, as
-            yuv420p asks for even sizes.
+            yuv420p needs even sizes.
         fps: frames a second.
 
     Raises:
@@ -56,9 +56,9 @@ def write_gif(
     Args:
         path: of the .gif; complete or absent.
         frames: (H, W, 3) uint8 each, all of one size.
-        fps: frames a second of the sequence as it is given.
-        every: show each n-th of them; where that is too large, fewer, down to FEWEST.
-        most: bytes.
+        fps: frames a second of the given sequence.
+        every: show only every n-th frame; if the file is too large, fewer still, down to FEWEST.
+        most: size of the file in bytes.
 
     Raises:
         ValueError: there are no frames.
@@ -76,7 +76,7 @@ def write_gif(
 
 
 def _save_gif(path: Path, frames: list[np.ndarray], colours: Image.Image, seconds: float) -> None:
-    """Write frames that are each shown for some seconds; the format counts in hundredths."""
+    """Write frames, each shown for `seconds`; the format counts in hundredths."""
     first, *rest = (
         Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE)
         for frame in frames
@@ -93,16 +93,16 @@ def _save_gif(path: Path, frames: list[np.ndarray], colours: Image.Image, second
 
 
 def palette(frames: list[np.ndarray], colours: int = 64) -> Image.Image:
-    """A picture with the palette of a whole film.
+    """A picture with one palette for an entire film.
 
-    If each frame had its own colours they would flicker, and unchanged pixels could not be skipped.
+    If each frame had its own, colours would flicker, and unchanged pixels could not be skipped.
 
     Args:
         frames: (H, W, 3) uint8 each.
         colours: how many, at most 256.
     """
-    # Shades within 8 of 256 are one, and count by the fourth root of their pixels: by their number
-    # the grass and the walls would take every entry, and the car and the fireballs none.
+    # Shades within 8 of 256 are merged and weighted by the fourth root of their pixel count: by the
+    # count itself, grass and walls would take every entry, and the car and the fireballs none.
     sample = np.concatenate(frames[:: max(1, len(frames) // 16)]).reshape(-1, 3).astype(np.uint32)
     codes = (sample >> 3) @ np.array([1 << 10, 1 << 5, 1], np.uint32)
     _, shade, counts = np.unique(codes, return_inverse=True, return_counts=True)
@@ -116,7 +116,7 @@ def write_pngs(folder: str | os.PathLike, frames: Iterable[np.ndarray]) -> None:
     """Write each frame as NNNN.png, counted from 0000, into a folder that is complete or absent.
 
     Args:
-        folder: replaces the one that is there.
+        folder: replaced if it exists.
         frames: (H, W, 3) uint8 each.
 
     Raises:

@@ -18,7 +18,7 @@ def controller_weights(
     actions: Sequence[str],
     spread: np.ndarray | None = None,
 ) -> Figure:
-    """Which numbers of z and h drive which action: a row for each, red for more, blue for less.
+    """Which numbers of z and h drive which action: red raises the action, blue lowers it.
 
     Args:
         weights: (F, A), from features to actions.
@@ -42,7 +42,7 @@ def controller_weights(
     figure = _maps(shown, parts, actions, unit)
     figure.suptitle("C: what drives each action")
     shares = _shares(shown, parts, actions)
-    add_caption(figure, f"{unit}, before the tanh; of all that moves each action: {shares}")
+    add_caption(figure, f"{unit}, before the tanh; share in what moves each action: {shares}")
     return figure
 
 
@@ -78,7 +78,7 @@ def _map(axes: Axes, values: np.ndarray, start: int, most: float) -> Any:
 
 
 def _rows(weights: np.ndarray, parts: Mapping[str, int]) -> list[tuple[str, int, np.ndarray]]:
-    """Pieces of at most WIDEST numbers: (part, number of the first in its part, weights (n, A))."""
+    """Pieces of at most WIDEST numbers: (part, index of the first in its part, weights (n, A))."""
     rows, start = [], 0
     for name, size in parts.items():
         rows += [

@@ -1,34 +1,34 @@
-"""Attention to the last steps of an episode: a transformer layer that can go on where it left off.
+"""Attention to the last steps of an episode: a transformer layer that can resume where it left off.
 
-Each step sees itself and the window - 1 steps before it in its own episode, in training as in use.
+Each step sees itself and the window - 1 steps before it in its own episode, in training and in use.
 From call to call, the layer carries the keys and values of the last `window` steps, oldest first;
-the number of steps that the episode has had says how many of them count. So a sequence gives the
-same in one call, in pieces or step by step, also far beyond the window's length; n layers together
-reach n * (window - 1) steps back.
+the episode's number of steps so far says how many of them count. So a sequence gives the same
+result in one call, in pieces or step by step, even far beyond the window's length; n layers
+together reach n * (window - 1) steps back.
 """
 
 import keras
 from keras import ops
 
-HIDDEN = -1e9  # the score of what is not seen
+HIDDEN = -1e9  # the score of a key that a query must not see
 
 
 class AttentionLayer(keras.layers.Layer):
-    """A post-norm layer of a transformer's encoder, causal, with a window.
+    """A causal post-norm layer of a transformer's encoder, with a window.
 
     After Vaswani et al. 2017 and torch.nn.TransformerEncoderLayer:
 
         x = norm(x + dropout(attention(x)));  x = norm(x + dropout(dense(dropout(relu(dense(x))))))
 
-    The attention's weights are dropped out too. Sums, norms and the softmax are always float32.
+    Dropout also applies to the attention's weights. Sums, norms and the softmax are always float32.
 
     Args:
         width: numbers in a token.
-        num_heads: divides width.
+        num_heads: attention heads; must divide width.
         feed_forward: units of the inner dense layer.
-        dropout: share that training drops.
+        dropout: share of units that training drops.
         window: steps that a step sees, itself included.
-        seed: of the initial weights and of the dropout.
+        seed: for the initial weights and the dropout.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class AttentionLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, x, past, steps):
-        """Tokens after this layer, and what it carries on.
+        """Tokens after this layer, and what it carries to the next call.
 
         Args:
             x: (B, T, width), float32.
             past: keys and values of the steps before, each (B, heads, window, width / heads); None:
                 there were none.
-            steps: (B, T), how many the episode has had, this one included.
+            steps: (B, T), how many steps the episode has had, the present one included.
 
         Returns:
             x (B, T, width), and (keys, values) of the last `window` steps, None without a past.
@@ -106,7 +106,7 @@ class AttentionLayer(keras.layers.Layer):
     def _cut(self, queries, keys, values, steps, before: int):
         """Cut into blocks of `window` steps, with all the keys and values that each block can see.
 
-        These are its own and those of the block before.
+        Those are its own and the previous block's.
         """
         size, count = self.window, (ops.shape(queries)[2] + self.window - 1) // self.window
         nothing = ops.zeros_like(queries[:, :, :1]) * ops.ones((1, 1, size, 1), queries.dtype)
@@ -126,7 +126,7 @@ class AttentionLayer(keras.layers.Layer):
 
 
 def _joined(old, new):
-    """Keys or values of the past, and then the new ones."""
+    """Keys or values of the past, followed by the new ones."""
     return ops.concatenate([ops.cast(old, new.dtype), new], axis=2)
 
 
@@ -139,7 +139,7 @@ def _norm(i: int, width: int) -> keras.layers.LayerNormalization:
 def dense(
     inputs: int, outputs: int, seed: int, dtype, name: str, activation: str | None = None
 ) -> keras.layers.Dense:
-    """A built dense layer whose initial weights are Glorot's uniform ones."""
+    """A built dense layer with Glorot's uniform initial weights."""
     layer = keras.layers.Dense(
         outputs,
         activation,

@@ -2,9 +2,9 @@
 
     p(z | hidden) = prod_i p(z_i | hidden, z_j for j < i), each factor a mixture of Gaussians
 
-Dimensions are tokens. Token i is made of hidden and of z_(i-1); a GRU over the tokens takes the
-place of positions, causal attention looks back at the tokens before, and a linear layer of its own
-turns the result for token i into the mixture of z_i.
+Dimensions are tokens. Token i is made from hidden and z_(i-1); a GRU over the tokens takes the
+place of positions, causal attention looks back at the tokens before, and a separate linear layer
+for each i turns the result for token i into the mixture of z_i.
 """
 
 import math
@@ -20,19 +20,19 @@ LEAST_DENSITY = 1e-3  # the smallest density that a draw's gradient is divided b
 
 
 class AutoregressiveMixture(keras.layers.Layer):
-    """Mixtures of Gaussians for each dimension of z after hidden and the dimensions before it.
+    """A mixture of Gaussians for each dimension of z, given hidden and the dimensions before it.
 
-    Besides being conditioned on a past, it differs from Fakoor et al. (2020) in two points: it has
-    one attention layer; and the mixture of dimension i is the sum of a linear layer of hidden and
-    one of token i, each with weights of its own for every i, where the paper shares a layer over
-    all i. So the network over dimensions may be small: it adds to the density that a memory has
+    Besides being conditioned on a past, it differs from Fakoor et al. (2020) in two ways: it has
+    one attention layer; and the mixture of dimension i is the sum of a linear layer on hidden and
+    one on token i, both with separate weights for every i, where the paper shares one layer across
+    all i. So the network over dimensions can be small: it adds to the density that a memory has
     without it.
 
     Args:
         latent_size: Z.
         hidden_size: numbers in hidden.
         num_mixtures: K.
-        seed: of the initial weights.
+        seed: for the initial weights.
     """
 
     def __init__(self, latent_size: int, hidden_size: int, num_mixtures: int, seed: int, **kwargs):
@@ -79,10 +79,10 @@ class AutoregressiveMixture(keras.layers.Layer):
         return norm
 
     def outputs(self, hidden, z):
-        """The mixtures of all dimensions, numbers (B, 3KZ) as density.log_density takes them.
+        """The mixtures of all dimensions, (B, 3KZ) as density.log_density takes them.
 
         Args:
-            hidden: (B, .).
+            hidden: (B, hidden_size).
             z: (B, Z).
         """
         before = ops.concatenate([ops.zeros_like(z[:, :1]), z[:, :-1]], axis=1)
@@ -98,7 +98,7 @@ class AutoregressiveMixture(keras.layers.Layer):
         """Log-density (B, Z) in nats of each dimension of z, given those before it.
 
         Args:
-            hidden: (B, .).
+            hidden: (B, hidden_size).
             z: (B, Z).
         """
         return density.log_density(self.outputs(hidden, z), z, self.num_mixtures)
@@ -107,11 +107,11 @@ class AutoregressiveMixture(keras.layers.Layer):
         """Draw one dimension after the other, each as density.draw does.
 
         Args:
-            hidden: (B, .).
-            temperature: (B,), from 0.
+            hidden: (B, hidden_size).
+            temperature: (B,), 0 or more.
             component: (B, Z), uniform in [0, 1).
             normal: (B, Z), standard normal.
-            differentiable: the draws carry gradients, see `followed`; at temperature 1 only.
+            differentiable: the draws carry gradients, see `followed`; only for temperature 1.
 
         Returns:
             z (B, Z).
@@ -182,20 +182,20 @@ class AutoregressiveMixture(keras.layers.Layer):
 
 
 def followed(outputs, z, num_mixtures: int):
-    """Draws of one-dimensional mixtures, with the gradient that they have as quantiles.
+    """Draws from one-dimensional mixtures, with the gradient that they have as quantiles.
 
-    A draw z of the distribution function F at the quantile u solves F(z; outputs) = u, hence dz =
-    -dF / p(z): means, deviations and weights alike get their exact gradient (Graves 2016,
-    Stochastic backpropagation through mixture density distributions). p(z) is held above
-    LEAST_DENSITY, so that a draw between two far components does not outweigh all others.
+    A draw z at the quantile u of the distribution function F solves F(z; outputs) = u, hence dz =
+    -dF / p(z): means, deviations and weights all get their exact gradient (Graves 2016, Stochastic
+    backpropagation through mixture density distributions). p(z) is kept above LEAST_DENSITY, so
+    that a draw between two distant components does not outweigh all others.
 
     Args:
         outputs: (B, 3K), as density.draw takes them.
-        z: (B, 1), drawn of them at temperature 1.
+        z: (B, 1), drawn from them at temperature 1.
         num_mixtures: K.
 
     Returns:
-        z (B, 1), the same numbers.
+        z (B, 1), with the same values.
     """
     z = ops.stop_gradient(z)
     logits, means, log_stds = ops.split(outputs, 3, axis=-1)

@@ -1,6 +1,6 @@
 """What a memory must beat: densities of the next latent that know little or nothing of the past.
 
-Two learn only a variance for each dimension; the third is the memory's own head without inputs.
+Two are Gaussians fit in closed form; the third is the memory's own head without inputs.
 """
 
 import warnings
@@ -13,8 +13,8 @@ from keras import ops
 
 from WorldModels.memory.batches import SeriesBatches
 
-# How a head is fit without inputs: Adam steps, fewer where there are few latents; latents in each
-# step; and the rate, which falls to 0 as a cosine.
+# How a head is fit without inputs: Adam steps, and their minimum where there are few latents;
+# latents per step; and the learning rate, which falls to 0 as a cosine.
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 HELD_OUT_BATCH = 50  # episodes at a time
 FIT_LATENTS = 20_000  # drawn from the series, at most
@@ -26,7 +26,7 @@ class GaussianBaselines:
         static         N(mean of all z, their variance)
         copy_previous  N(previous z, mean square of a step's change)
 
-    z = mean + exp(log_var / 2) * noise is random, so its variance enters both, and twice in the
+    z = mean + exp(log_var / 2) * noise is random, so its variance counts in both, and twice in the
     difference of two draws.
 
     Args:
@@ -43,7 +43,7 @@ class GaussianBaselines:
         self.step_variance = np.mean(steps**2, axis=0) + 2 * noise
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
-        """Mean negative log-density per dimension, in nats, of the steps that count.
+        """Mean negative log-density per dimension, in nats, over the steps that count.
 
         Args:
             batches: as MixtureMemory.compute_loss takes them.
@@ -66,11 +66,11 @@ def _negative_log_density(difference: np.ndarray, variance: np.ndarray) -> np.nd
 class Unconditional(keras.Model):
     """A memory's density of latents for a hidden that never changes: its head fit without inputs.
 
-    Everything else in it stays as it is. The hidden is (1, 0, ..., 0) and not all zeros, since then
-    all components of a mixture would be equal, and would stay so.
+    The rest of the memory stays as it is. The hidden is (1, 0, ..., 0): if it were all zeros, all
+    components of a mixture would start equal and stay equal.
 
     Args:
-        memory: any kind, built; it is copied, in float32.
+        memory: M of any kind, built; it is copied in float32.
     """
 
     def __init__(self, memory: keras.Model):
@@ -92,7 +92,7 @@ class Unconditional(keras.Model):
 
         Args:
             series: objects with mean and log_var (T+1, Z).
-            seed: of the draws; equal seeds give equal fits.
+            seed: for the draws; equal seeds give equal fits.
         """
         draw = np.random.default_rng(seed)
         mean, log_var = (
@@ -127,7 +127,7 @@ def held_out_batches(held_out: Sequence[Any], seed: int) -> list[dict[str, np.nd
 
     Args:
         held_out: Series.
-        seed: of the draw of z; equal seeds give equal batches.
+        seed: for the draw of z; equal seeds give equal batches.
     """
     longest = max(len(series) for series in held_out)
     batches = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed)
@@ -137,13 +137,13 @@ def held_out_batches(held_out: Sequence[Any], seed: int) -> list[dict[str, np.nd
 def unconditional(
     memory: keras.Model, training: Sequence[Any], batches: list[dict[str, np.ndarray]], seed: int
 ) -> dict[str, float]:
-    """What the head of this kind of memory reaches without inputs; see Unconditional.
+    """The loss that the head of this kind of memory reaches without inputs; see Unconditional.
 
     Args:
-        memory: of the kind; it is copied.
+        memory: M of the kind, built; it is copied.
         training: Series to fit the head to.
-        batches: what it is scored on: see held_out_batches.
-        seed: of the fit; equal seeds give equal fits.
+        batches: batches to score it on; see held_out_batches.
+        seed: for the fit; equal seeds give equal fits.
 
     Returns:
         unconditional_nll, in nats a dimension.

@@ -1,12 +1,12 @@
-"""Series cut into batches for M, in the three ways it has been trained.
+"""Series cut into batches for M, in one of three ways.
 
-    episodes  whole ones from their first step, padded (hardmaru, carracing/rnn_train.py)
-    streams   all of them end to end, cut into parallel streams whose state is carried on
-              (hardmaru, doomrnn/rnn_train.py)
-    segments  pieces of a given length from anywhere
+    episodes  from their first step, padded (hardmaru, carracing/rnn_train.py)
+    streams   all episodes end to end, cut into parallel streams whose state is carried from batch
+              to batch (hardmaru, doomrnn/rnn_train.py)
+    segments  pieces of a given length from anywhere in an episode
 
-z is drawn anew in each epoch from each frame's mean and variance, as in the paper (A.2). What a
-batch holds follows from (seed, epoch, index) alone.
+In each epoch z is drawn again from each frame's mean and variance, as in the paper (A.2). A batch
+depends only on (seed, epoch, index).
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ class SeriesBatches(keras.utils.PyDataset):
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
         kind: "episodes", "streams" or "segments".
-        batch_size: B; fewer where there are fewer episodes (or, for streams, steps).
-        length: T of streams and segments, and the most of an episode; less where all episodes are
+        batch_size: B; less if there are fewer episodes (or, for streams, steps).
+        length: T of streams and segments, and the most of an episode; less if all episodes are
             shorter.
-        seed: of every draw.
-        least_steps: batches in an epoch of segments, where fewer would cover the series once.
+        seed: for every draw.
+        least_steps: fewest batches in an epoch of segments, even if fewer would cover the series.
 
     Raises:
         ValueError: no such kind, or no series.
@@ -143,7 +143,7 @@ class SeriesBatches(keras.utils.PyDataset):
                 place = int(np.searchsorted(self.starts, here, side="right")) - 1
                 first, steps = here - self.starts[place], min(end, self.starts[place + 1]) - here
                 batch["restarts"][row, column] = first == 0
-                # An episode's z are the same in every chunk that it reaches into.
+                # An episode's z are the same in every batch that it reaches into.
                 episode = self.order[place]
                 rng = self._rng(NOISE, episode)
                 self._write(batch, row, column, episode, first, steps, rng, skip=first)
@@ -151,9 +151,9 @@ class SeriesBatches(keras.utils.PyDataset):
         return batch
 
     def _write(self, batch, row, column, episode, first, steps, rng, skip=0):
-        """Put steps of an episode, from step `first` on, into a row from a column on.
+        """Write an episode's steps, starting at `first`, into a row, starting at `column`.
 
-        The noise of `skip` frames is passed over.
+        The noise of the first `skip` frames is drawn and dropped.
         """
         series, here = self.series[episode], slice(column, column + steps)
         frames = slice(first, first + steps + 1)

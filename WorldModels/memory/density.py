@@ -7,7 +7,7 @@ independent  A mixture for each latent dimension. A network gives 3 * K * Z numb
              (hardmaru/WorldModelsExperiments, rnn.py: logmix, mean, logstd). Each block holds K
              rows of Z numbers. The components are added up one after another, because sums over a
              short axis are slow on a CPU.
-joint        One mixture of K diagonal Gaussians over whole latents (ctallec/world-models,
+joint        One mixture of K diagonal Gaussians over the full latent (ctallec/world-models,
              mdrnn.py): (2 * Z + 1) * K numbers: K logits, then the means and the logarithms of the
              standard deviations, each K rows of Z numbers.
 """
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from keras import ops
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
-# Below it the logits of components would overflow; the draw is the mode long before.
+# Below it the logits of components would overflow; the draw becomes the mode long before that.
 LOWEST_TEMPERATURE = 1e-6
 
 
@@ -64,7 +64,7 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
 
     Args:
         outputs: (B, 3KZ) of the network.
-        temperature: (B,), from 0.
+        temperature: (B,), 0 or more.
         component: (B, Z), uniform in [0, 1): chooses the component.
         normal: (B, Z), standard normal: the place within it.
         num_mixtures: K.
@@ -80,7 +80,7 @@ def draw(outputs, temperature, component, normal, num_mixtures: int):
 
 
 def joint_log_density(outputs, z, num_mixtures: int):
-    """Logarithm of a joint mixture's density of whole latents.
+    """Logarithm of a joint mixture's density of full latents.
 
         log p(z) = log sum_k softmax(logits)_k prod_i N(z_i; mean_ki, exp(log_std_ki))
 
@@ -106,7 +106,7 @@ def joint_log_density(outputs, z, num_mixtures: int):
 def joint_draw(outputs, temperature, component, normal, num_mixtures: int):
     """Draw from a joint mixture; see `draw`.
 
-    The first of component (B, Z) chooses for all dimensions.
+    The first column of component (B, Z) chooses for all dimensions.
     """
     logits, means, log_stds = _joint(outputs, num_mixtures, normal.shape[-1])
     return _drawn(logits[..., None], means, log_stds, temperature, component[:, :1], normal)
@@ -153,7 +153,7 @@ def _maximum(arrays: list):
 
 
 def _log_sum_exp(arrays: list):
-    """log(sum of exp) over a list, made stable by taking out the highest term.
+    """log(sum of exp) over a list, made stable by factoring out the highest term.
 
     The gradient of that term cancels.
     """
@@ -164,10 +164,10 @@ def _log_sum_exp(arrays: list):
 
 @dataclass(frozen=True)
 class Mixture:
-    """A kind of mixture that a network can end in.
+    """A kind of mixture that a network can output.
 
     Args:
-        size: (Z, K) -> numbers that the network gives.
+        size: (Z, K) -> how many numbers the network outputs.
         log_density: (outputs (B, size), z (B, Z), K) -> (B,), in nats per dimension.
         draw: (outputs, temperature (B,), component and normal (B, Z), K) -> z (B, Z).
     """

@@ -15,11 +15,11 @@ def squared_mmd(drawn, seen, counts):
 
     Args:
         drawn: (N, Z).
-        seen: (N, Z), row by row after the same past, which is why i = j is left out in all terms.
+        seen: (N, Z); rows i of both follow the same past, so i = j is left out of all terms.
         counts: (N,), 1 for a row that counts, else 0.
 
     Returns:
-        A number, below 0 where the two are nearer than samples of one density are on average.
+        A scalar; below 0 if the two are closer than two samples of one density are on average.
     """
     pairs = counts[:, None] * counts[None] * (1 - ops.eye(drawn.shape[0]))
     total = ops.maximum(ops.sum(pairs), 1.0)

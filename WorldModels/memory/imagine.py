@@ -1,8 +1,9 @@
-"""A whole population in the dream: every lane (driver x rollout) in one compiled loop.
+"""Dreams of a whole population: every lane (driver x rollout) in one compiled loop.
 
 The loop runs in blocks of steps. Between two blocks, lanes that have ended are dropped, so that the
-work depends on how many still live; each size of a small set has a compiled graph. Noise comes from
-the caller, since drawing it inside a compiled loop is not the same on every backend.
+work shrinks with the lanes that still live; their number is rounded up to one of a few sizes, each
+with its compiled graph. Noise comes from outside the loop, since drawing it in a compiled loop does
+not give the same numbers on every backend.
 """
 
 from collections.abc import Callable
@@ -18,18 +19,18 @@ BLOCK = 50  # steps of one compiled loop
 
 
 class DreamBlock(keras.Model):
-    """Some steps of all lanes in one compiled loop.
+    """A block of steps of all lanes in one compiled loop.
 
     A lane that has ended keeps its return and its length. `call` takes a flat dict: parameters (P,
     N), rollout and temperature (L,), component and normal (T, R, Z), end (T, R), and what it
-    returns anew: z (L, Z), reward, alive, returns, lengths (L,) and M's state, state_<name> (L,
-    ...). There are L = P * B lanes, driver by driver; lane l takes the noise of rollout[l].
+    updates and returns: z (L, Z), reward, alive, returns, lengths (L,) and M's state, state_<name>
+    (L, ...). There are L = P * B lanes, driver by driver; lane l takes the noise of rollout[l].
 
     Args:
         memory: M.
         act: (parameters (P, N), features (P, B, F)) -> actions (P, B, A).
-        parts: what the features consist of, in order, of "z", "h" and "c".
-        step_reward: of every step; None: as M's reward head predicts.
+        parts: which of "z", "h" and "c" the features consist of, in order.
+        step_reward: the reward of every step; None: M's reward head predicts it.
         terminates: M's terminated head ends a lane where its probability exceeds the noise `end`.
     """
 
@@ -87,14 +88,14 @@ class DreamBlock(keras.Model):
 
 
 class PopulationDream:
-    """Dreams of a whole population; first latents and noise are shared by the drivers, or are not.
+    """Dreams of a whole population, whose drivers may share first latents and noise.
 
     Args:
-        memory: M, in the dtype that it computes in.
+        memory: M, in the dtype to compute in.
         act: (parameters (P, N), features (P, B, F)) -> actions (P, B, A) in keras.ops.
         parts: of the features, see DreamBlock.
         temperature: above 0.
-        step_reward: of every step; None: M's reward head.
+        step_reward: the reward of every step; None: M's reward head predicts it.
         termination: "threshold", "sampled" or "never".
         threshold: probability above which a dream ends.
         max_steps: steps after which a dream is cut off.
@@ -128,9 +129,9 @@ class PopulationDream:
         Args:
             parameters: (P, N).
             first: (R, Z) first latents, the same for all drivers, or (P, R, Z).
-            generator: of the noise: one stream for each rollout, or for each lane if `first` has
-                one latent for each.
-            heard: called after each block with the steps that were played in it.
+            generator: draws the noise: one stream per rollout, or one per lane if `first` has a
+                latent for each.
+            heard: called after each block with the number of steps dreamt in it.
 
         Returns:
             returns (P, R) float64 and lengths (P, R) int.
@@ -156,7 +157,7 @@ class PopulationDream:
     ) -> dict[str, np.ndarray]:
         """A block's noise (T, streams, ...).
 
-        It is drawn for all streams, also for lanes that have ended, so that a lane's noise does not
+        It is drawn for all streams, even for lanes that have ended, so that a lane's noise does not
         depend on the others.
         """
         component = generator.random((steps, *streams), np.float32)

@@ -37,14 +37,14 @@ def build_memory(
 ) -> keras.Model:
     """An untrained M, by default in the dtype that the settings ask for.
 
-    The constructor of the kind gets the settings that have the names of its arguments.
+    The kind's constructor gets the settings that share a name with its arguments.
 
     Args:
         settings: experiment.settings.MemorySettings.
         latent_size: Z.
         action_size: A.
-        seed: of the initial weights.
-        dtype: of the computation, in place of the settings' own.
+        seed: for the initial weights.
+        dtype: of the computation; overrides the settings'.
 
     Raises:
         ValueError: no such kind, or a setting that it refuses.
@@ -71,7 +71,7 @@ def register() -> None:
 
 
 def float32_copy(model: keras.Model) -> keras.Model:
-    """A memory with the same weights that computes in float32: what is saved and exported."""
+    """A copy of a memory that computes in float32: what is saved and exported."""
     copy = type(model).from_config({**model.get_config(), "dtype": "float32"})
     for variable, source in zip(copy.variables, model.variables, strict=True):
         variable.assign(ops.convert_to_numpy(source))

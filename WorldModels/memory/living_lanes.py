@@ -1,4 +1,4 @@
-"""The lanes of a population's dreams that have not ended yet, in sizes that are compiled."""
+"""The lanes of a population's dreams that have not ended, filled up to a size that is compiled."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ class LivingLanes:
     Args:
         memory: M.
         parameters: (P, N) of the drivers.
-        rollouts: of each driver.
-        rollout: (L,), which noise each of the L = P * rollouts lanes takes.
+        rollouts: how many each driver plays.
+        rollout: (L,), which stream of noise each of the L = P * rollouts lanes takes.
         z: (L, Z), first latents.
     """
 
@@ -32,7 +32,7 @@ class LivingLanes:
             self.own[f"state_{name}"] = np.zeros((count, *x.shape[1:]), np.float32)
 
     def inputs(self, noise: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
-        """What DreamBlock takes: each driver once while all lanes live, then one for each lane."""
+        """What DreamBlock takes: parameters by driver while no lane was dropped, then by lane."""
         count = len(self.where)
         whole = count == len(self.returns)
         parameters = self.parameters if whole else self.parameters[self.where // self.rollouts]
@@ -56,7 +56,7 @@ class LivingLanes:
         }
 
     def shrink(self) -> int:
-        """Drop ended lanes, down to a size that is compiled, and return how many still live."""
+        """Drop ended lanes, down to a size that is compiled, and return how many lanes live."""
         alive = np.flatnonzero(self.own["alive"] > 0)
         size = _bucket(len(alive), len(self.where))
         if len(alive) and size < len(self.where):
@@ -69,7 +69,7 @@ class LivingLanes:
 def _bucket(alive: int, present: int) -> int:
     """The smallest of the sizes 16, 24, 32, 48, 64, 96 ... that holds the living lanes.
 
-    Never more than are present.
+    It never exceeds `present`.
     """
     size = 16
     while size < alive:

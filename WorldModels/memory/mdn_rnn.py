@@ -12,15 +12,14 @@ class MDNRNN(MixtureMemory):
     """The published MDN-RNN (paper A.2; hardmaru's rnn.py of carracing and doomrnn).
 
     [z, action] -> LSTM -> for each latent dimension a mixture of Gaussians for its next value, and
-    where asked the reward and the logit of the episode's end. It has 422,368 parameters at Z = 32,
-    A = 3 without the two heads; 1,678,785 at Z = 64, A = 1, 512 units, with terminated head and
+    if asked for, the reward and the logit of the episode's end. It has 422,368 parameters at Z =
+    32, A = 3 without the two heads; 1,678,785 at Z = 64, A = 1, 512 units, with terminated head and
     restart input; 383,047 with both heads and one joint mixture (ctallec/world-models, mdrnn.py,
     which has a second bias in its LSTM).
 
     Args:
         lstm_size: units, the size of h and of c.
-        restart_input: one more input, 1 at the first step of an episode and else 0 (doomrnn:
-            restart).
+        restart_input: one more input, 1 at the first step of an episode, else 0 (doomrnn: restart).
         shared: latent_size, action_size, ...: see MixtureMemory.
 
     Raises:
@@ -49,9 +48,9 @@ class MDNRNN(MixtureMemory):
         return tuple(name for name in super().argument_names() if name != "hidden_size")
 
     def initial_state(self, batch: int) -> dict:
-        """Zeros: h and c (B, units) float32, and with restart input stepped (B, 1).
+        """Zeros: h and c (B, units) float32, and with the restart input also stepped (B, 1).
 
-        stepped is 0 before the first step and then 1.
+        stepped is 0 before the first step and 1 from then on.
         """
         state = {"h": ops.zeros((batch, self.lstm_size)), "c": ops.zeros((batch, self.lstm_size))}
         return {**state, "stepped": ops.zeros((batch, 1))} if self.restart_input else state

@@ -1,6 +1,6 @@
 """What all kinds of memory share: a density of the next latent on top of h, heads, loss, draws.
 
-A kind adds how h comes about: `initial_state`, `step`, `sequence` and, where it has more to show
+A kind adds how h is computed: `initial_state`, `step`, `sequence` and, if a controller may see more
 than h, `hidden`.
 """
 
@@ -16,8 +16,8 @@ class MixtureMemory(keras.Model):
     """The heads of M on h (B, hidden_size). Train it by fit() on the batches of `compute_loss`.
 
     A subclass makes its layers after super().__init__ and calls `build_heads` last. Its constructor
-    takes what it needs of experiment.settings.MemorySettings by the same names, keeps each under
-    that name, and hands on the arguments of this class.
+    takes the settings it needs from experiment.settings.MemorySettings under the same names, keeps
+    each under that name, and passes on the arguments of this class.
 
     Args:
         latent_size: Z.
@@ -25,13 +25,13 @@ class MixtureMemory(keras.Model):
         hidden_size: numbers in h.
         num_mixtures: K, Gaussians in a mixture.
         mixture: "independent", a mixture for each latent dimension (the paper), or "joint", one
-            over whole latents.
+            over the full latent.
         reward_head: predict the reward.
         terminated_head: predict the end of the episode.
         terminated_weight: weight of a positive terminated target (doomrnn: restart_factor).
         action_threshold: above 0, M sees actions as -1, 0 or 1: below -threshold, between, above
             threshold. For games that have three actions in one number.
-        seed: of the initial weights.
+        seed: for the initial weights.
 
     Raises:
         ValueError: a size that is not above 0, or no such mixture.
@@ -67,7 +67,7 @@ class MixtureMemory(keras.Model):
         """Keep each size under its name.
 
         Raises:
-            ValueError: it is not above 0.
+            ValueError: a size is not above 0.
         """
         for name, size in sizes.items():
             if size < 1:
@@ -140,12 +140,12 @@ class MixtureMemory(keras.Model):
         Args:
             state: of B episodes.
             temperature: (B,), 1 for the density as it was learned, towards 0 for its mode.
-            noise: component (B, Z) uniform in 0..1, normal (B, Z) standard normal, and with a
-                terminated head terminated (B,): the episode ends where its probability exceeds
-                that; uniform for a draw, a constant for a threshold.
+            noise: component (B, Z) uniform in 0..1, normal (B, Z) standard normal, and if M has a
+                terminated head, terminated (B,): the episode ends where the predicted probability
+                exceeds it; uniform for a draw, a constant for a threshold.
 
         Returns:
-            z (B, Z), and where M has the heads reward (B,) and terminated (B,), 1 or 0.
+            z (B, Z), and if M has the heads, reward (B,) and terminated (B,), 1 or 0.
         """
         hidden = state["h"]
         result = {"z": self.draw(hidden, temperature, noise)}
@@ -171,8 +171,8 @@ class MixtureMemory(keras.Model):
 
         It also updates the metrics of the same names.
 
-            nll = -log p(next z), mean over dimensions too; not at a terminating step, after which
-                nothing comes
+            nll = -log p(next z), mean over dimensions too; not at a terminating step, which has no
+                next z
             reward_loss = (reward - predicted)^2
             terminated_loss = binary cross-entropy, a positive target weighs terminated_weight
 
@@ -209,7 +209,7 @@ class MixtureMemory(keras.Model):
         return terms
 
     def as_seen(self, actions):
-        """Actions as M sees them: unchanged, or by action_threshold as -1, 0 and 1."""
+        """Actions as M sees them: unchanged, or cut by action_threshold into -1, 0 and 1."""
         if self.action_threshold <= 0:
             return actions
         right, left = actions > self.action_threshold, actions < -self.action_threshold

@@ -19,7 +19,7 @@ def adam(
     warmup_steps: int = 0,
     beta_2: float = 0.999,
 ) -> keras.optimizers.Adam:
-    """Adam whose rate changes from step to step.
+    """Adam with a schedule for its learning rate.
 
     Args:
         steps: the budget, where the cosine ends.
@@ -27,11 +27,12 @@ def adam(
         schedule: see `scheduled`.
         final_learning_rate: where the schedule ends.
         decay: of the exponential schedule.
-        clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: not.
-        clip_norm: all gradients together are scaled down to this norm, where clip_value is 0; 0:
-            not.
-        warmup_steps: first steps over which the rate is multiplied by a factor rising evenly to 1.
-        beta_2: of the mean square of the gradients (0.98 for transformers: Vaswani et al. 2017).
+        clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: no clipping.
+        clip_norm: all gradients together are scaled down to this norm, if clip_value is 0; 0: no
+            scaling.
+        warmup_steps: first steps, over which the rate is multiplied by a factor that rises linearly
+            to 1.
+        beta_2: decay of the gradients' mean square (0.98 for transformers: Vaswani et al. 2017).
 
     Raises:
         ValueError: no such schedule, or both ways of clipping.
@@ -72,12 +73,12 @@ def scheduled(steps: int, rate: float, schedule: str, final: float, decay: float
 
 
 def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Adam:
-    """The Adam of experiment.settings.MemorySettings.
+    """The Adam that the settings ask for.
 
     Args:
-        settings: of M.
+        settings: experiment.settings.MemorySettings.
         steps: the budget.
-        warmup_steps: steps of warm-up; more where the settings ask for more.
+        warmup_steps: least steps of warm-up; the settings may ask for more.
     """
     s = settings
     return adam(
@@ -95,7 +96,7 @@ def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizer
 
 @keras.saving.register_keras_serializable("WorldModels")
 class WarmedUp(keras.optimizers.schedules.LearningRateSchedule):
-    """rate(step) * min(1, (step + 1) / steps), of a constant rate or a schedule."""
+    """rate(step) * min(1, (step + 1) / steps), for a constant rate or a schedule."""
 
     def __init__(self, rate, steps: int):
         super().__init__()

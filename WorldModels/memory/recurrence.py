@@ -1,4 +1,4 @@
-"""Recurrent layers whose state starts again where an episode begins within a row."""
+"""Recurrent layers whose state is reset where an episode begins within a row."""
 
 import keras
 from keras import ops
@@ -10,7 +10,7 @@ class RestartCell(keras.layers.Layer):
     It has no weights of its own.
 
     Args:
-        cell: of an LSTM or a GRU.
+        cell: an LSTM's or a GRU's.
     """
 
     def __init__(self, cell):
@@ -30,7 +30,7 @@ class Recurrence(keras.layers.Layer):
 
     Args:
         width: numbers in a token.
-        seed: of the initial weights.
+        seed: for the initial weights.
     """
 
     def __init__(self, width: int, seed: int, **kwargs):

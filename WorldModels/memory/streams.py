@@ -38,9 +38,9 @@ class StreamTraining(keras.Model):
         return [*super().metrics, *self.memory.term_metrics.values()]
 
     def call(self, batch, training=False):
-        """Hidden (B, T, units) of a batch; keeps the state after it.
+        """Hidden (B, T, hidden_size) of a batch; keeps the state after it.
 
-        Where batch["carry"] (B,) is 0, the state begins as zeros.
+        Where batch["carry"] (B,) is 0, the state begins at zero.
         """
         state = {
             name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1)))

@@ -1,4 +1,4 @@
-"""How well M predicts the end of an episode: its logits on recorded ones, and their scores."""
+"""How well M predicts the end of an episode: its logits on recorded episodes, and their scores."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from keras import ops
 def terminated_logits(
     memory: Any, batches: Iterable[dict[str, np.ndarray]]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """M's logit of the end, and whether it came, at every step of some episodes.
+    """M's logit for the end, and whether it came, at every step of some episodes.
 
     Args:
         memory: with a terminated head.
         batches: from SeriesBatches of kind "episodes": each row an episode from its first step.
 
     Returns:
-        Two lists with an array (T,) per episode: logits float32, and targets, 1 at a step that
-        ended it and else 0.
+        Two lists with an array (T,) per episode: logits, float32, and targets, 1 at a step that
+        ended the episode, else 0.
 
     Raises:
         ValueError: M has no terminated head.
@@ -46,7 +46,7 @@ def terminal_scores(
 
     Args:
         logits: an array (T,) per episode; or probabilities, with a threshold to match.
-        targets: an array (T,) per episode, 1 at a step that ended it and else 0.
+        targets: an array (T,) per episode, 1 at a step that ended the episode, else 0.
         threshold: the end is predicted above it.
 
     Returns:
@@ -74,7 +74,7 @@ def area_under_curve(scores: np.ndarray, ends: np.ndarray) -> float | None:
         ends: (N,) bool, whether a step ended its episode.
 
     Returns:
-        0 to 1; None unless there are steps of both sorts.
+        0 to 1; None unless there are steps of both kinds.
     """
     if ends.all() or not ends.any():
         return None

@@ -1,4 +1,4 @@
-"""M as TraDE, of which there are two: a GRU for positions, or a density dimension by dimension."""
+"""M as TraDE, in two forms: a GRU for positions, or a density dimension by dimension."""
 
 import keras
 from keras import ops
@@ -14,32 +14,32 @@ MMD_LATENTS = 128  # drawn for the maximum mean discrepancy at a training step
 
 @keras.saving.register_keras_serializable("WorldModels")
 class TraDE(TransformerMemory):
-    """Two memories that go by this name.
+    """A memory in one of the two forms that go by this name.
 
     seed: the transformer of transformers-wm with a GRU over the tokens, whose output takes the
     place of token, position and dropout (trade, which builds on ctallec/world-models). It has
     512,487 parameters at Z = 32, A = 3 with one joint mixture and both heads. The GRU's state is
     part of the memory's: gru (B, width).
 
-    paper: the transformer as it is, and on its h the density of TraDE (Fakoor et al. 2020, TraDE:
+    paper: the transformer unchanged, and on its h the density of TraDE (Fakoor et al. 2020, TraDE:
     Transformers for density estimation): one dimension of z after the other, see
-    memory/autoregressive.py, and in training also
+    memory/autoregressive.py. In training
 
         loss = negative log-likelihood + mmd_weight * MMD^2(drawn, seen)
 
-    The maximum mean discrepancy (Gretton et al. 2012) is between the latents of MMD_LATENTS random
-    steps of the batch and one draw after the past of each, as an unbiased estimate of its square
-    over Gaussian kernels of several widths, which may be below 0. So it compares what is drawn and
-    seen over all pasts, where the paper, which has no past, compares whole samples. Its gradient is
-    the exact one of these draws: through all dimensions of a draw, one after the other, and through
-    every mixture, its weights included, by its distribution function (autoregressive.followed), and
-    from there to h and into the transformer. No gradient is estimated from scores, and none is
-    stopped except at the widths of the kernels. Outside training there is no such term; training
-    draws its noise from a seed generator of the model.
+    MMD^2 is the unbiased estimate, which may be below 0, of the squared maximum mean discrepancy
+    (Gretton et al. 2012) over Gaussian kernels of several widths, between the next latents of
+    MMD_LATENTS random steps of the batch and one draw after the past of each. So it compares draws
+    with latents over all pasts, where the paper, which has no past, compares samples. Its gradient
+    is the exact one of these draws: through all dimensions of a draw, one after the other, and
+    through every mixture, its weights included, by the distribution function
+    (autoregressive.followed), to h and into the transformer. No gradient is estimated from scores,
+    and none is stopped except at the widths of the kernels. Outside training there is no such term;
+    its noise comes from a seed generator of the model.
 
     Args:
-        trade: "seed" or "paper".
-        mmd_weight: of the discrepancy, paper only; 0: none.
+        trade: which form, "seed" or "paper".
+        mmd_weight: weight of the discrepancy, only for "paper"; 0: leave it out.
         shared: latent_size, action_size, ...: see TransformerMemory and MixtureMemory; "paper" has
             no joint mixture.
 
@@ -104,7 +104,7 @@ class TraDE(TransformerMemory):
         return loss + self.mmd_weight * mmd
 
     def _random_steps(self, x, hidden):
-        """Hidden, the next latents and whether they count, of MMD_LATENTS random steps."""
+        """Hidden, the next latent and whether it counts, for MMD_LATENTS random steps."""
         counts = ops.reshape(x["mask"] * (1 - x["terminated"]), (-1,))
         hidden = ops.reshape(hidden, (-1, self.hidden_size))
         seen = ops.reshape(x["next_z"], (-1, self.latent_size))

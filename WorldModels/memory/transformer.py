@@ -18,14 +18,14 @@ class TransformerMemory(MixtureMemory):
     token -> + sinusoidal position, dropout -> post-norm causal layers -> linear, h -> the heads. It
     has 506,151 parameters at Z = 32, A = 3 with one joint mixture and both heads.
 
-    At the window's edge: each layer sees the last `window` steps, the present one included, in
-    training as in use. So stepping with the keys and values of the last steps equals the whole
-    sequence exactly, however long it is (see memory/attention.py). A position is the number of the
-    step in its episode modulo 2 * window: different for any two steps that see each other, and the
-    published one for that many first steps. In training, rows begin anywhere on that circle, so
-    that each position, and the step from the last to the first, is trained, whatever the length of
-    the sequences. The published network sees the last 500 steps, at positions that it was never
-    trained at.
+    Each layer sees the last `window` steps, the present one included, in training and in use. So
+    stepping with the keys and values of the last steps gives exactly what the full sequence gives,
+    however long it is (see memory/attention.py). A position is the number of the step in its
+    episode modulo 2 * window: it differs for any two steps that see each other, and is the
+    published one for the first 2 * window steps. In training, rows begin anywhere on that circle,
+    so that every position, and the step from the last to the first, is trained whatever the length
+    of the sequences. The published network sees the last 500 steps, at positions that it was never
+    trained on.
 
     State: h (B, hidden_size); steps (B,), how many the episode has had; for each layer keys_i and
     values_i (B, heads, window, width / heads); and the state of the positions.
@@ -81,11 +81,11 @@ class TransformerMemory(MixtureMemory):
         )
 
     def make_places(self, seed: int) -> keras.layers.Layer:
-        """The layer that adds time to tokens, used like Sinusoids; a kind may have another."""
+        """The layer that adds time to tokens, used like Sinusoids; a subclass may use another."""
         return Sinusoids(self.width, 2 * self.window, self.dropout, seed)
 
     def initial_state(self, batch: int) -> dict:
-        """Zeros, see the class."""
+        """Zeros; see the class for names and shapes."""
         shape = (batch, self.num_heads, self.window, self.width // self.num_heads)
         cache = {
             f"{name}_{i}": ops.zeros(shape)
@@ -114,7 +114,7 @@ class TransformerMemory(MixtureMemory):
         return self._run(batch["z"], batch["actions"], None)[0]
 
     def _run(self, z, actions, state: dict | None, restarts=None):
-        """Hidden (B, T, hidden_size) and the new state; from None, without keys and values."""
+        """Hidden (B, T, hidden_size) and the new state, without keys and values if it was None."""
         given = self.places.initial_state(ops.shape(z)[0]) if state is None else state
         before = 0.0 if state is None else state["steps"][:, None]
         steps = count_steps(ops.ones_like(z[..., 0], dtype="float32"), before, restarts)
@@ -131,16 +131,16 @@ class TransformerMemory(MixtureMemory):
 
 
 class Sinusoids(keras.layers.Layer):
-    """Adds to each token sines and cosines of its position on a circle, then drops out.
+    """Adds to each token sines and cosines of its position on a circle, then applies dropout.
 
     After Vaswani et al. (2017). It keeps no state. In training, a row without restarts begins
     anywhere on the circle.
 
     Args:
         width: numbers in a token, even.
-        circle: positions.
-        dropout: share that training drops.
-        seed: of the dropout and of where rows begin.
+        circle: how many positions there are.
+        dropout: share of units that training drops.
+        seed: for the dropout and for where rows begin.
     """
 
     def __init__(self, width: int, circle: int, dropout: float, seed: int, **kwargs):
@@ -161,8 +161,8 @@ class Sinusoids(keras.layers.Layer):
 
         Args:
             tokens: (B, T, width).
-            steps: (B, T), how many the episode has had, this one included.
-            state: the memory's, before the first of them.
+            steps: (B, T), how many steps the episode has had, the present one included.
+            state: the memory's, before the first token.
             restarts: (B, T), 1 where an episode begins; None: nowhere.
             training: whether this is training.
         """
@@ -175,7 +175,7 @@ class Sinusoids(keras.layers.Layer):
 
 
 def count_steps(ones, before, restarts=None):
-    """How many steps (B, T) the episode has had, each step included.
+    """How many steps (B, T) the episode has had at each step, that step included.
 
     Args:
         ones: (B, T).

@@ -13,7 +13,7 @@ class Sampler(Protocol):
     num_batches: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """An epoch's batches (B, H, W, 3), from number `start` on.
+        """An epoch's batches (B, H, W, 3), starting with number `start`.
 
         Closing the iterator ends the epoch early.
         """
@@ -48,7 +48,7 @@ class FrameBatches(keras.utils.PyDataset):
         """Batch `index` of the epoch, (B, H, W, 3).
 
         Raises:
-            ValueError: it is neither the next one nor 0, which starts again.
+            ValueError: `index` is neither the next one nor 0, which starts the epoch again.
         """
         if self._batches is not None and index not in (0, self._next):
             raise ValueError(
@@ -62,7 +62,7 @@ class FrameBatches(keras.utils.PyDataset):
         return next(self._batches)
 
     def on_epoch_end(self) -> None:
-        # Keras also ends epochs of which it has taken only the first batch.
+        # Keras also calls this when it has taken only the first batch of an epoch.
         if self._next == len(self):
             self.begin_epoch(self.epoch + 1)
 

@@ -11,10 +11,10 @@ class DenseVAE(keras.Model):
     """A variational autoencoder of dense layers.
 
     After goodluckoguzie/WorldModels, 02_train_vae.py and VAE/: D -> 200 -> 200 -> 200, each with
-    relu, to mean and log_var; back Z -> 200 -> 200 -> D, the last of which is linear. The numbers
-    stay in the environment's own units. Two things differ from the original. It learned the log of
-    the standard deviation; here, as everywhere else, it is log_var, twice that. And its loss had no
-    KL term, so that nothing kept its latents near the prior that dreams begin from.
+    relu, to mean and log_var; back from Z -> 200 -> 200 -> D, the last one linear. Observations
+    stay in the environment's own units. Two things differ from the original: it learned the log of
+    the standard deviation, where every V here learns log_var, which is twice that; and its loss had
+    no KL term, so that nothing kept its latents near the prior that dreams begin from.
 
     loss = mean over observations of the squared error summed over their numbers + kl_weight *
     max(KL, kl_tolerance * Z). A squared error of 1 costs as much as 1 / kl_weight nats, and numbers
@@ -26,10 +26,10 @@ class DenseVAE(keras.Model):
         latent_size: Z; 31 as published, where D is 31 too.
         hidden_sizes: units of the encoder's hidden layers.
         decoder_hidden_sizes: units of the decoder's.
-        kl_weight: of the KL term.
-        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of an
-            observation's dimensions.
-        seed: of the initial weights and of the noise in training.
+        kl_weight: weight of the KL term.
+        kl_tolerance: free nats per latent dimension, applied to the sum over an observation's
+            dimensions.
+        seed: for the initial weights and the noise in training.
 
     Raises:
         ValueError: the observations are not vectors, or a layer has no units.
@@ -118,7 +118,7 @@ class DenseVAE(keras.Model):
         return {"reconstruction": self.decode(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of observations x and of what `call` made of them.
+        """The loss on a batch of observations x, given the output of `call`.
 
         It also updates the metrics reconstruction and kl.
         """

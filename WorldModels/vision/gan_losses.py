@@ -21,7 +21,7 @@ METRICS = (
 
 
 def cross_entropy(logit, target: float):
-    """Mean binary cross-entropy in nats of logits (B,) and a target, 0 or 1.
+    """Mean binary cross-entropy in nats between logits (B,) and a target, 0 or 1.
 
     softplus(logit) - target * logit
     """
@@ -32,9 +32,9 @@ def gan_loss(real, reconstructed, random):
     """The discriminator's loss.
 
     Args:
-        real: its logits (B,) of frames.
-        reconstructed: of their reconstructions.
-        random: of decoded random latents.
+        real: (B,), its logits for frames.
+        reconstructed: (B,), for their reconstructions.
+        random: (B,), for decoded random latents.
     """
     return (
         0.5 * cross_entropy(real, 1.0)
@@ -64,7 +64,7 @@ def mean_kl(mean, log_var):
 
 
 def normality_loss(z):
-    """How far the means m_j and variances v_j over a batch of latents (B, Z) are from 0 and 1.
+    """How far the means m_j and variances v_j of latents (B, Z) over a batch are from 0 and 1.
 
     mean_j m_j^2 + mean_j (v_j - 1)^2
     """

@@ -2,8 +2,8 @@
 
 They follow WorldModels/gan.py of Rtlyc/world-models, whose layers are those of Larsen et al. 2016
 (Autoencoding beyond pixels using a learned similarity metric). Widths are multiples of `depth`, and
-sizes are given for 64x64 frames. Batches are normalised after every layer except the
-discriminator's first one and the last one of each network.
+sizes are given for 64x64 frames. Batch normalisation follows every layer except the discriminator's
+first and the last of each network.
 """
 
 import keras
@@ -12,14 +12,14 @@ from keras import layers
 from WorldModels.vision.networks import Seeds
 
 SLOPE = 0.2  # of LeakyReLU below 0
-HALVINGS = 3  # convolutions of stride 2 between a frame and the smallest picture
+HALVINGS = 3  # convolutions of stride 2 between a frame and the smallest feature map
 
 
 class Layers:
-    """Makes layers of one dtype, each with initial weights of its own.
+    """Makes layers of one dtype, each with its own seed.
 
     Args:
-        seed, purpose: of the initial weights.
+        seed, purpose: for the initial weights.
         dtype: of the computation; heads are float32.
     """
 
@@ -92,8 +92,8 @@ def discriminator(observation_shape, kernel_size, depth, seed, dtype) -> keras.M
     """From frames (B, H, W, 3) in 0..1 to a logit and inner features.
 
     Convolutions of stride 2 to 32x32, 16x16 and 8x8, with 1, 4 and 8 times depth channels, and one
-    more of stride 1, whose output, before it is normalised, is the inner features (B, 8, 8, 8 *
-    depth); a dense layer of 8 times depth, and the logit (B,), above 0 for real.
+    more of stride 1, whose output before normalisation gives the inner features (B, 8, 8, 8 *
+    depth); a dense layer of 8 * depth units; and the logit (B,), above 0 for real.
     """
     make = Layers(seed, 2, dtype)
     frames = keras.Input(observation_shape)

@@ -35,15 +35,15 @@ def vision_class(kind: str) -> type:
 def build_vision(
     settings: Any, observation_shape: tuple[int, ...], seed: int, **how: Any
 ) -> keras.Model:
-    """An untrained V, by default in the dtype and decoder form that this machine trains fastest.
+    """An untrained V, by default in the dtype and decoder form that train fastest on this machine.
 
-    The constructor of the kind gets the settings that have the names of its arguments.
+    The kind's constructor gets the settings that share a name with its arguments.
 
     Args:
         settings: experiment.settings.VisionSettings.
-        observation_shape: (H, W, 3), or (D,), which "auto" computes in float32.
-        seed: of the initial weights and the noise.
-        how: what replaces a setting, such as dtype or decoder_form.
+        observation_shape: (H, W, 3), or (D,), for which dtype "auto" is float32.
+        seed: for the initial weights and the noise.
+        how: arguments that override settings, such as dtype or decoder_form.
 
     Raises:
         ValueError: no such kind, or a setting or an observation shape that it refuses.
@@ -71,7 +71,7 @@ def register() -> None:
 def published_form(model: keras.Model) -> keras.Model:
     """A float32 copy of V with the published decoder: what is saved and exported.
 
-    The decoder, where it has several forms, is made of plain transposed convolutions.
+    A decoder that has several forms gets plain transposed convolutions.
     """
     config = {**model.get_config(), "dtype": "float32"}
     if "decoder_form" in config:

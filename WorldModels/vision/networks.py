@@ -18,7 +18,7 @@ class Architecture:
     Attributes:
         encoder_kernels: (kernel, stride) of each convolution, without padding.
         decoder_kernels: (kernel, output padding) of each transposed convolution.
-        decoder_activation: of the decoder's dense layer.
+        decoder_activation: activation of the decoder's dense layer.
     """
 
     encoder_kernels: tuple[tuple[int, int], ...]
@@ -27,11 +27,11 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    # hardmaru/WorldModelsExperiments, carracing/vae/vae.py: 64, 31, 14, 6, 2 pixels and back, 1, 5,
-    # 13, 30, 64; the dense layer is linear.
+    # hardmaru/WorldModelsExperiments, carracing/vae/vae.py: 64, 31, 14, 6, 2 pixels, and back from
+    # 1, 5, 13, 30, 64; the dense layer is linear.
     64: Architecture(((4, 2),) * 4, ((5, 0), (5, 0), (6, 0), (6, 0)), "linear"),
-    # The 96x96 VAE of the transformer world models after ctallec/world-models, with one more layer
-    # on either side: 96, 47, 22, 10, 4, 2 pixels and back, 1, 4, 10, 22, 47, 96.
+    # The 96x96 VAE of the transformer world models, after ctallec/world-models with one more layer
+    # on either side: 96, 47, 22, 10, 4, 2 pixels, and back from 1, 4, 10, 22, 47, 96.
     96: Architecture((*((4, 2),) * 4, (3, 1)), ((4, 0), (4, 0), (4, 0), (4, 1), (4, 0)), "relu"),
 }
 
@@ -40,7 +40,7 @@ def architecture(frame_size: int) -> Architecture:
     """The published network for square pictures of `frame_size` pixels.
 
     Raises:
-        ValueError: there is none for this size.
+        ValueError: there is no network for this size.
     """
     if frame_size not in ARCHITECTURES:
         known = ", ".join(map(str, ARCHITECTURES))
@@ -54,7 +54,7 @@ def architecture(frame_size: int) -> Architecture:
 def unit_range(observations):
     """Pictures as float32 in 0..1.
 
-    Whole numbers (uint8, 0..255) are divided by 255, floats taken as they are.
+    Integers (uint8, 0..255) are divided by 255; floats are only cast.
     """
     whole = keras.backend.is_int_dtype(observations.dtype)
     observations = ops.cast(observations, "float32")
@@ -62,7 +62,7 @@ def unit_range(observations):
 
 
 class Seeds:
-    """Gives each layer a seed of its own for its initial weights, all from one seed."""
+    """Derives a seed for each layer's initial weights from one seed."""
 
     def __init__(self, seed: int, purpose: int):
         self._sequence = np.random.SeedSequence([seed, purpose])
@@ -82,7 +82,7 @@ class Encoder(keras.layers.Layer):
         filters: channels of each convolution.
         kernels: (kernel, stride) of each.
         latent_size: Z.
-        seed: of the initial weights.
+        seed: for the initial weights.
     """
 
     def __init__(self, filters, kernels, latent_size, seed=0, **kwargs):
@@ -148,7 +148,7 @@ class Decoder(keras.layers.Layer):
         kernels: (kernel, output padding) of each, the last included.
         activation: of the dense layer.
         form: see TransposedConvolution.
-        seed: of the initial weights.
+        seed: for the initial weights.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from keras import ops
 
 # Pixels of SSIM's Gaussian window, and its standard deviation (Wang et al. 2004).
 WINDOW, WIDTH = 11, 1.5
-K1, K2 = 0.01, 0.03  # SSIM's constants, of pictures in 0..1
+K1, K2 = 0.01, 0.03  # SSIM's constants, for pictures in 0..1
 
 
 def validate(vision, observations, batch_size: int, noise=None) -> dict[str, float]:
@@ -17,13 +17,14 @@ def validate(vision, observations, batch_size: int, noise=None) -> dict[str, flo
         vision: V, compiled.
         observations: (n, H, W, 3) uint8, or (n, D) float32.
         batch_size: observations at a time.
-        noise: (m, Z) standard normal: random latents to decode, too.
+        noise: (m, Z) standard normal latents to decode too; None: decode none.
 
     Returns:
         val_loss and the other losses and metrics of training; val_reconstruction_of_mean, the
-        squared error of the decoded mean, summed over an observation; for pictures val_ssim of the
-        same, in -1..1; and with noise val_sample_spread: the mean difference between two samples,
-        as a share of that between two held-out observations: near 0 where all samples are alike.
+        squared error of the decoded mean, summed over an observation; for pictures, val_ssim of the
+        decoded mean, in -1..1; and with noise, val_sample_spread: the mean difference between two
+        samples as a share of that between two held-out observations, near 0 if all samples look the
+        same.
     """
     state = ops.convert_to_numpy(vision.noise.state).copy()
     vision.noise.state.assign(0 * state)
@@ -52,7 +53,7 @@ def _scores_of_mean(vision, observations, batch_size: int) -> dict[str, float]:
 
 
 def unit(observations) -> np.ndarray:
-    """Pictures of uint8 as float32 in 0..1; anything else as it is."""
+    """Pictures in uint8 as float32 in 0..1; anything else unchanged."""
     return observations / np.float32(255) if observations.dtype == np.uint8 else observations
 
 
@@ -66,8 +67,8 @@ def ssim(first, second) -> np.ndarray:
         second: likewise.
 
     Returns:
-        (n,) float32: the mean over colours and over all places where the Gaussian window lies
-        within the picture.
+        (n,) float32: the mean over colours and over all places where the Gaussian window fits into
+        the picture.
     """
     first, second = (np.moveaxis(np.asarray(x, np.float32), -1, 1) for x in (first, second))
     rows, columns = (_window(size) for size in first.shape[2:])

@@ -9,19 +9,19 @@ import keras
 
 from WorldModels.experiment.files import append_row, read_rows, remove
 
-EVERY = 10  # steps, as WorldModels/gan.py of Rtlyc/world-models logs
+EVERY = 10  # steps between rows, as in WorldModels/gan.py of Rtlyc/world-models
 
 
 class LossRows(keras.callbacks.Callback):
-    """Writes a row every EVERY steps: step, and the mean of each metric over these steps.
+    """Writes a row after each EVERY steps: step, and the mean of each metric over those steps.
 
     In fit()'s list of callbacks it has to come after the one that restores an interrupted epoch.
-    Rows from beyond the step that a run resumes at are dropped, so that an interrupted run leaves
-    the same table as an unbroken one.
+    Rows beyond the step at which a run resumes are dropped, so that an interrupted run leaves the
+    same table as an uninterrupted one.
 
     Args:
-        path: of the CSV.
-        write: also called with each row.
+        path: the CSV.
+        write: called with each row too.
     """
 
     def __init__(self, path: str | Path, write: Callable[[dict], None] = lambda row: None):
@@ -67,7 +67,7 @@ class LossRows(keras.callbacks.Callback):
 class ImageRate(keras.callbacks.Callback):
     """Adds images_per_second to an epoch's log, counted from the end of its first step.
 
-    The first step compiles.
+    The first step is left out because it compiles.
 
     Args:
         batch_size: images a step.
@@ -91,11 +91,11 @@ class ImageRate(keras.callbacks.Callback):
 
 
 def learning_rate(settings: Any, steps: int) -> float | keras.optimizers.schedules.CosineDecay:
-    """The learning rate by step: constant, or falling as a cosine; after a warm-up if there is one.
+    """The learning rate by step: constant or a cosine decay, after a warm-up if there is one.
 
     Args:
         settings: settings.vision.VisionSettings.
-        steps: of the whole training.
+        steps: in all of training.
     """
     if settings.schedule == "constant" and not settings.warmup_steps:
         return settings.learning_rate

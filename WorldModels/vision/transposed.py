@@ -12,11 +12,11 @@ FEW_CHANNELS = 8
 class TransposedConvolution(keras.layers.Conv2DTranspose):
     """Conv2DTranspose of stride 2 without padding, computed in one of two ways.
 
-    With "depth_to_space", a picture of one pixel is multiplied by the kernel as a matrix. Where the
-    output has few channels, output pixel 2p + a (a = 0, 1) is seen as the sum over inputs p - j
-    with taps 2j + a of the kernel, so that one convolution of stride 1 gives the four phases (of a
-    row and a column) as channels, which are then interleaved. Both are faster where the CPU
-    computes in bfloat16, and equal up to rounding. Other layers are faster as they are.
+    "depth_to_space" multiplies a picture of one pixel by the kernel as a matrix. Where the output
+    has few channels, output pixel 2p + a (a = 0, 1) is the sum over inputs p - j times taps 2j + a
+    of the kernel, so one convolution of stride 1 gives the four phases (two of rows times two of
+    columns) as channels, which are then interleaved. Both are faster on a CPU that computes in
+    bfloat16, and give the same result up to rounding. Other layers are faster without it.
 
     Args:
         filters, kernel_size, output_padding, ...: see keras.layers.Conv2DTranspose.

@@ -19,21 +19,19 @@ class VAE(keras.Model):
     Args:
         observation_shape: (64, 64, 3) or (96, 96, 3).
         latent_size: Z.
-        encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 (the decoder's last
-            has 3 channels). At 96x96 the encoder has one more layer, as wide as its last, and the
-            decoder one more, twice as wide as its first.
-        kl_tolerance: nats per latent dimension that KL may cost freely, over the sum of a frame's
-            dimensions.
-        rare_weight: 0 as published: all pixels weigh 1. Above 0, V has one more weight that no
-            gradient moves, background (H, W, 3) in 0..1: assign the median frame to it before
-            training.
-        kl_weight: of the KL term; 1 as published.
+        encoder_filters, decoder_filters: channels of the convolutions, 4 and 3 numbers (the
+            decoder's last convolution has 3 channels). At 96x96 the encoder has one more layer, as
+            wide as its last, and the decoder one more, twice as wide as its first.
+        kl_tolerance: free nats per latent dimension, applied to the sum over a frame's dimensions.
+        rare_weight: 0 as published: all pixels weigh 1. Above 0, V also has a non-trainable weight
+            background (H, W, 3) in 0..1: assign the median frame to it before training.
+        kl_weight: weight of the KL term; 1 as published.
         decoder_form: "transpose" or "depth_to_space": two ways to compute the same decoder from the
             same weights.
-        seed: of the initial weights and of the noise in training.
+        seed: for the initial weights and the noise in training.
 
     Raises:
-        ValueError: there is no network of this size, or no such number of filters or form.
+        ValueError: there is no network for this size, a wrong number of filters, or no such form.
     """
 
     def __init__(
@@ -114,7 +112,7 @@ class VAE(keras.Model):
         return {"reconstruction": self.decoder(z), "mean": mean, "log_var": log_var}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of a batch of frames x and of what `call` made of them.
+        """The loss on a batch of frames x, given the output of `call`.
 
         It also updates the metrics kl and reconstruction, the squared error without pixel weights.
         """
@@ -164,7 +162,7 @@ def frame_losses(observations, reconstruction, mean, log_var):
 
 
 def rare_error(observations, reconstruction, background):
-    """The squared error of each frame, each pixel weighted by its distance from the background.
+    """The squared error of each frame, pixels weighted by squared distance from the background.
 
     Args:
         observations: (B, H, W, 3) float32 in 0..1.

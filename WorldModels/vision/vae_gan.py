@@ -1,18 +1,19 @@
 """V as a VAE-GAN: a variational autoencoder whose pictures are judged by a discriminator.
 
 It follows Rtlyc/world-models (WorldModels/gan.py), but differs where that code did not do what it
-was written for:
-- Batches are normalised by their own statistics in training, which are also averaged; encode and
-  decode use the averages. There, layers were called without a training flag, so that nothing was
+was meant to do:
+- In training, batches are normalised by their own statistics; encode and decode use the running
+  averages of these. The original called its layers without a training flag, so that nothing was
   ever normalised.
-- The discriminator's first convolution feeds the second one (as in Larsen et al. 2016). There, the
-  second one took the frames, and the first was left dangling; so inner features are 8x8, not 16x16.
-- A frame is encoded once per step, and latents are drawn twice from that. There, the encoder ran
-  twice, to the same end.
-- What is compared is normalised together: features of frames and of their reconstructions in one
-  batch, and drawn and random latents in one. If each were normalised by itself, a reconstruction
-  would learn nothing about its brightness and contrast.
-The kernel size is 5 as in the code; its README says 10, which works too.
+- The discriminator's first convolution feeds the second (as in Larsen et al. 2016), so that inner
+  features are 8x8. In the original the second took the frames and the first was left dangling, so
+  that they were 16x16.
+- A frame is encoded once per step, and latents are drawn twice from that. The original ran the
+  encoder twice, with the same result.
+- Things that are compared are normalised in one batch: frames with their reconstructions, and drawn
+  latents with random ones. If each were normalised by itself, reconstructions would learn nothing
+  about brightness and contrast.
+The kernel size is 5 as in that code; its README says 10, which works too.
 """
 
 import keras
@@ -27,8 +28,8 @@ from WorldModels.vision.networks import unit_range
 class VAEGAN(keras.Model):
     """A VAE-GAN that is trained without comparing pixels.
 
-    With a batch x and its drawn latents z; G(z), and G(r) of r ~ N(0, I); D's logit, and D's inner
-    features Df:
+    For a batch x, its drawn latents z and random latents r ~ N(0, I), the generator G, and the
+    discriminator with logit D and inner features Df:
 
         matching  = mean (Df(G(z)) - Df(x))^2
         kl        = mean over batch and dimensions of -1/2 (1 + log_var - mean^2 - exp(log_var))
@@ -40,22 +41,22 @@ class VAEGAN(keras.Model):
             or non_saturating: matching + 1/4 BCE(D(G(z)), 1) + 1/4 BCE(D(G(r)), 1)
         discriminator = gan
 
-    m and v are mean and variance over the batch of latents drawn anew. Each loss trains its own
-    network only. One Adam on the sum equals three, as Adam is per weight; only terms that carry a
-    gradient count in the sum reported as `loss`.
+    m_j and v_j are the mean and variance over the batch of dimension j of latents drawn a second
+    time. Each loss trains only its own network. One Adam on their sum, which is reported as `loss`,
+    equals three, since Adam works weight by weight.
 
     Args:
         observation_shape: (H, W, 3), H and W multiples of 8.
         latent_size: Z.
         kernel_size: of every convolution.
-        depth: of the generator's last inner layer; the other widths are multiples of it, see
+        depth: width of the generator's last inner layer; the other widths are multiples of it, see
             gan_networks.py.
-        kl_weight, normality_weight: of the terms of the encoder's loss.
+        kl_weight, normality_weight: weights of the terms of the encoder's loss.
         generator_loss: "minimax" as published, or "non_saturating", see gan_losses.py.
-        seed: of the initial weights and of the noise in training.
+        seed: for the initial weights and the noise in training.
 
     Raises:
-        ValueError: there is no network of this size, or no such loss.
+        ValueError: there is no network for this size, or no such loss.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class VAEGAN(keras.Model):
         """Encode, draw z and decode, and decode random latents in the same batch.
 
         Returns:
-            A dict of reconstruction (B, H, W, 3), of mean, log_var and z (B, Z), and of random (B,
-            Z) and sample (B, H, W, 3), which it decodes to.
+            A dict of reconstruction (B, H, W, 3); mean, log_var, z and random (B, Z); and sample
+            (B, H, W, 3), which random decodes to.
         """
         mean, log_var = self.encode(observations, training)
         z, random = mean + ops.exp(log_var / 2) * self._normal(mean), self._normal(mean)
@@ -137,7 +138,7 @@ class VAEGAN(keras.Model):
         }
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The sum of the three losses of a batch of frames x and of what `call` made of them.
+        """The sum of the three losses on a batch of frames x, given the output of `call`.
 
         It also updates the metrics.
         """
@@ -181,7 +182,7 @@ class VAEGAN(keras.Model):
         return keras.random.normal(ops.shape(like), dtype="float32", seed=self.noise)
 
     def _frozen(self, network, x, training):
-        """The network on x, without a gradient to its weights or a change of its averages."""
+        """The network's output for x, without a gradient to its weights or new averages."""
         weights = [
             ops.stop_gradient(ops.convert_to_tensor(variable))
             for variable in network.trainable_variables
@@ -190,7 +191,7 @@ class VAEGAN(keras.Model):
         return network.stateless_call(weights, others, x, training=training)[0]
 
     def _prior(self, mean, log_var):
-        """The terms of the encoder's loss that hold latents to the standard normal."""
+        """The terms of the encoder's loss that pull latents towards the standard normal."""
         kl = losses.mean_kl(mean, log_var)
         normality = losses.normality_loss(mean + ops.exp(log_var / 2) * self._normal(mean))
         self._log("kl", kl * self.latent_size)  # nats per frame, as for the other kinds
