@@ -196,7 +196,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     assert (
         report["warnings"] == ["stay"]
         and printed.count("warning:") == 1
-        and "stay 2004 where the game gives 140" in printed
+        and "stay gets 2004 in the dream but 140 in the game" in printed
     )
     assert "recall 0.70" in printed and "below 0.95" in printed
     assert json.loads((run.path / "gates.json").read_text()) == report

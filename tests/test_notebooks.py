@@ -235,7 +235,7 @@ def test_the_tour_leaves_another_run_alone(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps({"name": "carracing", "scale": "smoke"}))
     monkeypatch.setenv("RESULTS", str(tmp_path))
     monkeypatch.setenv("EXPERIMENT", "")
-    with pytest.raises(notebook.NotebookError, match="expected a new folder, or one of a tour"):
+    with pytest.raises(notebook.NotebookError, match="expected a new folder or that of a tour"):
         notebook.tour()
 
 

@@ -1,1 +1,1 @@
-"""What is put together from several nouns: worlds, evolutions, tests, comparisons, pages."""
+"""What combines several nouns: worlds, evolutions, tests, comparisons and pages."""

@@ -1,4 +1,4 @@
-"""Where a training stands, as one .npz file: weights, optimizer, metrics, place and rows."""
+"""The state of a training as one .npz file: weights, optimizer, metrics, place and rows."""
 
 import json
 import zipfile
@@ -19,9 +19,9 @@ def write_checkpoint(
 
     Args:
         path: of the file.
-        header: plain values.
-        variables: of the model and its optimizer.
-        metrics: the running metrics of an epoch that has begun.
+        header: plain values, stored as JSON.
+        variables: those of the model and its optimizer.
+        metrics: the running metrics of an unfinished epoch.
     """
     arrays = {f"metric_{i:05}": value for i, value in enumerate(metrics)}
     arrays |= {f"variable_{i:05}": array_of(variable) for i, variable in enumerate(variables)}

@@ -1,6 +1,6 @@
-"""The evolution of C in a folder: what train_controller and temperatures put together.
+"""Sets up the evolution of C in a folder, for train_controller and temperatures.
 
-How the search works is in control/, how a dream goes in memory/imagine.py.
+The search itself is in control/, the dream in memory/imagine.py.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.dream import DreamSettings
 from WorldModels.interfaces import FEATURES
 
-# Seeds of tracks: training draws from 10 million upwards, so that these are never trained on.
+# Seeds of tracks. Training draws from 10 million upwards, so it never sees the validation tracks.
 VALIDATION_TRACKS = 2_000_000
 TRAINING_TRACKS = (10_000_000, 2**31)
-# Settings of an evolution in the dream that --dream has instead of --controller.
+# Settings that an evolution in the dream takes from --dream instead of --controller.
 OF_THE_DREAM = (
     "population_size",
     "rollouts",
@@ -54,24 +54,24 @@ def controller_shape(run: Run) -> Any:
 
 
 def mean_before(run: Run) -> Path | None:
-    """The file of the driver at which this iteration's search starts; None where at zeros.
+    """The file of the driver from which this iteration's search starts; None: from zeros.
 
     Raises:
-        FileNotFoundError: it is missing; the message has the command that evolves it.
+        FileNotFoundError: it is missing; the message gives the command that evolves it.
     """
     continues = run.iteration > 0 and run.experiment.iterate.controller == "previous"
     return worlds.driver_before(run) if continues else None
 
 
 def parameters_of(file: Path, shape: Any) -> np.ndarray:
-    """The parameters (N,) float64 of a driver of the same shape.
+    """The parameters (N,) float64 of a driver that has the same shape.
 
     Args:
         file: see `mean_before`.
-        shape: the control.controller.Controller that is to be evolved.
+        shape: the control.controller.Controller to evolve.
 
     Raises:
-        ValueError: the file is damaged, or its driver sees or does something else.
+        ValueError: the file is damaged, or its driver has another shape.
     """
     there, parameters, _ = type(shape).load(file)
     if there != shape:
@@ -84,7 +84,7 @@ def parameters_of(file: Path, shape: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RealScores:
-    """Scores a population, and a mean, in the real world.
+    """Scores a population or a mean in the real world.
 
     Args:
         run: the open run.
@@ -97,7 +97,7 @@ class RealScores:
     def population(
         self, parameters: np.ndarray, generation: int, rollouts: int, heard: Callable
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns and lengths (P, R) of a generation; heard(steps) is called for each episode."""
+        """Returns and lengths (P, R) of a generation; heard(steps) is called after each episode."""
         from WorldModels.control.scoring import lengths_of, returns_of, score
 
         settings = self.run.experiment.controller
@@ -125,13 +125,13 @@ class RealScores:
 
 @dataclass(frozen=True)
 class DreamScores:
-    """Scores a population, and a mean, in the dream.
+    """Scores a population or a mean in the dream.
 
     Args:
         run: the open run.
         dream: a memory.imagine.PopulationDream.
         latents: mean and log-variance (N, Z) of first frames.
-        validation_rollouts: dreams of a mean.
+        validation_rollouts: how many dreams validate a mean.
     """
 
     run: Run
@@ -149,7 +149,7 @@ class DreamScores:
         return self.dream.returns(parameters, _begin(self.latents, shape, draw), draw, heard)
 
     def mean(self, parameters: np.ndarray) -> np.ndarray:
-        """Returns (n,) of the mean (N,) in the validation dreams, always the same ones."""
+        """Returns (n,) of the mean (N,) in the validation dreams, which are always the same."""
         draw = rng(0, "train_controller", "validation dreams")
         first = _begin(self.latents, (self.validation_rollouts,), draw)
         return self.dream.returns(parameters[None], first, draw)[0][0]
@@ -158,14 +158,14 @@ class DreamScores:
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
 ) -> Any:
-    """The evolution in a folder, its population and its mean driving in the executor's workers.
+    """The evolution in a folder, with drivers in the real world, in the executor's workers.
 
     Args:
         run: the open run.
         folder: of the evolution.
         controller: a control.controller.Controller.
         executor: over a control.scoring.DriverMaker.
-        mean: where the search starts, (N,); None: at zeros.
+        mean: where the search starts, (N,); None: at zero.
     """
     settings = run.experiment.controller
     search = _search(settings, controller, run.rng("evolution"), mean)
@@ -182,14 +182,14 @@ def dream_generations(
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
 ) -> Any:
-    """The evolution in a folder, its population and its mean dreaming in one compiled loop.
+    """The evolution in a folder, with drivers in dreams, in one compiled loop.
 
     Args:
         run: the open run.
         folder: of the evolution.
         controller: a control.controller.Controller.
-        mean: where the search starts, (N,); None: at zeros.
-        dream: settings; default the run's.
+        mean: where the search starts, (N,); None: at zero.
+        dream: settings of the dream; default the run's.
 
     Raises:
         FileNotFoundError: there is no M, or no first latents.
@@ -263,7 +263,7 @@ def _population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
 def _begin(
     latents: tuple[np.ndarray, np.ndarray], shape: tuple[int, ...], draw: np.random.Generator
 ) -> np.ndarray:
-    """First latents (*shape, Z): of recorded episodes' first frames, drawn from V's posterior."""
+    """First latents (*shape, Z), drawn from V's posterior of recorded episodes' first frames."""
     mean, log_var = latents
     chosen = draw.integers(len(mean), size=shape)
     noise = draw.standard_normal((*shape, mean.shape[1]), np.float32)
@@ -273,9 +273,9 @@ def _begin(
 def dream_returns(
     run: Run, controller: Any, parameters: np.ndarray, count: int, dream: DreamSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and lengths (P, count) of drivers (P, N) in dreams that chose nothing.
+    """Returns and lengths (P, count) of drivers (P, N) in test dreams.
 
-    They are always the same dreams.
+    The dreams are always the same, and the search never sees them.
     """
     draw = rng(0, "evaluate", "dreams")
     first = _begin(first_latents(run.path), (count,), draw)

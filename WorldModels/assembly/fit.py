@@ -1,6 +1,6 @@
-"""Trains a Keras model so that a killed run, started again, ends with the very same weights.
+"""Trains a Keras model such that a run killed and started again ends with the same weights.
 
-fit() an epoch -> validate -> checkpoint (weights, optimizer, metrics, place, rows)
+one epoch of fit() -> validate -> checkpoint (weights, optimizer, metrics, place, rows)
     -> CSV, TensorBoard
 """
 
@@ -23,11 +23,11 @@ from WorldModels.assembly.checkpoint import array_of, read_checkpoint, write_che
 from WorldModels.assembly.tensorboard_files import event_writer
 from WorldModels.experiment.files import atomic
 
-KEPT = ("epoch", "place", "step", "seconds", "rows")  # what a checkpoint holds besides arrays
+KEPT = ("epoch", "place", "step", "seconds", "rows")  # in a checkpoint, besides arrays
 
 
 class EpochBatches(Protocol):
-    """Batches that depend on (seed, epoch, index) alone.
+    """Batches that depend only on (seed, epoch, index).
 
     A keras.utils.PyDataset with `begin_epoch` is one.
     """
@@ -36,12 +36,12 @@ class EpochBatches(Protocol):
         """Prepare the batches of this epoch."""
 
     def __len__(self) -> int:
-        """Batches an epoch, the same in every epoch."""
+        """The number of batches per epoch, the same in every epoch."""
 
     def __getitem__(self, index: int) -> Any:
         """One batch, an array or a dict of arrays.
 
-        Batches are asked for in order, from 0, or from further on after a resume.
+        Batches are asked for in order, starting at 0, or later in the epoch after a resume.
         """
 
 
@@ -50,23 +50,23 @@ class Training:
     """How a built and compiled model is fit; see `fit_with_checkpoints`.
 
     Args:
-        model: its `compute_loss` takes the batches; every variable is kept, seed generators and
-            carried states too.
+        model: its `compute_loss` takes the batches; every variable is saved, including seed
+            generators and carried states.
         batches: see EpochBatches.
         checkpoint: .npz file of the state so far.
-        csv_file: a row an epoch: epoch (from 0), step, seconds, the model's metrics, what
-            `validate` gave. It is written whole from the rows in the checkpoint, so a kill neither
-            loses nor doubles one.
-        epochs: the budget; 0: count steps.
-        steps: the budget; where both are above 0, whichever ends first. The last epoch may be a
-            short one.
-        validate: called after each epoch with its number, gives scalars for the row; must depend
-            on the weights only.
-        callbacks: Keras callbacks; their on_epoch_end(epoch, logs) comes before `validate`.
-        tensorboard: folder for event files; without the tensorboard package a line says so.
+        csv_file: one row per epoch: epoch (from 0), step, seconds, the model's metrics, and what
+            `validate` returned. All of it is rewritten from the rows in the checkpoint, so a kill
+            neither loses nor duplicates a row.
+        epochs: the budget; 0: only `steps` counts.
+        steps: the budget; where both are above 0, whichever ends first. The last epoch may be
+            short.
+        validate: called after each epoch with its number; returns scalars for the row, which must
+            depend only on the weights.
+        callbacks: Keras callbacks; their on_epoch_end(epoch, logs) runs before `validate`.
+        tensorboard: folder for event files; a line is printed if tensorboard is not installed.
         say: prints a line.
-        label: name on the progress bar.
-        checkpoint_minutes: wall time between checkpoints within an epoch.
+        label: the name on the progress bar and in messages.
+        checkpoint_minutes: minutes between checkpoints within an epoch.
     """
 
     model: keras.Model
@@ -84,7 +84,7 @@ class Training:
 
     @property
     def total_steps(self) -> int:
-        """The whole budget in steps."""
+        """The budget in steps."""
         budgets = (self.steps, self.epochs * len(self.batches))
         return min((budget for budget in budgets if budget > 0), default=0)
 
@@ -94,9 +94,9 @@ def fit_with_checkpoints(
 ) -> list[dict[str, float]]:
     """Fit a model, continuing from its checkpoint if there is one; return the rows of the CSV.
 
-    A killed run, started again with the same budget, gives the weights of an unbroken one bit for
-    bit. The checkpoint is written at each epoch's end, every few minutes and at Ctrl-C; it stays,
-    and a larger budget continues from it.
+    A run that is killed and started again with the same budget ends with exactly the weights of an
+    uninterrupted one. The checkpoint is written after each epoch, every few minutes and on Ctrl-C.
+    It is kept, so that a larger budget continues from it.
 
     Args:
         model: see Training.
@@ -104,7 +104,7 @@ def fit_with_checkpoints(
         how: the other fields of Training.
 
     Raises:
-        ValueError: the checkpoint is damaged or another network's, there are no batches, or the
+        ValueError: the checkpoint is damaged or of another network, there are no batches, or the
             loss is not finite.
         KeyboardInterrupt: after Ctrl-C, once the step is finished and the checkpoint is written.
     """
@@ -112,7 +112,7 @@ def fit_with_checkpoints(
     say, label, total = training.say, training.label, training.total_steps
     if len(batches) == 0:
         raise ValueError(
-            f"{label}: expected at least one batch an epoch, received none; record more episodes."
+            f"{label}: expected at least one batch per epoch, received none; record more episodes."
         )
     progress = _Progress(training)
     if progress.restore():
@@ -123,16 +123,16 @@ def fit_with_checkpoints(
 
 
 class _Progress(keras.callbacks.Callback):
-    """Where the training stands, and the callback that moves it on."""
+    """The state of the training, and the callback that advances it."""
 
     def __init__(self, training: Training):
         super().__init__()
         self.training, self.network = training, training.model
         self.path, self.total = Path(training.checkpoint), training.total_steps
-        # The number of the epoch; steps done and planned in it; steps done in all.
+        # Number of the epoch; steps done in it and planned for it; steps done in total.
         self.epoch = self.place = self.end = self.step = 0
         self.seconds, self.rows = 0.0, []
-        self.metrics: list[np.ndarray] = []  # of an epoch that was broken off
+        self.metrics: list[np.ndarray] = []  # of an interrupted epoch
         self.bar, self.interrupted = None, threading.Event()
 
     def run(self, bar: tqdm) -> None:
@@ -148,10 +148,10 @@ class _Progress(keras.callbacks.Callback):
                 raise KeyboardInterrupt
 
     def one_epoch(self) -> dict[str, float]:
-        """Train an epoch, or what is left of it; its row."""
+        """Train an epoch, or the rest of one, and return its row."""
         batches = self.training.batches
         batches.begin_epoch(self.epoch)
-        if self.place >= len(batches):  # fewer data than when it was broken off
+        if self.place >= len(batches):  # less data than when it was interrupted
             self.place = 0
         self.end = min(len(batches), self.place + self.total - self.step)
         self.started = self.saved = time.monotonic()
@@ -175,7 +175,7 @@ class _Progress(keras.callbacks.Callback):
         return row
 
     def on_epoch_begin(self, epoch, logs=None):
-        # fit() has just reset the running metrics: an epoch that was broken off restores its own.
+        # fit() has just reset the running metrics; an interrupted epoch restores its own.
         variables, strict = self.model.metrics_variables, bool(self.metrics)
         for variable, value in zip(variables, self.metrics, strict=strict):
             variable.assign(value)
@@ -192,7 +192,7 @@ class _Progress(keras.callbacks.Callback):
         self.bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
         self.bar.update()
         if self.place == self.end:
-            return  # the epoch's own checkpoint comes next
+            return  # one_epoch() writes the next checkpoint
         period = self.training.checkpoint_minutes * 60
         if self.interrupted.is_set() or time.monotonic() - self.saved > period:
             self._tick()
@@ -212,7 +212,7 @@ class _Progress(keras.callbacks.Callback):
         write_checkpoint(self.path, header, self._variables(), metrics)
 
     def restore(self) -> bool:
-        """Continue from the checkpoint; False where there is none."""
+        """Continue from the checkpoint; False if there is none."""
         self.network.optimizer.build(self.network.trainable_variables)
         if not self.path.exists():
             return False
@@ -220,8 +220,8 @@ class _Progress(keras.callbacks.Callback):
         own = self._variables()
         if [tuple(v.shape) for v in own] != [v.shape for v in variables]:
             raise ValueError(
-                f"{self.path}: expected the checkpoint of this network, received another's (other "
-                "sizes or optimizer); use --force or another --results folder."
+                f"{self.path}: expected a checkpoint of this network, received one of other sizes "
+                "or another optimizer; use --force or another --results folder."
             )
         for variable, value in zip(own, variables, strict=True):
             variable.assign(value)
@@ -248,7 +248,7 @@ def _bar(label: str, total: int, done: int) -> tqdm:
 
 @contextlib.contextmanager
 def _held_interrupt() -> Iterator[threading.Event]:
-    """Within, the first Ctrl-C sets the event; a second one interrupts at once."""
+    """In this context the first Ctrl-C sets the event; a second one interrupts at once."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,9 +1,9 @@
-"""What gymnasium.make calls for WorldModels/DreamCarRacing-v0 and the other ids of this package.
+"""What gymnasium.make calls for WorldModels/DreamCarRacing-v0 and this package's other ids.
 
     gymnasium.make("WorldModels/DreamCarRacing-v0", results="results/carracing", temperature=1.1)
 
 Each takes `results`, a run's folder (default results/<experiment>), and `iteration` (default the
-latest that has an M); everything else is as the run remembers it.
+latest with an M). All other settings are those that the run remembers.
 """
 
 from dataclasses import replace
@@ -25,9 +25,9 @@ def dream(
     """One dream: a DreamEnv.
 
     Raises:
-        FileNotFoundError: the folder has no M; the message has the command that makes it.
+        FileNotFoundError: the folder has no M; the message gives the command that makes it.
         ValueError: the folder is a run of another environment, M lacks a head, or the temperature
-            is not above 0.
+            is not positive.
     """
     return _dream_maker(experiment, results, temperature, iteration)(render_mode=render_mode)
 
@@ -73,12 +73,12 @@ def _dream_maker(experiment: str, results: str, temperature: float | None, itera
 
 
 def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Experiment]:
-    """The iteration's folder of a run, and what the run remembers."""
+    """The folder of a run's iteration, and the settings that the run remembers."""
     run, expected = Path(results or f"results/{experiment}"), GAMES[experiment].id
     settings = stored_experiment(run, iteration)
     if settings.env.id != expected:
         raise ValueError(
-            f"results: expected a run of {expected}, received {run}, one of {settings.env.id}; "
+            f"results: expected a run of {expected}, received {run}, a run of {settings.env.id}; "
             "name another folder."
         )
     files = [path for path in run.glob("*/memory.keras") if path.parent.name.isdigit()]

@@ -1,4 +1,4 @@
-"""V and M composed: Perception for the real world and Imagination for the dream.
+"""V and M combined: Perception for the real world, Imagination for the dream.
 
 Both are keras.Models, exported to ONNX or run by Keras itself.
 """
@@ -18,13 +18,14 @@ from WorldModels.vision import kinds as vision_kinds
 class Perception(keras.Model):
     """One step in the real world: M on the last z and the action, then V on the frame.
 
-    See interfaces.Perception. `call` takes and gives flat dicts, so that the model can be exported
-    and compiled: observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,), action (B, A),
-    noise (B, Z), and the state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has
-    one, and next_<name>.
+    See interfaces.Perception. `call` maps a flat dict to a flat dict, so that the model can be
+    exported and compiled. In: observation (B, H, W, 3) uint8 or (B, D) float32, reward (B,),
+    action (B, A), noise (B, Z), and the state as state_<name> (B, ...). Out: z (B, Z), h (B, .),
+    c (B, .) if M has one, and next_<name>.
 
     Args:
-        vision, memory: built models of equal latent size.
+        vision: a built V.
+        memory: a built M of the same latent size.
 
     Raises:
         ValueError: their latent sizes differ.
@@ -74,13 +75,13 @@ def _where_started(started, x):
 class Imagination(keras.Model):
     """One step in a dream: M on the last z and the action, then a draw of the next z.
 
-    See interfaces.Imagination. `call` takes and gives flat dicts: action (B, A), temperature (B,),
-    noise_component and noise_normal (B, Z), with a terminated head noise_terminated (B,), and the
-    state, state_<name> (B, ...), to z (B, Z), h (B, .), c (B, .) where M has one, reward and
-    terminated (B,) where M has the heads, and next_<name>.
+    See interfaces.Imagination. `call` maps a flat dict to a flat dict. In: action (B, A),
+    temperature (B,), noise_component and noise_normal (B, Z), noise_terminated (B,) if M has a
+    terminated head, and the state as state_<name> (B, ...). Out: z (B, Z), h (B, .), c (B, .) if M
+    has one, reward and terminated (B,) if M has the heads, and next_<name>.
 
     Args:
-        memory: a built model.
+        memory: a built M.
     """
 
     def __init__(self, memory: interfaces.Memory, **kwargs):
@@ -115,19 +116,19 @@ class Imagination(keras.Model):
 
 
 def _sizes(memory: interfaces.Memory) -> dict[str, int]:
-    """How many numbers there are in z, h and, where M has one, c."""
+    """The sizes of z, h and, if M has one, c."""
     hidden = memory.hidden(memory.initial_state(1))
     return {"z": memory.latent_size} | {name: x.shape[-1] for name, x in hidden.items()}
 
 
 def _state_spec(memory: interfaces.Memory) -> dict[str, tuple[int, ...]]:
-    """Name -> shape without the batch axis of M's state and z."""
+    """The parts of M's state, and z: name -> shape without the batch axis."""
     spec = {name: tuple(x.shape[1:]) for name, x in memory.initial_state(1).items()}
     return spec | {LATENT: (memory.latent_size,)}
 
 
 def _specs(shapes: dict, dtypes: dict[str, str] | None = None) -> dict[str, keras.InputSpec]:
-    """Named inputs of these shapes without the batch axis, float32 unless said otherwise."""
+    """Named inputs of these shapes without the batch axis; float32 unless in `dtypes`."""
     dtypes = dtypes or {}
     return {
         name: keras.InputSpec(dtype=dtypes.get(name, "float32"), shape=(None, *shape), name=name)
@@ -136,10 +137,10 @@ def _specs(shapes: dict, dtypes: dict[str, str] | None = None) -> dict[str, kera
 
 
 class KerasPerception:
-    """Perception on NumPy arrays, run by Keras itself where there is no ONNX file.
+    """Perception on NumPy arrays, run by Keras when there is no ONNX file.
 
     Args:
-        model: the Perception; compiled at the first call of each batch size.
+        model: the Perception; compiled on the first call with each batch size.
     """
 
     def __init__(self, model: Perception):
@@ -162,10 +163,10 @@ class KerasPerception:
 
 
 class KerasImagination:
-    """Imagination on NumPy arrays, run by Keras itself where there is no ONNX file.
+    """Imagination on NumPy arrays, run by Keras when there is no ONNX file.
 
     Args:
-        model: the Imagination; compiled at the first call of each batch size.
+        model: the Imagination; compiled on the first call with each batch size.
     """
 
     def __init__(self, model: Imagination):
@@ -220,7 +221,7 @@ def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:
-    """A Perception of the models in two .keras files.
+    """The perception that two .keras files make up.
 
     Raises:
         FileNotFoundError: one is missing.

@@ -1,7 +1,7 @@
-"""Opens the models in an iteration's folder: by ONNX Runtime if the file is there, else by Keras.
+"""Opens the models in an iteration's folder: with ONNX Runtime if exported, else with Keras.
 
-Nothing heavy is imported before a file asks for it: a worker that opens perception.onnx never
-imports Keras.
+Heavy imports wait until a file needs them: a worker that opens perception.onnx never imports
+Keras.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,16 +11,16 @@ import numpy as np
 
 PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
 ENCODE, DECODE = "encode.onnx", "decode.onnx"
-BATCH = 100  # frames that V is given at a time
-KERAS_BATCH = 256  # and that Keras encodes in one call
+BATCH = 100  # frames that V gets at a time
+KERAS_BATCH = 256  # frames that Keras encodes in one call
 
 
 def open_perception(folder: str | Path):
-    """The perception in a folder: perception.onnx, else vision.keras and memory.keras by Keras.
+    """The perception in a folder: perception.onnx, else vision.keras and memory.keras in Keras.
 
     Raises:
         FileNotFoundError: V or M is missing.
-        ValueError: a file is damaged, or V and M do not fit.
+        ValueError: a file is damaged, or V and M do not fit together.
     """
     folder = Path(folder)
     if (folder / PERCEPTION).exists():
@@ -67,7 +67,7 @@ def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def open_imagination(folder: str | Path):
-    """The imagination in a folder: imagination.onnx if it is there, else memory.keras by Keras.
+    """The imagination in a folder: imagination.onnx if it exists, else memory.keras in Keras.
 
     Raises:
         FileNotFoundError: there is no M.
@@ -87,8 +87,8 @@ def open_decode(folder: str | Path, threads: int = 1) -> Callable[[np.ndarray], 
     """V's decoder: z (B, Z) -> frames (B, H, W, 3) float32 in 0..1, or vectors (B, D).
 
     Args:
-        folder: an iteration's, with decode.onnx, or else vision.keras, which Keras runs.
-        threads: of ONNX Runtime; 0: one per core.
+        folder: of an iteration, with decode.onnx, or else vision.keras, which Keras runs.
+        threads: number of ONNX Runtime's threads; 0: one per core.
 
     Raises:
         FileNotFoundError: there is no V.
@@ -109,7 +109,7 @@ def open_decode(folder: str | Path, threads: int = 1) -> Callable[[np.ndarray], 
 
 
 def lazy_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """`open_decode` at the first call: most dreams are never shown."""
+    """`open_decode` on the first call, since most dreams are never shown."""
     opened = []
 
     def decode(z):
@@ -125,7 +125,7 @@ def open_encoder(
 ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """V's encoder: frames (N, H, W, 3) uint8, or vectors (N, D) -> mean and log_var (N, Z).
 
-    Runs encode.onnx of an iteration's folder, or if it is missing vision.keras by Keras.
+    Runs encode.onnx in an iteration's folder, or vision.keras in Keras if that is missing.
 
     Raises:
         FileNotFoundError: there is no V.
@@ -151,14 +151,14 @@ def _encoder(folder: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
 
 
 def keras_encoder(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """V of a .keras file as a function from observations to mean and log-variance (N, Z).
+    """The V in a .keras file as a function from observations to mean and log-variance (N, Z).
 
-    Observations are (N, H, W, 3) uint8 or (N, D) float32; V is called on batches of one size.
+    Observations are (N, H, W, 3) uint8 or (N, D) float32. All batches have the same size.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged; or, when called, the observations have another shape than
-            those V was trained on.
+        ValueError: the file is damaged; or, when called, the observations do not have the shape
+            that V was trained on.
     """
     import keras
 

@@ -1,6 +1,6 @@
-"""Scalars and pictures for TensorBoard, written without TensorFlow.
+"""Writes scalars and pictures for TensorBoard without TensorFlow.
 
-Importing TensorFlow costs seconds and 700 MB.
+Importing TensorFlow takes seconds and 700 MB.
 """
 
 import os
@@ -15,12 +15,12 @@ def event_writer(
 ) -> Callable[[dict], None]:
     """A function that appends a row's numbers to an event file, at the step row[step].
 
-    Without the tensorboard package it says so in one line, and writes nothing.
+    Without the tensorboard package it prints one line saying so, and writes nothing.
 
     Args:
-        folder: of the event files; a new one for every call.
+        folder: of the event files; every call starts a new file.
         say: prints a line.
-        step: the column that counts the steps.
+        step: the name of the column that counts the steps.
     """
     write = _opened(folder, say)
     if write is None:
@@ -34,18 +34,18 @@ def event_writer(
 
 
 def image_writer(folder: str | Path) -> Callable[[str, int, bytes], None]:
-    """A function of a name, a step and a PNG file's content, which it appends to an event file.
+    """A function of (name, step, bytes of a PNG file) that appends the picture to an event file.
 
-    Without the tensorboard package it writes nothing. TensorBoard only reads the newest file of a
-    folder, so give it a folder of its own.
+    Without the tensorboard package it writes nothing. TensorBoard only reads the newest file in a
+    folder, so give the pictures a folder of their own.
 
     Args:
-        folder: of the event files; a new one for every call.
+        folder: of the event files; every call starts a new file.
     """
     write = _opened(folder, lambda line: None)
 
     def write_image(name: str, step: int, png: bytes) -> None:
-        width, height = struct.unpack(">II", png[16:24])  # where every PNG has them
+        width, height = struct.unpack(">II", png[16:24])  # the PNG header
         image = dict(height=height, width=width, colorspace=3, encoded_image_string=png)
         write(step, [dict(tag=name, image=image)])
 
@@ -61,7 +61,7 @@ def _opened(
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.summary.writer.record_writer import RecordWriter
     except ImportError:
-        say("TensorBoard: not installed, its event files are skipped.")
+        say("TensorBoard is not installed; its event files are skipped.")
         return None
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

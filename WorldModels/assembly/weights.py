@@ -6,28 +6,28 @@ import keras
 
 from WorldModels.experiment.run import Run
 
-# Steps over which the learning rate rises where a new Adam continues from trained weights: its
-# first full steps would throw them far off (V's squared error a frame, 16 before, was 384 after
-# one step at a rate of 1e-3).
+# Steps over which the learning rate rises when a new Adam continues from trained weights. Its
+# first steps at the full rate would throw them far off: one step at 1e-3 raised V's squared error
+# a frame from 16 to 384.
 WARMUP_STEPS = 60
 
 
 def weights_before(run: Run, name: str, made_by: str) -> Path | None:
-    """The file of the network that this iteration's starts from; None where it starts afresh.
+    """The file of the network whose weights this iteration continues from; None: it starts afresh.
 
     Raises:
-        FileNotFoundError: it is missing; the message has the command that makes it.
+        FileNotFoundError: it is missing; the message gives the command that makes it.
     """
     continues = run.iteration > 0 and run.experiment.iterate.networks == "previous"
     return run.before(name, made_by) if continues else None
 
 
 def take_weights(network: keras.Model, file: Path) -> None:
-    """Give a built network the trained weights of another one of the same sizes.
+    """Copy into a built network the trained weights of another one of the same sizes.
 
     Args:
         network: a keras.Model.
-        file: .keras, of a class that Keras knows.
+        file: a .keras file of a class that Keras knows.
 
     Raises:
         ValueError: the file is damaged, or the sizes differ.
@@ -56,5 +56,5 @@ def warmup_steps(steps: int) -> int:
 
 
 def num_parameters(network: keras.Model) -> int:
-    """How many numbers training changes."""
+    """The number of trainable parameters."""
     return sum(int(keras.ops.size(variable)) for variable in network.trainable_variables)

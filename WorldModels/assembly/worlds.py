@@ -1,4 +1,4 @@
-"""Builds the worlds of a run, and the picklable makers that worker processes get.
+"""Builds a run's worlds, and picklable makers of them for worker processes.
 
 A maker holds plain values only, and imports what it needs when it is called: a worker that opens
 perception.onnx never imports Keras.
@@ -25,10 +25,10 @@ class WorldMaker:
     Args:
         env: settings of the environment (settings.env.EnvSettings, or a game's own).
         folder: an iteration's folder with V and M; not read for a bare world.
-        features: "z", "zh", "zch"; empty: the bare world, which emits what V sees.
-        latent: "mean" or "sampled".
+        features: "z", "zh" or "zch"; empty: the bare world, which emits what V sees.
+        latent: z is the "mean" of V's posterior, or "sampled" from it.
         random_start: begin on a random tile, where the game has a road.
-        max_steps: 0: as `env` says.
+        max_steps: the limit of an episode; 0: the one in `env`.
     """
 
     env: EnvSettings
@@ -43,7 +43,7 @@ class WorldMaker:
 
         Raises:
             FileNotFoundError: V or M is missing.
-            ValueError: a setting is out of its range, or contradicts V and M.
+            ValueError: a setting is out of range, or contradicts V and M.
         """
         from WorldModels.envs.make import make_env
 
@@ -61,7 +61,7 @@ class WorldMaker:
 def real_world(
     folder: str | Path, env: EnvSettings, *, features: str = "", latent: str = "mean", **how: Any
 ) -> WorldMaker:
-    """A maker of the real world of an experiment; see WorldMaker.
+    """A maker of an experiment's real world; see WorldMaker.
 
     Args:
         folder: the iteration's folder.
@@ -80,7 +80,7 @@ class DreamMaker:
     `maker()` gives a DreamEnv, `maker(100)` a DreamVectorEnv of 100 lanes.
 
     Args:
-        folder: an iteration's folder with M, its first latents, and V to show the dream.
+        folder: an iteration's folder with M, its first latents, and V, which draws the dream.
         how: fields of envs.lanes.Dreaming by name.
     """
 
@@ -92,7 +92,7 @@ class DreamMaker:
 
         Raises:
             FileNotFoundError: M or the first latents are missing.
-            ValueError: M lacks what the dream needs, or a setting is out of its range.
+            ValueError: M lacks what the dream needs, or a setting is out of range.
         """
         from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 
@@ -104,7 +104,7 @@ class DreamMaker:
 
 
 def dream_world(folder: str | Path, experiment: Any, **changes: Any) -> DreamMaker:
-    """A maker of the dream of an experiment.
+    """A maker of an experiment's dream.
 
     Args:
         folder: the iteration's folder.
@@ -125,15 +125,15 @@ def dream_world(folder: str | Path, experiment: Any, **changes: Any) -> DreamMak
 
 
 def controller_file(run: Any, iteration: int | None = None) -> Path:
-    """The trained driver: the kept mean of --controller.generation, or the best by validation.
+    """The file of the driver: the mean kept at --controller.generation, or the best validated one.
 
     Args:
         run: the open experiment.run.Run.
-        iteration: whose; default the run's.
+        iteration: its number; default the run's.
 
     Raises:
         FileNotFoundError: there is no driver yet, or that generation was not kept; the message
-            names those that were.
+            lists the kept ones.
     """
     folder = (run.path if iteration is None else run.folder / str(iteration)) / "controller"
     wanted, remedy = (
@@ -157,10 +157,10 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
 
 
 def driver_before(run: Any) -> Path:
-    """The file of the driver of the iteration before; at iteration 0, of the driver there.
+    """The file of the previous iteration's driver; at iteration 0, of its own.
 
     Raises:
-        FileNotFoundError: it is missing; the message has the command that evolves it.
+        FileNotFoundError: it is missing; the message gives the command that evolves it.
     """
     return controller_file(run, max(run.iteration - 1, 0))
 
@@ -170,13 +170,12 @@ def driven(env: Any, controller: str | Path, folder: str | Path) -> tuple[Any, A
 
     Args:
         env: emits what V sees.
-        controller: the driver's file; what it sees, and whether z is mean or sampled, comes from
-            there.
+        controller: the driver's file, which says what it sees, and whether z is mean or sampled.
         folder: the iteration's folder with V and M.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is damaged, or V, M, C and the environment do not fit.
+        ValueError: a file is damaged, or V, M, C and the environment do not fit together.
     """
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.envs.latent import LatentObservation

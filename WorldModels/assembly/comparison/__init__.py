@@ -1,1 +1,1 @@
-"""The parts of the verb compare: its contestants, what is measured of each, and the table."""
+"""The parts of the verb compare: its contestants, their measurements, and the table."""

@@ -1,7 +1,7 @@
-"""A run of each kind, beside the run in which they are compared.
+"""A run for each kind, beside the run in which the kinds are compared.
 
-What the kinds share is taken from that run; the rest is made by the verbs' own functions in a
-folder of the kind's own, so it resumes as they resume.
+What the kinds share is taken from that run. The verbs make the rest in a folder for each kind, so
+it can be resumed like any run.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ class Contestant:
     """A kind with a run of its own.
 
     Attributes:
-        kind: which one.
-        experiment: all its settings: the run's flags, and the kind's.
-        flags: what one would type after a verb to do the same by hand.
+        kind: see kinds.parsed.
+        experiment: all its settings, from the run's flags and the kind's.
+        flags: what you would type after a verb to do the same by hand.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Contestant:
 
     @contextlib.contextmanager
     def open(self, verb: str) -> Iterator[Run]:
-        """Its run, as a verb opens it."""
+        """Open its run the way a verb does."""
         flags = list(self.flags)
         run = Run(self.experiment, verb, flags, typed=typed_names(flags))
         try:
@@ -52,17 +52,17 @@ class Contestant:
 
 
 def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], None]]) -> None:
-    """Make a contestant's V, series, M and driver, unless they exist or the run has them.
+    """Make a contestant's V, series, M and driver, except those that exist or the run has.
 
     Args:
-        contestant: whose.
+        contestant: the one to make.
         noun: a key of NOUNS.
         verbs: stage -> the verb that makes it, in order.
 
     Raises:
-        ValueError: as the verbs do, or what the contestants share cannot be taken from the run.
-        FileNotFoundError: as the verbs do.
-        ImportError: as the verbs do.
+        ValueError: as in the verbs, or what the contestants share cannot be taken from the run.
+        FileNotFoundError: as in the verbs.
+        ImportError: as in the verbs.
     """
     with contestant.open("compare") as run:
         for stage in NOUNS[noun].takes:
@@ -74,10 +74,10 @@ def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], 
 
 
 def _take(run: Run, stage: str) -> None:
-    """Take a stage's output as the run made it.
+    """Take a stage's output from the run.
 
     Raises:
-        ValueError: it cannot be taken: kinds that saw other frames cannot be compared.
+        ValueError: it cannot be taken; kinds that saw different frames cannot be compared.
     """
     if not run.stage(stage, inputs_of(run, stage)).complete:
         raise ValueError(

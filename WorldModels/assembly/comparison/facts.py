@@ -1,6 +1,6 @@
-"""What is measured of a contestant: its M, its V and its driver, as plain numbers by name.
+"""Measures a contestant's M, V and driver, as plain numbers by name.
 
-Whatever takes time is kept beside the contestant until its files change.
+Slow measurements are kept in the contestant's folder until its files change.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
 from WorldModels.experiment.games.registry import game_of
 
-# Columns of the last row of memory.csv, and what they are called here.
+# Column of memory.csv -> its name here.
 NLL = {
     "val_nll": "held_out",
     "copy_previous_nll": "copy_previous",
     "static_nll": "static",
     "unconditional_nll": "unconditional",
 }
-SHOWN_FRAMES = 10  # held-out frames in the picture of visions
+SHOWN_FRAMES = 10  # held-out frames in the picture that compares Vs
 
 
 def kept(file: Path, made_with: dict, make: Callable[[], dict]) -> dict:
-    """What `make` gives, kept in a JSON file and read from it while it was made with the same."""
+    """What `make` returns, cached in a JSON file for as long as `made_with` stays the same."""
     there = read_json(file)
     if not there or there["made_with"] != made_with:
         there = {"made_with": made_with, **make()}
@@ -36,8 +36,8 @@ def memory_facts(contestant: Contestant) -> dict:
     """The facts of a contestant's M.
 
     Returns:
-        parameters; nll, in nats a dimension of held-out latents, beside what it must beat; horizon,
-        see evaluation.truth.horizon_errors.
+        parameters; nll, in nats a dimension of held-out latents, with those of the baselines;
+        horizon, see evaluation.truth.horizon_errors.
     """
     path = contestant.path
     nll = {name: float(value) for name, value in _last_row(path / "memory.csv", NLL).items()}
@@ -57,7 +57,7 @@ def memory_facts(contestant: Contestant) -> dict:
 
 
 def _last_row(file: Path, names: dict[str, str]) -> dict[str, str]:
-    """The last row of a CSV: some of its columns that have a value, under other names."""
+    """The columns in `names` that have a value in the last row of a CSV, renamed."""
     last = (read_rows(file) or [{}])[-1]
     return {name: last[column] for column, name in names.items() if last.get(column)}
 
@@ -71,7 +71,7 @@ def _horizon(contestant: Contestant) -> dict | None:
 
 
 def _unconditional(contestant: Contestant, memory) -> dict:
-    """The baseline that a memory.csv of an earlier version lacks, with train_memory's own draws."""
+    """The baseline that memory.csv of an earlier version lacks, with the draws of train_memory."""
     from WorldModels.episodes.series import read_split
     from WorldModels.memory.baselines import held_out_batches, unconditional
 
@@ -98,8 +98,8 @@ def vision_facts(contestant: Contestant) -> dict:
     """The facts of a contestant's V on held-out frames.
 
     Returns:
-        parameters; frames, their number; squared_error, summed over a frame; ssim; history, from
-        the last row of vision.csv.
+        parameters; frames, how many; squared_error, summed over a frame; ssim; history, from the
+        last row of vision.csv.
     """
     path = contestant.path
     made_with = {"vision": hash_files([path / "vision.keras"])}
@@ -132,11 +132,11 @@ def _quality(contestant: Contestant) -> dict:
 
 
 def held_out_frames(contestant: Contestant, most: int = 0) -> np.ndarray:
-    """Frames (N, H, W, 3) uint8 that the contestant's V was not trained on, spread evenly.
+    """Evenly spaced frames (N, H, W, 3) uint8 that the contestant's V was not trained on.
 
     Args:
-        contestant: whose.
-        most: frames; 0: --vision.max-validation-frames.
+        contestant: the owner of V.
+        most: the most frames; 0: --vision.max-validation-frames.
 
     Raises:
         ValueError: nothing was held out.
@@ -161,10 +161,10 @@ def driver_facts(contestant: Contestant, tracks: int) -> dict:
     """The facts of a contestant's driver.
 
     Returns:
-        What figures.scores.summary gives of its returns on test tracks; tracks, those returns; the
-        frames, generations and minutes of its evolution; best_generation, whose mean it is; curve.
-        The curve has the validated generations' frames and validation scores, and for every
-        generation its frames and the mean return of its population.
+        figures.scores.summary of its returns on test tracks; tracks, those returns; the frames,
+        generations and minutes of its evolution; best_generation, the one whose mean it is; curve.
+        The curve has frames and validation of the validated generations, and population, the
+        frames and mean return of every generation.
     """
     from WorldModels.figures.scores import summary
 
@@ -189,10 +189,10 @@ def driver_facts(contestant: Contestant, tracks: int) -> dict:
 def tested(contestant: Contestant, tracks: int) -> list[float]:
     """Returns of a contestant's driver on test tracks, under the rule in force.
 
-    The tracks played no part in training. Each is driven once, and its result kept.
+    The tracks played no part in training. Each is driven only once; its result is kept.
 
     Args:
-        contestant: with a driver.
+        contestant: one with a driver.
         tracks: how many.
     """
     from WorldModels.assembly.evaluation.examination import examine

@@ -1,9 +1,9 @@
-"""The kinds that compare is asked for: each becomes the flags that make it, and a folder's name.
+"""The kinds to compare: each becomes the flags that make it, and the name of a folder.
 
-    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      a kind, or kind:option[:option]
+    --kinds mdn_rnn,mdn_rnn:joint,trade:paper      kind[:option[:option]]
 
-An option is a value of a setting of the kind's noun. The kind `trade:paper` of the run
-results/carracing is in results/carracing-trade-paper.
+An option is the value of a setting of the noun. In a comparison within results/carracing, the kind
+`trade:paper` is in results/carracing-trade-paper.
 """
 
 from dataclasses import dataclass, fields
@@ -16,15 +16,15 @@ from WorldModels.experiment.settings.vision import VisionSettings
 
 @dataclass(frozen=True)
 class Noun:
-    """Something that comes in several kinds, which can be compared.
+    """Something that comes in several kinds, which compare compares.
 
     Attributes:
-        settings: class of its settings.
-        flag: what its flags have before the dot.
+        settings: the class of its settings.
+        flag: the part of its flags before the dot.
         field: the setting whose values are the kinds.
-        options: settings whose values may follow a kind after a colon -> the kinds that have them.
-        takes: stages that the kinds share with the run, and so take from it.
-        usual: what is compared where no kinds are named.
+        options: setting whose values may follow a kind after a colon -> the kinds that have it.
+        takes: the stages that the kinds share, and so take from the run.
+        usual: the kinds to compare when none are named.
     """
 
     settings: type
@@ -74,14 +74,14 @@ NOUNS = {
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the kinds that are compared: its `name` as typed, and the `flags` that ask for it."""
+    """A kind to compare: its `name` as typed, and the `flags` that select it."""
 
     name: str
     flags: tuple[str, ...]
 
     @property
     def suffix(self) -> str:
-        """What follows the run's name in the name of the kind's folder."""
+        """What the kind's folder adds to the name of the run's."""
         return "-" + self.name.replace(":", "-")
 
 
@@ -89,11 +89,11 @@ def parsed(text: str, noun: str) -> list[Kind]:
     """The kinds in "mdn_rnn,trade:paper", each once, in the order given.
 
     Args:
-        text: as typed; empty: the usual kinds of the noun.
+        text: as typed; empty: the noun's usual kinds.
         noun: a key of NOUNS.
 
     Raises:
-        ValueError: an unknown kind or option; the message lists those that exist.
+        ValueError: an unknown kind or option; the message lists the known ones.
     """
     about = NOUNS[noun]
     names = [name.strip() for name in (text or about.usual).split(",")]

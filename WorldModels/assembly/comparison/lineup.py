@@ -1,4 +1,4 @@
-"""Who is compared: the contestant of each kind, and how long its driver is evolved."""
+"""Sets up the contestant of each kind, and decides for how long its driver is evolved."""
 
 from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.comparison.kinds import Kind
@@ -6,22 +6,22 @@ from WorldModels.experiment.command import parse
 from WorldModels.experiment.run import Run, without
 from WorldModels.experiment.settings.experiment import Experiment
 
-# Steps of the environment that each driver is evolved on, where neither --frames nor
-# --controller.steps says how many.
+# Steps of the environment for each driver's evolution, by scale, unless --frames or
+# --controller.steps is given.
 FRAMES = {"smoke": 300, "laptop": 600_000, "paper": 100_000_000}
 
 
 def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
     """The contestant of a kind.
 
-    It starts from what the run remembers, but for the noun that is compared, which starts from the
-    kind's preset.
+    Its settings are those that the run remembers, except for the compared noun's, which start from
+    the kind's preset.
 
     Args:
-        run: the run that it is compared in; flags typed for it hold for every kind.
+        run: the run in which the kinds are compared; its flags apply to every kind.
         kind: see kinds.parsed.
-        frames: steps of the real world to evolve its driver on; 0: as the settings say, where it is
-            evolved in dreams alone.
+        frames: steps of the real world for its driver's evolution; 0: as the settings say, for a
+            driver evolved only in dreams.
 
     Raises:
         ValueError: the kind cannot give what the other settings ask for.
@@ -41,24 +41,24 @@ def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
 def frames_of(experiment: Experiment, frames: int, of_preset: int) -> int:
     """Steps of the environment for each driver.
 
-    They are --frames, or else --controller.steps where it is not the scale's own, or else FRAMES.
+    They are --frames; else --controller.steps if it differs from the scale's; else FRAMES.
 
     Args:
         experiment: the run's.
-        frames: what --frames says; 0: nothing.
-        of_preset: --controller.steps of the scale.
+        frames: the value of --frames; 0: not given.
+        of_preset: the scale's --controller.steps.
 
     Returns:
-        The steps; 0 where drivers are evolved in dreams alone.
+        The steps; 0 where drivers are evolved only in dreams.
 
     Raises:
-        ValueError: --frames beside a driver that is evolved in dreams alone.
+        ValueError: --frames was given for drivers that are evolved only in dreams.
     """
     if experiment.controller.world == "dream":
         if frames:
             raise ValueError(
-                f"--frames: expected none beside --controller.world dream, which sees no frames, "
-                f"received {frames}; give --dream.generations."
+                f"--frames: expected none with --controller.world dream, which takes no steps of "
+                f"the environment, received {frames}; give --dream.generations instead."
             )
         return 0
     steps = experiment.controller.steps

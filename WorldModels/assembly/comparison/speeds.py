@@ -1,6 +1,6 @@
-"""How fast the contestants are: the training of M, and driving.
+"""Measures how fast the contestants' Ms train, and how fast they drive.
 
-They are measured in one process, in turns. A machine may be busy with other things, so rates from
+The contestants take turns in one process. The machine may be busy with other things, so rates from
 one sitting can be compared with each other, but not with those from another.
 """
 
@@ -16,26 +16,26 @@ from WorldModels.assembly.speed.measure import measured
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import hash_files
 
-ROUNDS = 3  # turns; a contestant's median counts
-SECONDS = 1.0  # of a contestant's turn
+ROUNDS = 3  # turns of each contestant; their median counts
+SECONDS = 1.0  # length of a turn
 
 
 def speed_facts(
     contestants: Sequence[Contestant], noun: str, file: Path, quick: bool
 ) -> dict[str, dict]:
-    """Speeds of all contestants, measured in one sitting and in turns.
+    """Speeds of all contestants, measured in turns in one sitting.
 
     All are measured again when one of them joins or changes.
 
     Args:
         contestants: those that are complete.
-        noun: of memories, training is measured too.
+        noun: a key of NOUNS; for memories, training is measured too.
         file: where the speeds are kept.
-        quick: measure for a moment only; the numbers say little.
+        quick: measure only for a moment; the numbers mean little.
 
     Returns:
         kind -> driving, steps/s of the environment with perception and driver on one core, and
-        training, tokens/s. A measure that failed is missing.
+        training, tokens/s. A measurement that failed is missing.
     """
     names = [contestant.kind.name for contestant in contestants]
 
@@ -59,9 +59,9 @@ def speed_facts(
 
 
 def training(contestants: Sequence[Contestant], quick: bool) -> list[float] | None:
-    """Tokens/s of training each contestant's M; None where it could not be measured.
+    """Tokens/s of training each contestant's M; None if the measurement failed.
 
-    M is trained by fit() on segments, as many and as long as the settings say.
+    fit() trains M on segments, as many per batch and as long as the settings say.
     """
     tasks = [
         {
@@ -74,13 +74,13 @@ def training(contestants: Sequence[Contestant], quick: bool) -> list[float] | No
 
 
 def driving(contestants: Sequence[Contestant], quick: bool) -> list[float] | None:
-    """Steps/s of each driver on one core, environment, V, M and C together; None: not measured."""
+    """Steps/s of the environment, V, M and C together on one core; None if that failed."""
     tasks = [_drive(contestant, quick) for contestant in contestants]
     return _medians("driving", tasks, quick, one_thread=True)
 
 
 def _drive(contestant: Contestant, quick: bool) -> dict:
-    """The task of driving for a contestant."""
+    """A contestant's task for turns.driving."""
     from WorldModels.assembly.worlds import real_world
     from WorldModels.control.controller import Controller
 

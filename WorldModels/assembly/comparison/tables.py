@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from WorldModels.assembly.evaluation.truth import CONSTANT, MODE
 
-SHOWN_HORIZONS = (1, 10, 50)  # steps dreamt
+SHOWN_HORIZONS = (1, 10, 50)  # steps of dreaming
 MISSING = "-"
 
 
 def markdown(facts: Mapping) -> str:
-    """What compare/NOUN.md holds: a title, the table, and what its columns mean.
+    """The text of compare/NOUN.md: a title, the table, and what its columns mean.
 
     Args:
-        facts: what compare/NOUN.json holds.
+        facts: the contents of compare/NOUN.json.
     """
     noun, rows = facts["noun"], [row for row in facts["rows"] if "failed" not in row]
     columns, notes = {"memory": _memory, "vision": _vision, "optimizer": _optimizer}[noun](rows)
@@ -44,12 +44,12 @@ def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
         "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
     } | _driver(rows)
     notes = [
-        "Held-out loss: of whole episodes that M was not trained on; beside it what the same head "
-        "reaches without inputs.",
+        "Held-out loss: over complete episodes that M was not trained on, next to the loss of the "
+        "same head without inputs.",
         "Error after n: mean squared difference of decoded pixels (0..1) after n dreamt steps "
-        "at temperature 0, from true history and with the true actions.",
-        "Speeds: all kinds in turns; training with all cores, a rollout (environment, V, M and C) "
-        "on one.",
+        "at temperature 0, starting from true history and given the true actions.",
+        "Speeds: the kinds take turns; training uses all cores, a rollout (environment, V, M and "
+        "C) one.",
     ]
     return columns, notes
 
@@ -66,31 +66,29 @@ def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     }
     count = rows[0]["frames"] if rows else 0
     notes = [
-        f"Squared error (summed over a frame, pixels 0..1) and structural similarity: of {count} "
-        "held-out frames, encoded to the mean and decoded. Spread: mean difference between two "
-        "decoded random latents, as a share of that between two held-out frames. Fakes taken for "
-        "real: the discriminator's mean probability in the last epoch.",
-        "Rollout: environment, V, M and C on one core, all kinds in turns.",
+        f"Squared error (summed over a frame, pixels 0..1) and structural similarity (SSIM): over "
+        f"{count} held-out frames, encoded to the mean and decoded. Spread: mean difference "
+        "between two decoded random latents, as a share of that between two held-out frames. Fakes "
+        "taken for real: the discriminator's mean probability for fakes in the last epoch.",
+        "Rollout: environment, V, M and C on one core; the kinds take turns.",
     ]
     return columns, notes
 
 
 def _optimizer(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     columns = _driver(rows) | {
-        "best mean of generation": lambda r: _number(r["driver"]["best_generation"]),
-        "highest validation": lambda r: _number(
-            max(r["driver"]["curve"]["validation"], default=None)
-        ),
+        "generation of the best mean": lambda r: _number(r["driver"]["best_generation"]),
+        "best validation": lambda r: _number(max(r["driver"]["curve"]["validation"], default=None)),
         "minutes": lambda r: _number(r["driver"]["minutes"], 1),
     }
-    return columns, ["All on the same V and M."]
+    return columns, ["All drivers use the same V and M."]
 
 
 def _driver(rows: Sequence[Mapping]) -> dict:
     return {
         "driver's return": lambda r: _number(r["driver"]["mean"]),
         "95 % interval": lambda r: "{:,.0f} to {:,.0f}".format(*r["driver"]["interval"]),
-        "its training steps": lambda r: _number(r["driver"]["frames"]),
+        "driver's training steps": lambda r: _number(r["driver"]["frames"]),
         "generations": lambda r: _number(r["driver"]["generations"]),
     }
 
@@ -99,7 +97,7 @@ def _test_note(rows: Sequence[Mapping]) -> str:
     tracks = " or ".join(map(str, sorted({row["driver"]["n"] for row in rows})))
     if not tracks:
         return ""
-    return f"Return: mean over {tracks} test tracks of the driver that scored best in validation."
+    return f"Return: of the best driver by validation, averaged over {tracks} test tracks."
 
 
 def _horizons(rows: Sequence[Mapping]) -> list[int]:
@@ -115,9 +113,9 @@ def _error(row: Mapping, guess: str, horizon: int) -> str:
 
 
 def _baselines(rows: Sequence[Mapping]) -> list[list[str]]:
-    """What every M must beat, as lines of the table.
+    """The baselines that every M must beat, as lines of the table.
 
-    Taken from the first row that has them, since all were scored on the same series.
+    They come from the first row that has them: all were scored on the same series.
     """
     first = next((row for row in rows if row["nll"] or row["horizon"]), None)
     if first is None:

@@ -1,1 +1,1 @@
-"""The test of a driver: who plays, what is measured, and what is shown of it."""
+"""The test of a driver: the episodes it plays, what is measured, and how it is shown."""

@@ -1,11 +1,11 @@
-"""The blind policies that a driver and a dream are compared with."""
+"""The blind policies to compare a driver and a dream with."""
 
 
 def baseline_names(text: str) -> list[str]:
     """The policies in "uniform,stay,left", each once, in the order given.
 
     Raises:
-        ValueError: an unknown name, or none at all; the message lists the known ones.
+        ValueError: an unknown name, or no name; the message lists the known ones.
     """
     from WorldModels.control.policies import POLICIES
 
@@ -13,7 +13,7 @@ def baseline_names(text: str) -> list[str]:
     for name in names:
         if name not in POLICIES:
             raise ValueError(
-                f"--evaluate.baselines: expected names among {', '.join(POLICIES)}, "
+                f"--evaluate.baselines: expected names from {', '.join(POLICIES)}, "
                 f"received {name or text!r}."
             )
     return names

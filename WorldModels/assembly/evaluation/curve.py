@@ -1,7 +1,7 @@
-"""The learning curve of a driver evolved in a dream: does what it learns there help in the game?
+"""The learning curve of a driver evolved in a dream: does it also get better at the game?
 
-Means that were kept during evolution play real games, on seeds of their own. The curve is only
-shown: nothing is chosen by it.
+Means kept during evolution play real games, on seeds of their own. The curve is only shown; it
+chooses nothing.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import stage_facts
 from WorldModels.experiment.settings.experiment import Experiment
 
-MOST = 10  # generations that play, spread evenly
+MOST = 10  # generations that play, evenly spaced
 
 
 def world_of(folder: Path, experiment: Experiment) -> str:
-    """Where the driver in an iteration's folder was evolved, or, before it is, will be.
+    """The world in which the driver in an iteration's folder was evolved, or will be.
 
     Returns:
         "real", "dream" or "mixed" (first in the dream, then in the real world).
@@ -29,13 +29,13 @@ def world_of(folder: Path, experiment: Experiment) -> str:
 
 
 def evolved_in(folder: Path, experiment: Experiment) -> Path:
-    """The folder of the evolution in the dream, in an iteration's folder."""
+    """The folder of the evolution in the dream, within an iteration's folder."""
     mixed = world_of(folder, experiment) == "mixed"
     return folder / "controller" / ("dream" if mixed else "")
 
 
 def kept_means(folder: Path) -> dict[str, Path]:
-    """Generation -> file of at most MOST kept means of an evolution, first and last included."""
+    """Generation -> file, for at most MOST kept means of an evolution, including first and last."""
     from WorldModels.control.controller import Controller
 
     kept = {
@@ -51,15 +51,15 @@ def kept_means(folder: Path) -> dict[str, Path]:
 
 
 def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
-    """The real games of each generation, beside its validation in the dream.
+    """The score of each generation in real games, beside its validation in the dream.
 
     Args:
         folder: of the evolution.
         returns: generation -> returns of its real games.
 
     Returns:
-        For each generation: generation, real (see figures.scores.summary), dream and dream_sd, both
-        None where it was not validated.
+        For each generation: generation, real (see figures.scores.summary), dream and dream_sd; the
+        last two are None if it was not validated.
     """
     from WorldModels.figures.scores import summary
 

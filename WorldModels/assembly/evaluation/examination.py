@@ -1,4 +1,4 @@
-"""Lets worker processes play the episodes of a test, and keeps each row as it comes."""
+"""Has worker processes play the episodes of a test, and saves each row as it arrives."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from WorldModels.assembly.evaluation.tasks import Key, Task, key_columns, tasks_of
 from WorldModels.experiment.files import append_row, read_rows
 
-HANG_SECONDS = 600  # a task may take this long, since the machine may be busy with other things
+HANG_SECONDS = 600  # generous, since the machine may be busy with other things
 
 
 def examine(
@@ -18,18 +18,18 @@ def examine(
     say: Callable[[str], None] = print,
     label: str = "",
 ) -> dict[Key, dict]:
-    """The rows of the wanted episodes; those that the folder lacks are played.
+    """The rows of the wanted episodes; those not yet in the folder are played.
 
     Args:
         make_worker: an Examiner, which plays them.
         wanted: the episodes.
-        folder: of KIND.csv, where rows are read and kept; None: nowhere.
-        workers: processes; 0: one per core.
-        say: gets a line for each worker that is replaced.
-        label: of the progress bar.
+        folder: of KIND.csv, from which rows are read and to which they are added; None: no files.
+        workers: number of processes; 0: one per core.
+        say: prints a line for each worker that is replaced.
+        label: the name on the progress bar.
 
     Returns:
-        Episode -> row. Its numbers may be text, as a CSV gives them.
+        Episode -> row. Numbers read from a CSV are text.
     """
     from tqdm import tqdm
 
@@ -60,7 +60,7 @@ def _kept(folder: Path, kinds: set[str]) -> dict[Key, dict]:
 
 
 def _keep(task: Task, found: list[dict], folder: Path | None) -> dict[Key, dict]:
-    """A task's rows by episode, once they are in their CSV, if there is a folder for it."""
+    """Add a task's rows to their CSV if there is a folder; return them by episode."""
     for row in found if folder else ():
         append_row(folder / f"{task.kind}.csv", row)
     return {

@@ -1,7 +1,7 @@
 """Plays the games and the dreams of a test in worker processes; each episode becomes a row.
 
-A row depends only on its driver, its seed and the run's files, so neither the number of workers nor
-an interruption changes it.
+A row depends only on its driver, its seed and the run's files, not on the number of workers or on
+interruptions.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,23 +15,23 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.settings.env import EnvSettings
 
 DRIVER = "controller"
-# The driver with a blindfold (envs/blindfold.py): its actions no longer depend on its own game.
+# The driver with a blindfold (envs/blindfold.py), which hides its own game from it.
 ANOTHER, FROZEN = "another game's frames", "a frozen frame"
 BLINDFOLDS = (ANOTHER, FROZEN)
-ANOTHER_GAMES = 8  # recorded games whose frames ANOTHER shows to the driver
-FPS = 50  # frames a second where neither the game nor the environment says
+ANOTHER_GAMES = 8  # recorded episodes whose frames ANOTHER shows to the driver
+FPS = 50  # frames a second, if neither the game nor the environment says
 
 
 @dataclass(frozen=True)
 class Examiner:
-    """Makes, in a worker process, a function from a Task to its rows; picklable.
+    """Makes a function from a Task to its rows in a worker process; picklable.
 
     Attributes:
         folder: the iteration's folder with V and M.
-        env: settings of the environment; games are played as Game.scored changes them.
-        controllers: driver -> file; DRIVER is among them wherever a controller drives.
+        env: settings of the environment, before Game.scored changes them for a test.
+        controllers: driver -> file; includes DRIVER wherever a controller drives.
         dream: makes dreams (worlds.DreamMaker), if the test has any.
-        shown: files of recorded episodes, which ANOTHER shows to the driver.
+        shown: files of recorded episodes, for ANOTHER.
     """
 
     folder: Path
@@ -55,10 +55,10 @@ class Examiner:
         return DRIVER if driver in self.controllers else ""
 
     def world(self, view: str = DRIVER, env: EnvSettings | None = None):
-        """The world with what a driver sees of it.
+        """The world, with the observations that a driver gets.
 
         Args:
-            view: see the method of that name.
+            view: see the method `view`.
             env: settings of the environment; by default those of a scored game.
         """
         from WorldModels.assembly.worlds import driven
@@ -81,7 +81,7 @@ class Examiner:
         return real_world(self.folder, env)()
 
     def frames_a_second(self) -> float:
-        """The speed of the game: what the Game says, or else the environment."""
+        """Frames a second of the game, from the Game or else from the environment."""
         if self.game.fps:
             return self.game.fps
         world = self.bare(self.game.shown(self.env))
@@ -101,12 +101,12 @@ class Examiner:
     def dreams(
         self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None
     ):
-        """Let a driver dream in several lanes, in lockstep.
+        """Have a driver dream in several lanes, in lockstep.
 
         Args:
             driver: see Task.
-            numbers: of the N dreams, one a lane.
-            first_seed: seed of dream 0.
+            numbers: numbers of the N dreams, one per lane.
+            first_seed: the seed of dream 0.
             watch: see control.lockstep.lockstep.
 
         Returns:
@@ -128,7 +128,7 @@ class Examiner:
         ]
 
     def game_row(self, task: Task, number: int, world) -> dict:
-        """The row of one of a task's games."""
+        """The row of one game of a task."""
         from WorldModels.control.rollout import rollout
 
         policy = self.policy(task.driver, world.action_space.shape[0])
@@ -137,7 +137,7 @@ class Examiner:
 
 
 class _Player:
-    """Plays tasks. Only one world is open at a time: an engine and a session are large."""
+    """Plays tasks, with only one world open at a time: engines and sessions take much memory."""
 
     def __init__(self, examiner: Examiner):
         self.examiner, self.view, self.world = examiner, "", None
@@ -162,10 +162,10 @@ def _named(task: Task, number: int) -> dict:
 
 
 def scores_of(result, game: Game) -> dict:
-    """The return of a game, and of a lap under both rules.
+    """The return of a game; in a game with laps, return and lap under both rules.
 
-    One drive under the later rule scores both: until the earlier rule would have ended it, the two
-    drives are the same.
+    One drive under the later rule gives both scores: until the earlier rule would have ended it,
+    the two drives are the same.
     """
     if not game.has_laps:
         return {"return": result.return_}

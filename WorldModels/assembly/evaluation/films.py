@@ -1,4 +1,4 @@
-"""Films of a test: the games and the dream that represent all the others."""
+"""Films representative games and a representative dream of a test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +9,18 @@ from WorldModels.assembly.evaluation.examiner import DRIVER, Examiner
 from WorldModels.assembly.evaluation.tasks import LANES, SEEDS
 from WorldModels.experiment.run import Run
 
-GIF_SECONDS = 15  # of a dream that its GIF shows; a long one in full would keep too few frames
-DECODED_AT_ONCE = 100  # latents
+GIF_SECONDS = 15  # how much of a dream its GIF shows; all of a long one would leave too few frames
+DECODED_AT_ONCE = 100  # latents in a batch
 
 
 def film_games(run: Run, examiner: Examiner, scores: list[float], rule: str) -> list[dict]:
-    """Film representative test games: the one nearest the median, then from the worst to the best.
+    """Film test games: the one nearest the median score, then some from the worst to the best.
 
     Args:
         run: the open run.
-        examiner: whose driver drives.
+        examiner: the one whose driver drives.
         scores: of all test games, under the rule in force.
-        rule: its name.
+        rule: the name of that rule.
 
     Returns:
         For each film: track, seed, rule, score, why, files (in the iteration's folder).
@@ -37,21 +37,21 @@ def film_games(run: Run, examiner: Examiner, scores: list[float], rule: str) -> 
 
 
 def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[str]:
-    """Play a game again and film it; gives the names of the files.
+    """Replay a game and film it; returns the names of the files.
 
     Args:
         run: the open run.
-        examiner: whose driver drives.
-        track: number of the game.
-        prefix: of the files' names; none for the first film.
+        examiner: the one whose driver drives.
+        track: the number of the game.
+        prefix: of the files' names; empty for the first film.
     """
     from WorldModels.figures import videos
 
     episode, world = _played_again(examiner, SEEDS["tracks"] + track)
     if "rgb_array" not in world.metadata.get("render_modes", ()):
         run.say(
-            "evaluate: the environment draws no pictures; real.mp4, reconstructed.mp4 and .gif "
-            "are skipped."
+            "evaluate: the environment draws no pictures; skipping real.mp4, reconstructed.mp4 and "
+            "reconstructed.gif."
         )
         return []
     name, fps = f"{prefix}real.mp4", examiner.frames_a_second()
@@ -59,8 +59,8 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[st
     videos.write_mp4(run.path / name, _seen_by_a_person(shown, episode), fps)
     if episode.observations.ndim == 2:
         run.say(
-            f"evaluate: V sees {episode.observations.shape[1]} numbers and no picture; "
-            "reconstructed.mp4 and .gif are skipped."
+            f"evaluate: V sees {episode.observations.shape[1]} numbers, no pictures; skipping "
+            "reconstructed.mp4 and reconstructed.gif."
         )
         return [name]
     every_frame = run.experiment.evaluate.frames and not prefix
@@ -68,7 +68,7 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[st
 
 
 def _played_again(examiner: Examiner, seed: int):
-    """The Episode of a game under the rule in force, and its world, closed."""
+    """The Episode of a replayed game under the rule in force, and its world, already closed."""
     from WorldModels.control.rollout import rollout
 
     world = examiner.world(DRIVER, examiner.game.filmed(examiner.env))
@@ -81,7 +81,7 @@ def _played_again(examiner: Examiner, seed: int):
 def _film_vision(
     path: Path, prefix: str, frames: np.ndarray, fps: float, every_frame: bool
 ) -> list[str]:
-    """Film what V sees beside what it makes of it; gives the names of the files."""
+    """Film what V sees beside its reconstruction; returns the names of the files."""
     from WorldModels.assembly.opening import open_reconstruction
     from WorldModels.figures import videos
 
@@ -96,7 +96,7 @@ def _film_vision(
 
 
 def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
-    """A game repeated in the bare world, as the environment renders it for people."""
+    """The frames of a game replayed in the bare world, as the environment renders it for people."""
     from tqdm import tqdm
 
     world.reset(seed=episode.seed)
@@ -108,20 +108,19 @@ def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
 
 
 def film_dream(run: Run, examiner: Examiner) -> dict | None:
-    """Film a dream of the driver in dream.mp4 and dream.gif.
+    """Film one of the driver's dreams as dream.mp4 and dream.gif.
 
-    It is the one whose return is nearest the median, among those that ran in one lockstep.
+    Of the dreams that ran in the first lockstep, it is the one whose return is nearest the median.
 
     Args:
         run: the open run.
-        examiner: whose driver dreams.
+        examiner: the one whose driver dreams.
 
     Returns:
-        dream (its number), seed, score, steps, temperature, files; None where V decodes no
-        pictures.
+        dream (its number), seed, score, steps, temperature, files; None if V decodes no pictures.
     """
     if run.experiment.env.observation == "vector":
-        return run.say("evaluate: V sees numbers and no picture; dream.mp4 and .gif are skipped.")
+        return run.say("evaluate: V sees numbers, no pictures; skipping dream.mp4 and dream.gif.")
     from WorldModels.figures.scores import nearest_quantiles
 
     numbers = range(min(LANES, run.experiment.evaluate.dreams))
@@ -140,9 +139,9 @@ def film_dream(run: Run, examiner: Examiner) -> dict | None:
 
 
 def _dreamt_again(examiner: Examiner, numbers: range):
-    """Returns (N,), steps (N,) and latents (T+1, Z) of each of the driver's first dreams.
+    """Returns (N,), steps (N,), and the latents (T+1, Z) of each of the driver's first dreams.
 
-    They run in as many lanes as in the test, and so turn out the same.
+    They run in as many lanes as in the test, so that they turn out the same.
     """
     from WorldModels.control.controller import Controller
 
@@ -157,7 +156,7 @@ def _dreamt_again(examiner: Examiner, numbers: range):
 
 
 def _film_latents(path: Path, z: np.ndarray, label: str, fps: float) -> list[str]:
-    """Film the frames that V decodes from latents (T, Z); gives the names of the files."""
+    """Film the frames that V decodes from latents (T, Z); returns the names of the files."""
     from WorldModels.assembly.opening import open_decode
     from WorldModels.figures import videos
     from WorldModels.figures.frames import as_uint8

@@ -1,9 +1,9 @@
-"""Compares dream and game for blind policies, before a driver is evolved in the dream.
+"""Compares blind policies' returns in dream and game, before a driver is evolved in the dream.
 
-Where the dream is much kinder than the game to a policy, evolution finds that within generations
-and farms it, and the dream's score stops meaning anything. So policies that do not look (standing
-still, always left and the like: --evaluate.baselines) play the game and dream, and a table compares
-the two. It warns, and never stops anything.
+If the dream is much kinder to some policy than the game is, evolution finds that within generations
+and exploits it, and the dream's score becomes meaningless. So policies that do not look (standing
+still, always left and so on: --evaluate.baselines) play in the game and in the dream, and a table
+compares the two. The gates only warn; they never stop anything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,22 +18,21 @@ from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 
-RATIO = 2.0  # we warn of a dream that gives more than this many times what the game gives
-LOWEST_AUC = 0.95  # of M's foresight of the end; below it a line says so
+RATIO = 2.0  # warn if the dream gives more than this many times the game's return
+LOWEST_AUC = 0.95  # M's foresight of the end; anything lower is pointed out
 
 
 def show_gates(run: Run) -> dict:
-    """Print how blind policies fare in the game and in the dream; keep it in gates.json.
+    """Print how blind policies fare in the game and in the dream, and save that in gates.json.
 
-    A gates.json that was made with the same M, first latents and settings is shown again.
+    A gates.json made with the same M, first latents and settings is shown as it is.
 
     Args:
         run: the open run, with V, M and first latents.
 
     Returns:
-        What gates.json holds: policies, each with real and dream (see figures.scores.summary) and
-        the ratio of their means; warnings; foresight, M's of the end of held-out episodes (see
-        truth.foresight), None where it has no such head.
+        The contents of gates.json: policies, each with real and dream (see figures.scores.summary)
+        and the ratio of their means; warnings; foresight, see truth.foresight_of.
 
     Raises:
         ValueError: --evaluate.baselines has an unknown name, or M lacks what the dream needs.
@@ -66,7 +65,7 @@ def _made_with(run: Run, dream: dict) -> dict:
 
 
 def _same(there: dict, here: dict) -> bool:
-    """Whether both are alike in what is noted today; older files note settings of other games."""
+    """Whether both match in what is noted today; older files also note other games' settings."""
     environment = {name: there["environment"].get(name) for name in here["environment"]}
     return there | {"environment": environment} == here
 
@@ -98,7 +97,7 @@ def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
 
 
 def _returns(rows: Mapping[tuple, Mapping], suffix: str) -> dict[tuple[str, str], list[float]]:
-    """(kind, policy) -> returns of its episodes; those of games under the rule of a suffix."""
+    """(kind, policy) -> its returns; in games, those under the rule with this suffix."""
     returns: dict[tuple[str, str], list[float]] = {}
     for (kind, policy, _), row in rows.items():
         column = f"return{suffix}" if kind == "gates" else "return"
@@ -113,7 +112,7 @@ def _compared(real: list[float], dream: list[float]) -> dict:
 
 
 def ratio(real: Sequence[float], dream: Sequence[float]) -> float | None:
-    """The dream's mean return over the game's; None where one of the means is not positive."""
+    """The dream's mean return over the game's; None if either mean is not positive."""
     real, dream = float(np.mean(real)), float(np.mean(dream))
     return dream / real if real > 0 and dream > 0 else None
 
@@ -121,12 +120,12 @@ def ratio(real: Sequence[float], dream: Sequence[float]) -> float | None:
 def kinder(real: Mapping, dream: Mapping) -> bool:
     """Whether the dream is much kinder than the game.
 
-    It is where it gives over RATIO times the game's return, and the gap exceeds a standard
-    deviation of the game's returns. Where the game's return is negative, the gap is compared with
-    its absolute value.
+    That is, it gives more than RATIO times the game's return, and the gap exceeds one standard
+    deviation of the game's returns. If the game's return is negative, the gap is compared with its
+    absolute value.
 
     Args:
-        real: what figures.scores.summary gives of the game's returns.
+        real: figures.scores.summary of the game's returns.
         dream: the same of the dream's.
     """
     gap = dream["mean"] - real["mean"]
@@ -136,16 +135,16 @@ def kinder(real: Mapping, dream: Mapping) -> bool:
 def _show(run: Run, report: dict) -> None:
     how, policies = report["made_with"], report["policies"]
     run.say(
-        f"Return of an episode over {how['games']} games and {how['dreams']} dreams at temperature "
+        f"Returns over {how['games']} games and {how['dreams']} dreams at temperature "
         f"{how['dream']['temperature']:g}, at most {how['dream']['max_steps']} steps:"
     )
     run.say(_table(policies))
     for name in report["warnings"]:
         real, dream = (policies[name][where]["mean"] for where in ("real", "dream"))
         run.say(
-            f"warning: the dream gives {name} {dream:.0f} where the game gives {real:.0f}. "
-            "Evolution farms such a gap, and high scores in the dream will mean little. Record "
-            "more of what that policy does (--record.policies), train M longer, or raise "
+            f"warning: {name} gets {dream:.0f} in the dream but {real:.0f} in the game. Evolution "
+            "exploits such a gap, and high scores in the dream will mean little. Record more of "
+            "what that policy does (--record.policies), train M longer, or raise "
             "--dream.temperature."
         )
     if report["foresight"] and report["foresight"]["terminal_auc"] is not None:
@@ -170,7 +169,7 @@ def _table(policies: Mapping[str, Mapping]) -> str:
 def _foresight_line(seen: Mapping) -> str:
     auc, recall = seen["terminal_auc"], seen["terminal_recall"]
     shown = "-" if recall is None else f"{recall:.2f}"
-    low = f"; below {LOWEST_AUC:g} the dream hardly knows when it ends" if auc < LOWEST_AUC else ""
+    low = f"; below {LOWEST_AUC:g} M hardly knows when an episode ends" if auc < LOWEST_AUC else ""
     return (
         f"M's foresight of the end on {seen['episodes']} held-out episodes: recall {shown}, "
         f"{seen['false_alarms']:.2f} false alarms per episode, AUC {auc:.3f}{low}."

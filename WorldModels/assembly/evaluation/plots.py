@@ -1,4 +1,4 @@
-"""The figures of a test: the learning curves of every stage, and how the scores spread."""
+"""Draws the figures of a test: the learning curve of every stage, and the spread of scores."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ HISTORY = {
 
 
 def draw(run: Run, report: dict) -> None:
-    """Draw the curves of every stage that has a history, and the scores, into figures/.
+    """Draw the curves of every stage that has a history, and the scores; save them in figures/.
 
     Args:
         run: the open run.
@@ -46,9 +46,9 @@ def _draw_history(
 
     Args:
         history: a key of HISTORY -> its rows.
-        solved: score that solves the game.
-        dreamt: the driver was evolved in the dream alone.
-        folder: of the figures.
+        solved: the score at which the game counts as solved.
+        dreamt: the driver was evolved only in the dream.
+        folder: for the figures.
     """
     from WorldModels.figures import curves
 

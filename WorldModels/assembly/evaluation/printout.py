@@ -1,4 +1,4 @@
-"""What evaluate prints: the table of scores, how true the dream is, and where the files are."""
+"""Prints the result of evaluate: scores, how true the dream is, and where the files are."""
 
 from WorldModels.assembly.evaluation.examiner import DRIVER
 from WorldModels.experiment.games.game import Game
@@ -7,11 +7,11 @@ from WorldModels.experiment.run import Run
 
 
 def show(run: Run, report: dict) -> None:
-    """Print the table, how true the dream is, and where everything is; the videos last.
+    """Print the table, how true the dream is, and where everything is, with the films last.
 
     Args:
         run: the open run.
-        report: what evaluation.json holds.
+        report: the contents of evaluation.json.
     """
     from WorldModels.figures.iterations import comparison
     from WorldModels.figures.scores import table
@@ -24,7 +24,7 @@ def show(run: Run, report: dict) -> None:
     if "dream_checks" in report:
         _show_checks(run, report["dream_checks"])
     run.say(
-        f"\nEverything is in {run.path}: evaluation.json (scores), evaluation/tracks.csv (each "
+        f"\nAll files are in {run.path}: evaluation.json (scores), evaluation/tracks.csv (each "
         f"{game.noun}), figures/ (curves)."
     )
     _show_films(run, report, game)
@@ -36,14 +36,15 @@ def _headline(report: dict, game: Game) -> str:
     steps = f", {driver['training_steps']:,} {trained}" if driver["training_steps"] else ""
     return (
         f"{driver['file']}: generation {driver['generation']}{steps}; {n} test {game.noun}s from "
-        f"seed {report['first_seed']} on, official {report['environment']['id']}"
+        f"seed {report['first_seed']}, official {report['environment']['id']}"
     )
 
 
 def _lines(report: dict) -> dict[str, dict]:
     """The lines of the table.
 
-    They are the driver, the blind policies, the blindfolded driver, and the first two in the dream.
+    They are the driver, the blind policies, the blindfolded driver, and, in the dream, the driver
+    and the blind policies.
     """
     lines = {
         ("driver" if rule == "return" else rule): scores
@@ -79,7 +80,7 @@ def _show_horizon(run: Run, horizon: dict) -> None:
     from WorldModels.assembly.evaluation.truth import CONSTANT, MODE, SAMPLED
 
     run.say(
-        f"Mean squared error of dreaming on from true history, with the true actions "
+        f"Mean squared error of dreams that continue true history, given the true actions "
         f"({horizon['windows']} places):"
     )
     run.say(" ".join([f"{'steps':24}", *(f"{h:8}" for h in horizon["horizons"])]))

@@ -1,4 +1,4 @@
-"""The result of a test: what evaluation.json holds, without the films."""
+"""Puts together the result of a test: the contents of evaluation.json except for the films."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +11,12 @@ from WorldModels.experiment.run import Run
 
 
 def report_of(run: Run, examiner: Examiner, rows: dict[Key, dict]) -> dict:
-    """What evaluation.json holds, without the films.
+    """The contents of evaluation.json except for the films.
 
     Args:
         run: the open run.
-        examiner: who played.
-        rows: episode -> row, of all episodes of the test.
+        examiner: the one that played.
+        rows: episode -> row, for all episodes of the test.
     """
     from WorldModels.assembly.evaluation.baselines import baseline_names
 
@@ -40,7 +40,7 @@ def report_of(run: Run, examiner: Examiner, rows: dict[Key, dict]) -> dict:
 def _dream_report(
     run: Run, examiner: Examiner, rows: dict[Key, dict], baselines: list[str]
 ) -> dict:
-    """What the report adds for a driver that was evolved in a dream."""
+    """What a dream adds to the report."""
     from WorldModels.assembly.evaluation.curve import curve, evolved_in
     from WorldModels.figures.scores import summary
 
@@ -65,7 +65,7 @@ def _dream_report(
 
 
 def _dream_checks(run: Run, rows: dict[Key, dict], random: str) -> dict:
-    """How true the dream is: what M foresees, and how long a random policy lasts in both worlds."""
+    """How true the dream is: what M foresees, and how long a random policy lasts in each world."""
     from WorldModels.assembly.evaluation.truth import foresight_of, held_out_series, horizon_errors
     from WorldModels.figures.scores import summary
 
@@ -115,7 +115,7 @@ def _column(rows: Iterable[dict], name: str) -> list[float]:
 
 
 def _scores(game: Game, rows: list[dict]) -> dict[str, dict]:
-    """Rule -> the scores under it, with the share of laps that were finished (None: no laps)."""
+    """Rule -> the scores under it, with the share of laps finished (None: a game without laps)."""
     from WorldModels.figures.scores import summary
 
     scores = {}

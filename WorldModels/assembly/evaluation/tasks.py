@@ -1,11 +1,11 @@
-"""The episodes of a test, and the tasks that worker processes get."""
+"""The episodes of a test, and the tasks into which they are grouped for worker processes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 Key = tuple[str, str, int]  # kind, driver and number of an episode
-# First seed of each kind of episode. Seeds of training start at 10 million, those of validation at
-# 2 million, and those of people who play at 8 million.
+# First seed of each kind of episode. Training's seeds start at 10 million, validation's at 2
+# million, and those of human players at 8 million.
 SEEDS = {
     "tracks": 5_000_000,
     "curve": 3_000_000,
@@ -15,7 +15,7 @@ SEEDS = {
 }
 LANES = 50  # dreams that run in lockstep
 DREAMT = ("dreams", "gate_dreams")
-# Columns of a CSV that name the driver and the episode, where they are not `driver` and `track`.
+# Columns of a CSV that name the driver and the episode, if they are not `driver` and `track`.
 KEYS = {
     "curve": ("generation", "game"),
     "dreams": ("driver", "dream"),
@@ -25,7 +25,7 @@ KEYS = {
 
 @dataclass(frozen=True)
 class Task:
-    """Episodes of one driver that are played together: a single game, or dreams in lockstep.
+    """Episodes that one driver plays together: a single game, or dreams in lockstep.
 
     Attributes:
         kind: a key of SEEDS.
@@ -40,7 +40,7 @@ class Task:
 
 
 def key_columns(kind: str) -> tuple[str, str]:
-    """The columns that name the driver and the episode in the CSV of a kind of episode."""
+    """The columns that name the driver and the episode in the CSV of a kind."""
     return KEYS.get(kind, ("driver", "track"))
 
 

@@ -1,6 +1,6 @@
-"""Is the dream true? M is tested on held-out episodes.
+"""Tests on held-out episodes how true M's dreams are.
 
-One test asks whether M foresees their ends, the other how long M's own dreaming follows them.
+One test asks whether M foresees the end of an episode, the other how long M's own dream follows it.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,21 +14,21 @@ from WorldModels.experiment.stages import seed_of
 from WorldModels.interfaces import LATENT, REWARD
 
 HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
-WARM = 20  # steps of true history before
-WINDOWS = 128  # places in held-out episodes from which M dreams on
-BATCH = 25  # episodes at a time
+WARM = 20  # steps of true history before the dream
+WINDOWS = 128  # places in held-out episodes at which M starts to dream
+BATCH = 25  # episodes in a batch
 MODE, SAMPLED, CONSTANT = "mode", "sampled", "last frame kept"
 Say = Callable[[str], None]
 Draw = Callable[[str], np.random.Generator]  # purpose -> its random generator
 
 
 def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> list:
-    """The Series that M was not trained on; empty if there are none or none was held out.
+    """The Series that M was not trained on; empty if there are none.
 
     Args:
-        folder: of an iteration, whose number is its name.
+        folder: of an iteration; its name is the iteration's number.
         experiment: all settings.
-        say: gets a line for each damaged file, which is set aside.
+        say: prints a line for each damaged file, which is set aside.
     """
     from WorldModels.episodes.series import read_split
 
@@ -37,10 +37,10 @@ def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> l
 
 
 def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:
-    """`foresight` of the M in a folder, on its held-out series; arguments as of held_out_series.
+    """`foresight` of the M in a folder on its held-out series; arguments: see held_out_series.
 
     Returns:
-        None where M has no terminated head or nothing was held out.
+        None if M has no terminated head or nothing was held out.
     """
     if not experiment.memory.terminated_head:
         return None
@@ -49,14 +49,14 @@ def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict
 
 
 def foresight(memory_file: Path, series: Sequence[Any]) -> dict:
-    """How well M foresees the end of episodes, at every step of their true history.
+    """How well M foresees the end of an episode at each step of its true history.
 
     Args:
-        memory_file: of an M with a terminated head.
+        memory_file: .keras file of an M with a terminated head.
         series: held-out Series.
 
     Returns:
-        What memory.terminal.terminal_scores gives, and the number of episodes.
+        The scores of memory.terminal.terminal_scores, and the number of episodes.
     """
     from WorldModels.assembly.models import load_memory
     from WorldModels.memory.batches import SeriesBatches
@@ -72,20 +72,20 @@ def foresight(memory_file: Path, series: Sequence[Any]) -> dict:
 
 
 def horizon_errors(folder: Path, series: Sequence[Any], draw: Draw) -> dict | None:
-    """How far M's dreaming on, from true history and with the true actions, strays from the truth.
+    """How far M's dream strays from the truth after true history, given the true actions.
 
     The truth is the mean of V's posterior, and the frame that V decodes from it. M dreams at
-    temperature 1 and at 0, where each dimension is the mean of its heaviest component. A baseline
-    keeps the last frame that was seen.
+    temperature 1, and at 0, where each dimension of z is the mean of its heaviest component. The
+    baseline repeats the last frame that was seen.
 
     Args:
         folder: an iteration's folder with V and M.
         series: held-out Series.
-        draw: the generators of the "windows" and of the "noise".
+        draw: gives the generators of the "windows" and the "noise".
 
     Returns:
-        horizons; windows, their number; latent and frame, the mean squared difference of z and of
-        pixels in 0..1 at each horizon, for "mode", "sampled" and "last frame kept". None where no
+        horizons; windows, how many; latent and frame, the mean squared difference of z and of
+        pixels in 0..1 at each horizon, for "mode", "sampled" and "last frame kept". None if no
         episode is long enough.
     """
     longest = max((h for h in HORIZONS for s in series if len(s) >= WARM + h), default=0)
@@ -128,10 +128,11 @@ def _errors(folder: Path, guesses: dict[str, np.ndarray], truth: np.ndarray) -> 
 def _windows(
     series: Sequence[Any], longest: int, draw: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Pieces of WARM + longest steps, from places drawn evenly from all episodes.
+    """Windows of WARM + longest steps, at places drawn uniformly from all episodes.
 
     Returns:
-        mean and z (drawn) of every frame, actions, and rewards, each received before its step.
+        mean and z (drawn) of every frame (N, WARM + longest + 1, Z); actions (N, WARM + longest, A)
+        and rewards (N, WARM + longest), each reward received before its step.
     """
     length, parts = WARM + longest, {"mean": [], "z": [], "actions": [], "rewards": []}
     places = [(s, t) for s in series for t in range(len(s) - length + 1)]
@@ -158,11 +159,10 @@ def dreamt_on(
 
     Args:
         imagination: see interfaces.Imagination.
-        windows: z (N, WARM + longest + 1, Z), actions (N, WARM + longest, A), rewards (N, WARM +
-            longest), each received before its step.
-        longest: steps to dream.
-        temperature: from 0, which gives the mode.
-        draw: of the noise.
+        windows: see `_windows`.
+        longest: number of steps to dream.
+        temperature: 0 or more; 0 gives the mode.
+        draw: generator of the noise.
 
     Returns:
         z (N, longest, Z).
@@ -184,7 +184,7 @@ def dreamt_on(
 
 
 def _noise(count: int, size: int, draw: np.random.Generator) -> dict[str, np.ndarray]:
-    """The noise of one step; its constant 1 keeps every dream going."""
+    """The noise of one step; the constant 1 keeps every dream from ending."""
     return {
         "component": draw.random((count, size), np.float32),
         "normal": draw.standard_normal((count, size), np.float32),
@@ -193,11 +193,11 @@ def _noise(count: int, size: int, draw: np.random.Generator) -> dict[str, np.nda
 
 
 def _decoded(decode: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
-    """Frames (N, K, H, W, 3) of latents (N, K, Z)."""
+    """Frames (N, K, H, W, 3), or vectors (N, K, D), of latents (N, K, Z)."""
     return np.stack([decode(latents) for latents in z])
 
 
 def _error(guess: np.ndarray, truth: np.ndarray) -> list[float]:
-    """The mean squared difference at each horizon, of arrays (N, K, ...)."""
+    """The mean squared difference of two arrays (N, K, ...) at each of K horizons."""
     squares = [(guess[:, k] - truth[:, k]) ** 2 for k in range(guess.shape[1])]
     return [float(np.mean(square, dtype=np.float64)) for square in squares]

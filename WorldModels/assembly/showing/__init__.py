@@ -1,1 +1,1 @@
-"""What the verbs pictures and report and the notebooks show of a run."""
+"""Shows a run: for the verbs pictures and report, and for the notebooks."""

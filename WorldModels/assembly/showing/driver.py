@@ -1,4 +1,4 @@
-"""A run's driver at work: games that it drives, how people see them, and its weights."""
+"""A run's driver at work: games that it plays, as V and as people see them, and its weights."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,20 +10,20 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.env import EnvSettings
 
-DRIVE_SEED = 5_000_000  # of the first test game
-DOZEN = 12  # recorded episodes among which one is chosen
+DRIVE_SEED = 5_000_000  # the first test game's
+DOZEN = 12  # recorded episodes to choose one from
 
 
 def drive(run: Run, seed: int = DRIVE_SEED, max_steps: int = 0) -> Any:
-    """An Episode that the trained driver drives in the official game, as V sees it.
+    """A game of the trained driver in the official environment, as V sees it: an Episode.
 
     Args:
         run: the open run.
-        seed: of the track or game.
-        max_steps: 0: as the run's settings say.
+        seed: the seed of the track or game.
+        max_steps: the limit; 0: as the run's settings say.
 
     Raises:
-        FileNotFoundError: V, M or C is missing; the message has the command that makes it.
+        FileNotFoundError: V, M or C is missing; the message gives the command that makes it.
     """
     from WorldModels.assembly.worlds import controller_file, driven
     from WorldModels.control.rollout import rollout
@@ -38,7 +38,7 @@ def drive(run: Run, seed: int = DRIVE_SEED, max_steps: int = 0) -> Any:
 
 
 def recorded(run: Run) -> Any:
-    """The recorded Episode with the highest return among a dozen that V and M did not train on.
+    """The recorded Episode with the highest return, of a dozen that V was not trained on.
 
     Raises:
         FileNotFoundError: there are no episodes.
@@ -48,18 +48,18 @@ def recorded(run: Run) -> Any:
     some = [Episode.load(path) for path in held_out_episodes(run)[:DOZEN]]
     found = max(some, key=lambda each: each.rewards.sum())
     print(
-        f"recorded: {len(found)} steps of the policy {found.policy}, "
+        f"recorded: {len(found)} steps by the policy {found.policy}, "
         f"return {found.rewards.sum():.0f}"
     )
     return found
 
 
 def episode(run: Run, max_steps: int = 0) -> Any:
-    """A test game of the driver as an Episode; where there is no driver yet, a recorded one.
+    """A test game of the driver as an Episode; if there is no driver yet, a recorded one.
 
     Args:
         run: the open run.
-        max_steps: 0: as the run's settings say.
+        max_steps: the limit; 0: as the run's settings say.
     """
     try:
         found = drive(run, max_steps=max_steps)
@@ -70,10 +70,10 @@ def episode(run: Run, max_steps: int = 0) -> Any:
 
 
 def rendered(env: EnvSettings, episode: Any) -> Iterator[np.ndarray]:
-    """Play an episode again, and render each of its T+1 moments for people: (H, W, 3) uint8.
+    """Replay an episode, and render each of its T+1 moments for people: (H, W, 3) uint8.
 
     Args:
-        env: the settings of its environment.
+        env: settings of its environment.
         episode: an Episode.
     """
     world = _bare_world(game_of(env.id).shown(env))
@@ -95,7 +95,7 @@ def weights(run: Run) -> tuple[np.ndarray, dict[str, int]]:
     """A linear driver's weights (F, A), and how many of the features are z, c and h.
 
     Raises:
-        FileNotFoundError: there is no driver yet; the message has the command that makes one.
+        FileNotFoundError: there is no driver yet; the message gives the command that makes one.
         ValueError: the driver has a hidden layer.
     """
     from WorldModels.assembly.worlds import controller_file
@@ -105,7 +105,7 @@ def weights(run: Run) -> tuple[np.ndarray, dict[str, int]]:
     if shape.num_hidden:
         raise ValueError(
             f"controller: expected a linear one, received one with a hidden layer of "
-            f"{shape.num_hidden}, whose weights do not tie a feature to an action."
+            f"{shape.num_hidden}, whose weights do not link features to actions."
         )
     sizes = {
         "z": shape.latent_size,

@@ -5,8 +5,8 @@ from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 
-FPS = 50  # frames a second where the game does not say
-# Verb -> the last file that it writes, and what people call its result.
+FPS = 50  # frames a second, if the game does not say
+# Verb -> the last file that it writes, and the name of its result.
 MADE_BY = {
     "record": ("episodes", "episodes"),
     "train_vision": ("vision.keras", "V"),
@@ -18,7 +18,7 @@ MADE_BY = {
 
 
 def game(run: Run) -> Game:
-    """The facts of the game that a run plays."""
+    """The game that a run plays."""
     return game_of(run.experiment.env.id)
 
 
@@ -28,17 +28,17 @@ def fps(run: Run) -> float:
 
 
 def in_dream(run: Run) -> bool:
-    """Whether the driver learns in M's dream alone."""
+    """Whether the driver learns only in M's dream."""
     return run.experiment.controller.world == "dream"
 
 
 def solved_line(run: Run) -> float | None:
-    """The return at which the game counts as solved; None where the curve is of dreams."""
+    """The return at which the game counts as solved; None if the driver learns only in dreams."""
     return None if in_dream(run) else game(run).solved
 
 
 def progress(run: Run) -> str:
-    """How far a run has come: what is made, and the command that makes the first missing part."""
+    """How far a run has come: what it has, and the command that makes the first missing part."""
     made = [name for path, name in MADE_BY.values() if (run.path / path).exists()]
     missing = [verb for verb, (path, _) in MADE_BY.items() if not (run.path / path).exists()]
     following = f" Next: {run.command(missing[0])}" if missing else ""
@@ -49,15 +49,15 @@ def tested(run: Run) -> dict:
     """The contents of evaluation.json.
 
     Raises:
-        FileNotFoundError: there was no test yet; the message has the command that makes one.
+        FileNotFoundError: there is no test yet; the message gives the command that makes one.
         ValueError: the file is damaged.
     """
     path = run.need("evaluation.json", "evaluate")
     found = read_json(path)
     if not isinstance(found, dict) or not {"scores", "baselines", "filmed"} <= set(found):
         raise ValueError(
-            f"{path}: expected the scores of a test, received none; remove it, and test again: "
-            f"{run.command('evaluate')}"
+            f"{path}: expected the scores of a test, received none; remove the file and test "
+            f"again: {run.command('evaluate')}"
         )
     return found
 
@@ -66,7 +66,7 @@ def tested_in_dream(run: Run) -> dict:
     """The contents of evaluation.json for a driver that learned in a dream.
 
     Raises:
-        FileNotFoundError: there was no test yet; the message has the command that makes one.
+        FileNotFoundError: there is no test yet; the message gives the command that makes one.
         ValueError: the driver did not learn in a dream.
     """
     report = tested(run)
@@ -78,10 +78,10 @@ def tested_in_dream(run: Run) -> dict:
 
 
 def horizon_errors(run: Run) -> dict:
-    """The errors of dreaming on, as the test of a driver that learned in a dream measured them.
+    """How far M's dream strays from the truth, as measured in the test of a driver.
 
     Raises:
-        FileNotFoundError: there was no test yet; the message has the command that makes one.
+        FileNotFoundError: there is no test yet; the message gives the command that makes one.
         ValueError: the driver did not learn in a dream, or its held-out episodes were too short.
     """
     found = tested_in_dream(run)["dream_checks"]["horizon"]
@@ -107,7 +107,7 @@ def summaries(report: dict) -> dict[str, dict]:
 
 
 def returns(report: dict) -> dict[str, list[float]]:
-    """The returns of a test, game by game: the driver's and the random policy's.
+    """The returns of each test game: the driver's and the random policy's.
 
     Args:
         report: the contents of evaluation.json.
@@ -121,11 +121,11 @@ def generations(run: Run, dream: bool = False) -> list[dict[str, str]]:
 
     Args:
         run: the open run.
-        dream: of a driver that learned first in the dream and then in the game, give the rows of
-            the dream.
+        dream: for a driver that learned first in the dream and then in the game, return the rows
+            of the dream.
 
     Raises:
-        FileNotFoundError: there are none; the message has the command that makes them.
+        FileNotFoundError: there are none; the message gives the command that makes them.
     """
     path = run.need("controller/generations.csv", "train_controller")
     dreamt = read_rows(run.path / "controller/dream/generations.csv") if dream else []
@@ -133,7 +133,7 @@ def generations(run: Run, dream: bool = False) -> list[dict[str, str]]:
 
 
 def kept_generations(run: Run) -> list[int]:
-    """The generations whose mean was kept, the earliest first.
+    """The generations whose mean was kept, earliest first.
 
     Raises:
         FileNotFoundError: there are none.

@@ -1,4 +1,4 @@
-"""What M makes of a run, as arrays for pictures: predictions of the next frame, and dreams."""
+"""What M predicts and dreams in a run, as arrays for pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from WorldModels.experiment.draws import rng
 from WorldModels.experiment.run import Run
 from WorldModels.interfaces import LATENT, REWARD
 
-DREAM_SEED = 5_000_000  # of the first test dream
-CERTAIN = -100.0  # log-variance of a first latent that is given, not drawn
+DREAM_SEED = 5_000_000  # the first test dream's
+CERTAIN = -100.0  # log-variance of a first latent that is given rather than drawn
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Dreamt:
 
     Attributes:
         frames: (T+1, H, W, 3) uint8, decoded.
-        z: (T+1, Z).
+        z: (T+1, Z) float32.
         rewards: (T,), as the dream gave them.
-        temperature: at which it was dreamt.
-        terminated: M ended it; else it was cut off.
+        temperature: the temperature of the dream.
+        terminated: whether M ended it; otherwise it hit the limit.
     """
 
     frames: np.ndarray
@@ -38,7 +38,7 @@ class Dreamt:
 def foreseen(run: Run, episode: Any) -> np.ndarray:
     """M's prediction of each next frame from the true history: (T, H, W, 3) uint8.
 
-    The prediction is the mean of the heaviest component; the first one is of observations[1].
+    Each prediction is the mean of the heaviest component. The first one is for observations[1].
     """
     draw = rng(run.experiment.seed, "pictures", "foreseen")
     return decoded(run, _stepped(run, episode, len(episode), len(episode), 0.0, draw))
@@ -47,18 +47,18 @@ def foreseen(run: Run, episode: Any) -> np.ndarray:
 def imagined(
     run: Run, episode: Any, start: int, steps: int, temperature: float = 0.5, noise: int = 0
 ) -> np.ndarray:
-    """How M dreams on from a moment of an episode, given its actions: (steps+1, H, W, 3) uint8.
+    """M's dream from a moment of an episode, given its actions: (steps+1, H, W, 3) uint8.
 
     Args:
         run: the open run.
         episode: an Episode.
         start: index of the last frame that M sees; V's reconstruction of it comes first.
-        steps: to dream; cut at the episode's end.
-        temperature: from 0.
+        steps: number of steps to dream; cut off at the episode's end.
+        temperature: 0 or more.
         noise: another number gives another dream.
 
     Raises:
-        FileNotFoundError: M is missing; the message has the command that makes it.
+        FileNotFoundError: M is missing; the message gives the command that makes it.
     """
     end = min(start + steps, len(episode))
     draw = rng(run.experiment.seed, "pictures", "imagined", noise)
@@ -104,19 +104,19 @@ def dream(
     max_steps: int = 0,
     start: np.ndarray | None = None,
 ) -> Dreamt:
-    """A dream in which the trained driver acts, or before there is one, the first blind policy.
+    """A dream of the trained driver, or of the first blind policy if there is no driver yet.
 
     Equal seeds give the same start and the same noise at every temperature.
 
     Args:
         run: the open run.
-        temperature: 0: as the run's settings say.
-        seed: of start and noise.
-        max_steps: 0: as the run's settings say.
-        start: the first latent (Z,); the seed is then of the noise alone.
+        temperature: above 0; 0: as the run's settings say.
+        seed: the seed of start and noise.
+        max_steps: the limit; 0: as the run's settings say.
+        start: the first latent (Z,); the seed then only draws the noise.
 
     Raises:
-        FileNotFoundError: M or the first latents are missing; the message has the command that
+        FileNotFoundError: M or the first latents are missing; the message gives the command that
             makes them.
         ValueError: M lacks what the run's dream needs.
     """
@@ -145,7 +145,7 @@ def _dream_env(
 
 
 def _played(world: Any, policy: Any, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """One dream of a policy: z (T+1, Z), rewards (T,), and whether M ended it."""
+    """Play one dream: z (T+1, Z), rewards (T,), and whether M ended it."""
     observation, _ = world.reset(seed=seed)
     policy.reset(seed)
     z, rewards, ended, terminated = [world.z.copy()], [], False, False
@@ -158,7 +158,7 @@ def _played(world: Any, policy: Any, seed: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
-    """The features that the driver sees, and a function from the size of an action to a policy."""
+    """The features that the driver sees, and a function from the action size to a policy."""
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.control.policies import POLICIES

@@ -1,10 +1,10 @@
-"""Chooses the run that a notebook shows, or makes a tiny one where there is none yet.
+"""Chooses the run that a notebook shows, or makes a tiny one if there is none yet.
 
     run = chosen_run()
     with so_far():
         page.figure(reconstruction_grid(frames, vision.rebuilt(run, frames)))
 
-What is missing in a half-finished run is one line in the notebook, which goes on.
+If a half-finished run lacks something, the notebook prints a line and continues.
 """
 
 import contextlib
@@ -28,31 +28,31 @@ from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
-# A tour has more than smoke scale, so that V sees a road, and little enough for a class to wait.
+# More than smoke scale, so that V sees a road; little enough that a class can wait for it.
 TOUR = "--record.episodes 16 --record.max_frames 120 --vision.epochs 7 --memory.steps 50".split()
 MISTAKES = (OSError, ValueError, ImportError)
 
 
 class NotebookError(Exception):
-    """What a user has to put right, shown as one line without a traceback."""
+    """A mistake that the user can fix, shown as one line without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"error: {self}"]
 
 
 def chosen_run(kind: str = "") -> Run:
-    """Open the run that a notebook shows, read-only, and print which one, and how far it has come.
+    """Open the run that a notebook shows, read-only; print its name and how far it has come.
 
-    It is the folder RESULTS of the environment, or else results/EXPERIMENT, or else the one at
-    smoke scale beside it, which is made if it is missing.
+    Its folder is the environment variable RESULTS, or else results/EXPERIMENT, or else
+    results/EXPERIMENT-smoke, a run at smoke scale, which is made if it is missing.
 
     Args:
-        kind: of vision, where it is not the experiment's own; the folder is then
+        kind: the kind of vision, if it is not the experiment's own; the folder is then
             results/EXPERIMENT-KIND.
 
     Raises:
-        NotebookError: RESULTS is not a run, or is one of another experiment than EXPERIMENT or of
-            another kind of vision; or a verb failed.
+        NotebookError: RESULTS is not a run, or its experiment is not EXPERIMENT, or its kind of
+            vision is another; or a verb failed.
     """
     _begin()
     try:
@@ -65,9 +65,9 @@ def chosen_run(kind: str = "") -> Run:
 
 
 def tour() -> list[str]:
-    """The flags with which a tour calls every verb: experiment, scale, TOUR, and last the folder.
+    """The flags that a tour gives every verb: experiment, scale, TOUR, and finally the folder.
 
-    The folder is RESULTS of the environment, or else results/EXPERIMENT-tour.
+    The folder is the environment variable RESULTS, or else results/EXPERIMENT-tour.
 
     Raises:
         NotebookError: the folder holds another run.
@@ -86,21 +86,21 @@ def tour() -> list[str]:
 
 
 def _check_tour(folder: str, flags: list[str]) -> None:
-    """Refuse the folder of another run."""
+    """Reject the folder of another run."""
     if not Path(folder, "config.json").exists():
         return
     if typed(stored_experiment(folder)) != typed(parse("record", flags)):
         raise ValueError(
-            f"RESULTS: expected a new folder, or one of a tour, received {folder}, another run; "
-            "name a new one."
+            f"RESULTS: expected a new folder or that of a tour, received {folder}, which holds "
+            "another run; name a new folder."
         )
 
 
 def experiment() -> str:
-    """The experiment's name: EXPERIMENT of the environment, or carracing.
+    """The experiment's name: the environment variable EXPERIMENT, or carracing.
 
     Raises:
-        NotebookError: there is no experiment of this name.
+        NotebookError: there is no experiment of that name.
     """
     name = os.environ.get("EXPERIMENT") or "carracing"
     if name not in GAMES:
@@ -109,7 +109,7 @@ def experiment() -> str:
 
 
 def described(run: Run) -> str:
-    """One line on a run: its scale, what is made, and the command that makes what is missing."""
+    """One line on a run: its scale, what it has, and the command that makes what is missing."""
     ours = run.experiment
     return (
         f"{run.folder}: {ours.name} at {ours.scale} scale, iteration {run.iteration}. "
@@ -118,11 +118,11 @@ def described(run: Run) -> str:
 
 
 def settings(run: Run) -> None:
-    """Print every setting of a run that differs from the published experiment, noun by noun."""
+    """Print the settings of a run that differ from the published experiment, noun by noun."""
     ours = run.experiment
     print(
         f"{ours.name} at {ours.scale} scale, seed {ours.seed}. "
-        "Settings that differ from the published numbers:"
+        "Settings that differ from the published ones (in brackets):"
     )
     for noun, rows in itertools.groupby(beside_published(run), key=lambda row: row[0]):
         changed = [f"{name} {mine} ({theirs})" for _, name, mine, theirs in rows if mine != theirs]
@@ -135,7 +135,7 @@ def other(run: Run, kind: str) -> Run:
     """Open a run of the same experiment with another kind of vision, read-only.
 
     Raises:
-        FileNotFoundError: neither results/EXPERIMENT nor the one at smoke scale beside it is one.
+        FileNotFoundError: neither results/EXPERIMENT nor results/EXPERIMENT-smoke is such a run.
     """
     name = run.experiment.name
     for folder in (f"results/{name}", f"results/{name}-smoke"):
@@ -143,13 +143,13 @@ def other(run: Run, kind: str) -> Run:
         if found and found.experiment.vision.kind == kind:
             return found
     raise FileNotFoundError(
-        f"results/{name} has no V of the kind {kind}; make one: {launch_script(name)}"
+        f"results/{name} has no V of kind {kind}; make one: {launch_script(name)}"
     )
 
 
 @contextlib.contextmanager
 def so_far() -> Iterator[None]:
-    """Print one line instead of an error where a half-finished run lacks what the cell shows."""
+    """Print one line instead of an error if a half-finished run lacks what the cell shows."""
     try:
         yield
     except NameError as error:
@@ -161,7 +161,7 @@ def so_far() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Go from notebooks/, where a notebook starts, to the folder above; keep libraries quiet."""
+    """Change from notebooks/, where a notebook starts, to the folder above; silence libraries."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
@@ -169,7 +169,7 @@ def _begin() -> None:
 
 
 def _start_keras_quietly() -> None:
-    """Start TensorFlow without its notes on how it was built and which devices it looked for."""
+    """Start TensorFlow without its messages about its build and the devices it looked for."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
@@ -184,7 +184,7 @@ def _start_keras_quietly() -> None:
 
 
 def _folder(kind: str) -> str:
-    """The folder of the run to show; made at smoke scale where there is none."""
+    """The folder of the run to show, which is made at smoke scale if there is none."""
     name, folder = experiment(), os.environ.get("RESULTS", "")
     if folder and not Path(folder, "config.json").exists():
         flags = [*(["--vision.kind", kind] if kind else []), "--results", folder]
@@ -200,11 +200,11 @@ def _folder(kind: str) -> str:
 
 
 def _make(name: str, folder: str, kind: str) -> None:
-    """Make a run at smoke scale; of another kind of vision V alone.
+    """Make a run at smoke scale; for another kind of vision, only its V.
 
-    Such a V trains on the episodes of the experiment's own smoke run, if there is one.
+    That V trains on the episodes of the experiment's own smoke run, if there is one.
     """
-    print(f"Making {folder} at smoke scale: this takes a minute or two, once ...", flush=True)
+    print(f"Making {folder} at smoke scale: this takes a minute or two, only once ...", flush=True)
     flags, began = [name, "--scale", "smoke", "--results", folder], time.monotonic()
     flags += ["--vision.kind", kind] if kind else []
     if kind and Path(f"results/{name}-smoke/0/episodes").exists():
@@ -221,9 +221,9 @@ def _make(name: str, folder: str, kind: str) -> None:
 def _check(run: Run, kind: str) -> None:
     name, of, seen = os.environ.get("EXPERIMENT"), run.experiment.name, run.experiment.vision.kind
     if name and name != of:
-        raise ValueError(f"EXPERIMENT: expected {of}, that of {run.folder}, received {name}.")
+        raise ValueError(f"EXPERIMENT: expected {of}, as in {run.folder}, received {name}.")
     if kind and seen != kind:
         raise ValueError(
-            f"{run.folder}: expected a run whose V is of the kind {kind}, received {seen}; "
-            "RESULTS names another."
+            f"{run.folder}: expected a run whose V is of kind {kind}, received {seen}; "
+            "name another with RESULTS."
         )

@@ -1,10 +1,10 @@
-"""Puts pictures and films into a notebook's page.
+"""Puts pictures and films into a notebook.
 
     page.figure(reconstruction_grid(frames, rebuilt))
     page.film(side_by_side({"real": frames, "reconstructed": rebuilt}), fps=50)
 
-A film is an animated PNG, so any page that shows a notebook's pictures shows its films too, and a
-browser plays them.
+A film is an animated PNG, so anything that shows a notebook's pictures also shows its films, and
+browsers play them.
 """
 
 import base64
@@ -15,24 +15,24 @@ from typing import Any
 
 import numpy as np
 
-FILM_BYTES = 180_000  # of a film: a notebook with four of them is still small
-FEWEST = 12  # frames of a film
-COLOURS = 256  # of a picture
+FILM_BYTES = 180_000  # per film: a notebook with four of them is still small
+FEWEST = 12  # frames in a film
+COLOURS = 256  # in a picture
 DPI = 100
 
 
 def figure(drawn: Any) -> None:
-    """Put a figure, or a picture (H, W, 3) uint8, into the page."""
+    """Put a figure, or a picture (H, W, 3) uint8, into the notebook."""
     display(png(drawn))
 
 
 def film(frames: Iterable[np.ndarray], fps: float, every: int = 4, most: int = FILM_BYTES) -> None:
-    """Put frames into the page as a film in real time; for the arguments see `animated`."""
+    """Put frames into the notebook as a film in real time; for the arguments see `animated`."""
     display(animated(frames, fps, every, most))
 
 
 def png(drawn: Any) -> bytes:
-    """A figure, or a picture (H, W, 3) uint8, as a PNG with few colours; bytes are passed on."""
+    """A figure, or a picture (H, W, 3) uint8, as a PNG with few colours; bytes pass through."""
     from PIL import Image
 
     if isinstance(drawn, bytes):
@@ -55,9 +55,9 @@ def animated(
 
     Args:
         frames: (H, W, 3) uint8 each, all of one size.
-        fps: frames a second of the sequence as it is given.
-        every: show each n-th of them; where that is too large, fewer, down to FEWEST.
-        most: bytes.
+        fps: frames a second of the given sequence.
+        every: show every n-th frame; if that is too large, fewer, down to about FEWEST.
+        most: the most bytes, unless FEWEST frames take more.
 
     Raises:
         ValueError: there are no frames.
@@ -76,7 +76,7 @@ def animated(
 
 
 def _animation(frames: list[np.ndarray], palette: Any, milliseconds: int) -> bytes:
-    """Frames that are each shown for some milliseconds, as an animated PNG."""
+    """Frames as an animated PNG that shows each for some milliseconds."""
     from PIL import Image
 
     first, *rest = (
@@ -91,11 +91,11 @@ def _animation(frames: list[np.ndarray], palette: Any, milliseconds: int) -> byt
 
 
 def display(picture: bytes, widget: dict | None = None) -> None:
-    """Put a PNG into the page.
+    """Put a PNG into the notebook.
 
     Args:
         picture: the bytes of the PNG.
-        widget: what stands in its place while the notebook runs in an editor, as a MIME bundle.
+        widget: a MIME bundle that replaces it while the notebook runs in an editor.
     """
     from IPython.display import display as into_the_page
 

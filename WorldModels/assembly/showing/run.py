@@ -1,9 +1,9 @@
-"""Opens a run to be shown, with the settings stored in it.
+"""Opens a run for showing, with the settings stored in it.
 
     run = opened("results/carracing")
 
-What the run holds is read by facts.py; what V, M and the driver make of it, by vision.py, memory.py
-and driver.py. All of these only read the run, and equal runs give equal results.
+facts.py reads what the run holds; vision.py, memory.py and driver.py show its V, M and driver at
+work. All of these only read the run, and equal runs give equal results.
 """
 
 from dataclasses import replace
@@ -21,12 +21,12 @@ def opened(
 
     Args:
         results: its folder.
-        iteration: -1: the latest.
+        iteration: its number; -1: the latest.
         generation: the generation whose mean drives; -1: the best.
         vectors: also accept a run whose observations are vectors.
 
     Raises:
-        FileNotFoundError: there is no run in the folder; the message has the command that makes
+        FileNotFoundError: there is no run in the folder; the message gives the command that makes
             one.
         ValueError: there is no such iteration, or the observations are vectors.
     """
@@ -37,7 +37,7 @@ def opened(
     if experiment.env.observation == "vector" and not vectors:
         raise ValueError(
             f"{results}: expected a run whose observations are frames, received one of vectors; "
-            "python -m WorldModels.report shows such a run."
+            "python -m WorldModels.report shows such runs."
         )
     controller = replace(experiment.controller, generation=generation)
     changes = {"results": str(results), "iteration": iteration, "controller": controller}
@@ -56,15 +56,15 @@ def _check_iteration(folder: Path, iteration: int) -> None:
 def opened_as(run: Run, vectors: bool = False) -> Run:
     """Open the run that a verb was given, with the settings stored in it.
 
-    Of what was typed, --iteration and --controller.generation hold.
+    Of the typed flags, only --iteration and --controller.generation apply.
 
     Args:
-        run: as it was typed.
+        run: the run as typed.
         vectors: see `opened`.
 
     Raises:
-        FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: it is a run of another experiment; or see `opened`.
+        FileNotFoundError: there is no run; the message gives the command that makes one.
+        ValueError: it is a run of another experiment; see also `opened`.
     """
     asked, folder = run.experiment, run.folder
     if not (folder / "config.json").exists():

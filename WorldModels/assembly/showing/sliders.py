@@ -1,7 +1,7 @@
-"""Sliders in a notebook: a number of z, a moment of an episode, the temperature of a dream.
+"""Sliders in a notebook: for one number of z, for a moment of an episode, for a temperature.
 
-An editor that runs the notebook shows them, if ipywidgets is installed. Everywhere else the page
-shows the picture of the first state.
+An editor that runs the notebook shows them if ipywidgets is installed. Everywhere else the notebook
+shows the picture for the first values.
 """
 
 import functools
@@ -15,15 +15,15 @@ import numpy as np
 from WorldModels.assembly.showing import memory, page, vision
 from WorldModels.experiment.run import Run
 
-# What JupyterLab, VS Code and Colab set for a notebook that they run.
+# Environment variables that JupyterLab, VS Code and Colab set for a notebook.
 EDITORS = ("JPY_SESSION_NAME", "VSCODE_PID", "COLAB_RELEASE_TAG")
-VALUES = tuple(np.arange(-30, 31, 5) / 10)  # of a swept dimension, in standard deviations
-TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)  # the paper's, section 4, table 2
+VALUES = tuple(np.arange(-30, 31, 5) / 10)  # of a swept dimension of z, in standard deviations
+TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)  # the paper's, table 2 in section 4
 WIDTH = {"width": "560px", "max_width": "100%"}
 
 
 def live() -> bool:
-    """Whether sliders can be moved here."""
+    """Whether this notebook runs where sliders can be moved."""
     in_editor = any(name in os.environ for name in EDITORS)
     return in_editor and importlib.util.find_spec("ipywidgets") is not None
 
@@ -31,13 +31,13 @@ def live() -> bool:
 def touch(
     draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
 ) -> None:
-    """Put a picture into the page, with a slider for each choice where sliders can be moved.
+    """Put a picture into the notebook, with a slider for each choice if sliders can be moved.
 
     Args:
-        draw: gives, for one value of each choice by its name, a figure, a picture (H, W, 3) uint8
+        draw: takes a value of each choice by name, and returns a figure, a picture (H, W, 3) uint8
             or the bytes of a PNG.
         choices: name -> its values; spaces in a name become underscores for `draw`.
-        first: name -> the value that is shown first.
+        first: name -> the value to show first.
     """
     if not live():
         return page.figure(_drawn(draw, first))
@@ -48,7 +48,7 @@ def touch(
 def sliders(
     draw: Callable[..., Any], choices: Mapping[str, Sequence], first: Mapping[str, Any]
 ) -> Any:
-    """An ipywidgets.VBox of sliders over the picture that they change; see `touch`."""
+    """An ipywidgets.VBox of sliders above the picture that they change; see `touch`."""
     import ipywidgets
 
     layout = {"max_width": "100%", "object_fit": "contain"}
@@ -80,13 +80,13 @@ def _drawn(draw: Callable[..., Any], values: Mapping[str, Any]) -> Any:
 
 
 def sweep(run: Run, frame: np.ndarray, dimension: int = 0, value: float = 2.0) -> None:
-    """Change one number of a frame's z, and see what V draws.
+    """Change one number of a frame's z and see what V draws.
 
     Args:
         run: the open run.
         frame: (H, W, 3) uint8.
-        dimension: shown first.
-        value: shown first, in standard deviations of the prior.
+        dimension: the number of z to show first.
+        value: its value to show first, in standard deviations of the prior.
     """
     mean = vision.posterior(run, frame[None])[0][0]
 
@@ -106,8 +106,8 @@ def scrub(clips: Mapping[str, np.ndarray], step: int = 0) -> None:
     """Go through clips moment by moment.
 
     Args:
-        clips: name to frames (T, H, W, 3), uint8 or float in 0..1; the shortest ends them all.
-        step: shown first.
+        clips: name -> frames (T, H, W, 3), uint8 or float in 0..1; cut to the shortest.
+        step: the step to show first.
     """
     length = min(map(len, clips.values()))
     touch(
@@ -128,10 +128,10 @@ def warm(
 
     Args:
         run: the open run.
-        fps: of the game.
-        temperatures: to choose from.
-        first: shown first.
-        max_steps: of a dream.
+        fps: frames a second of the game.
+        temperatures: the ones to choose from.
+        first: the temperature to show first.
+        max_steps: the limit of a dream.
     """
     from WorldModels.figures.films import running_reward
 

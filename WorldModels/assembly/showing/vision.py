@@ -3,7 +3,7 @@
     frames = held_out_frames(run, 16)
     figure = reconstruction_grid(frames, rebuilt(run, frames))
 
-Where V or the episodes are missing, the error names the command that makes them.
+If V or the episodes are missing, the error gives the command that makes them.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the pri
 
 
 def held_out_episodes(run: Run) -> list[Path]:
-    """Paths of the episodes that V was not trained on; where none was held out, of all.
+    """Paths of the episodes that V was not trained on; if none was held out, of all.
 
     Raises:
         FileNotFoundError: there are no episodes.
@@ -33,7 +33,7 @@ def held_out_episodes(run: Run) -> list[Path]:
 
 
 def held_out_frames(run: Run, count: int) -> np.ndarray:
-    """Frames of episodes that V was not trained on, spread evenly: (count, H, W, 3) uint8.
+    """Evenly spaced frames of `held_out_episodes`: (count, H, W, 3) uint8, or vectors (count, D).
 
     Raises:
         FileNotFoundError: there are no episodes.
@@ -44,7 +44,7 @@ def held_out_frames(run: Run, count: int) -> np.ndarray:
 
 
 def rebuilt(run: Run, frames: np.ndarray) -> np.ndarray:
-    """V's reconstruction of frames from the mean of its posterior: (N, H, W, 3) float32 in 0..1."""
+    """V's reconstruction of frames from its posterior's mean: (N, H, W, 3) float32 in 0..1."""
     run.need("vision.keras", "train_vision")
     return open_reconstruction(run.path)(frames)
 
@@ -78,8 +78,8 @@ def traversal(
 
     Args:
         run: the open run.
-        frame: (H, W, 3) uint8, whose other dimensions stay.
-        dimensions: D of them.
+        frame: (H, W, 3) uint8; its other dimensions stay as they are.
+        dimensions: the D dimensions to sweep.
         values: the S values that each takes.
     """
     z = np.tile(posterior(run, frame[None])[0][0], (len(dimensions), len(values), 1))
@@ -89,12 +89,12 @@ def traversal(
 
 
 def epochs(run: Run) -> list[np.ndarray]:
-    """The picture that V's training left after each epoch: (H, W, 3) uint8 each.
+    """The picture that V's training saved after each epoch: (H, W, 3) uint8 each.
 
-    Each shows frames over their reconstructions over samples of the prior.
+    From top to bottom: frames, their reconstructions, samples of the prior.
 
     Raises:
-        FileNotFoundError: there is none; the message has the command that makes them.
+        FileNotFoundError: there are none; the message gives the command that makes them.
     """
     from PIL import Image
 

@@ -1,1 +1,1 @@
-"""What benchmark, estimate and compare measure, in processes of their own, and what it means."""
+"""Measures speeds in separate processes for benchmark, estimate and compare."""

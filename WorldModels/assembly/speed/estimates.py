@@ -1,6 +1,6 @@
-"""How long each stage of an experiment takes: the amount of work, and a machine's speed at it.
+"""Estimates how long each stage takes, from its amount of work and the machine's speed.
 
-What is known of the stages' speeds stands in the constants here; a game's own in its Game. All else
+The constants here are known relative speeds of the stages; a game's own are in its Game. The rest
 is measured on the machine in question (`measure`).
 """
 
@@ -17,50 +17,50 @@ from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import stage_settings
 
 # Steps/s of a stage with all its workers, over those of the official environment in as many
-# processes (`benchmark`, environment and rollouts). Recording runs no network, and evaluation draws
-# the official frame. The controller's allows for the end of each generation, when workers are idle.
+# processes (`benchmark`, environment and rollouts). Recording runs no network, evaluation draws the
+# official frame, and at the end of a generation of the controller some workers are idle.
 SPEED = {"episodes": 14.0, "controller": 8.5, "evaluation": 0.9}
-# Work done, as a share of numpy's matrix product with all threads (`benchmark`): with AVX512_BF16
-# and without.
+# FLOP/s of a stage, as a share of those of numpy's matrix product with all threads (`benchmark`):
+# with AVX512_BF16 and without.
 SHARE = {"vision": (1.2, 0.45), "series": (1.1, 0.8), "memory": (0.85, 0.4)}
-# MFLOP an image trained on, a frame encoded, a token trained on.
+# MFLOP per image of training, per frame encoded, per token of training.
 WORK = {
     "vision": OPERATIONS["vision"],
     "series": OPERATIONS["encoder"],
     "memory": OPERATIONS["memory"],
 }
-# Seconds of a stage whatever its size (imports, compiling, exporting, films), on a machine whose
-# official environment gives REFERENCE steps/s on one core.
+# Fixed seconds of a stage (imports, compiling, exporting, films), on a machine that runs the
+# official environment at REFERENCE steps/s on one core.
 START = {"episodes": 1, "vision": 12, "series": 5, "memory": 11, "controller": 5, "evaluation": 13}
 REFERENCE = 200.0
-# Share of the longest possible episode that is driven: in recording with a limit off the road; in
-# training that stops hopeless episodes; and in other training, and by a driver that is scored.
+# Share of the longest possible episode that is driven: in recordings that limit the time off the
+# road; in training that stops hopeless episodes; in other training and in tests.
 RECORDED, STOPPED, SCORED = 0.83, 0.6, 0.95
-# How many times as long stages take as with 64x64 pixels. With 96x96: by the convolutions'
-# operations, and because the official picture is drawn at each step. With vectors a step of
-# training costs little more than its call.
+# Time of a stage relative to 64x64 pixels. With 96x96, the convolutions take more operations, and
+# every step draws the official picture. With vectors, a step of training costs little more than
+# its call.
 WHOLE = {"vision": 2.3, "series": 2.9, "episodes": 3.6, "controller": 3.0}
 VECTORS = {"vision": 0.02, "series": 0.01}
-# The same for other kinds of networks, as the laptop scale has them (`compare`).
+# The same for other kinds of networks, at laptop scale (`compare`).
 KIND = {
     "vae_gan": {"vision": 11.0, "series": 2.0, "memory": 6.0, "controller": 3.9},
     "transformer": {"controller": 1.3},
     "trade": {"memory": 1.1, "controller": 1.25},
     "trade:paper": {"memory": 5.5, "controller": 1.2},
 }
-# A VAE-GAN trains longer by its depth, over that of the laptop scale, to this power.
+# A VAE-GAN's training time grows with its depth, relative to the laptop scale's, to this power.
 LAPTOP_DEPTH, GROWTH = 16, 1.5
-# Lane-steps of dreams: share of the limit, and of the longest dream where M can end it.
+# Dreams: share of the matrix product's FLOP/s; share of the longest dream, if M can end it.
 DREAM_SHARE, DREAMT = 0.7, 0.6
-UNKNOWN_ACTIONS = 3  # numbers in an action, where the game does not say
+UNKNOWN_ACTIONS = 3  # numbers in an action, if the game does not say
 
 
 def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
-    """How much each stage of an iteration has to do.
+    """The amount of work in each stage of an iteration.
 
     Args:
         experiment: all settings.
-        iteration: which one; later ones may train on the episodes of all before.
+        iteration: its number; later ones may also train on all earlier episodes.
 
     Returns:
         Stage -> steps of the environment, images, frames or tokens; dreams -> MFLOP.
@@ -68,7 +68,7 @@ def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
     vision, memory, iterate = experiment.vision, experiment.memory, experiment.iterate
     frames = _recorded(experiment)
     seen = frames * (iteration + 1 if iterate.episodes == "all" else 1)
-    # A V that starts from earlier weights takes only the steps that its own episodes would.
+    # A V that continues from earlier weights takes only as many steps as its own episodes need.
     epoch = (frames if iterate.networks == "previous" else seen) * (1 - vision.validation_share)
     passes = memory.epochs * seen * (1 - memory.validation_share)
     return {
@@ -90,7 +90,7 @@ def _recorded(experiment: Experiment) -> float:
 
 
 def _tested(experiment: Experiment) -> float:
-    """Steps of the test, the driver's and those of the blind policies."""
+    """Steps of the test, by the driver and the blind policies."""
     evaluate, game = experiment.evaluate, game_of(experiment.env.id)
     baselines = len(evaluate.baselines.split(",")) * evaluate.baseline_tracks
     longest = experiment.env.max_steps * SCORED
@@ -125,15 +125,15 @@ def _dreamt(experiment: Experiment) -> float:
 
 
 def left(path: Path, experiment: Experiment, stage: str) -> float:
-    """Share of a stage's work that is still to be done.
+    """The share of a stage's work that remains.
 
     Args:
         path: the iteration's folder.
         experiment: all settings.
-        stage: which one.
+        stage: its name.
 
     Returns:
-        From 1 to 0; 0 only where the stage is complete at the present budget.
+        From 1 to 0; 0 only if the stage is complete at the present budget.
     """
     facts, (_, budgets) = stage_facts(path, stage) or {}, stage_settings(experiment, stage)
     if experiment.force or not facts:
@@ -150,7 +150,7 @@ def left(path: Path, experiment: Experiment, stage: str) -> float:
 
 
 def _covers(done: Any, wanted: Any) -> bool:
-    """Whether a budget that was used up is as large as the wanted one; names have to be equal."""
+    """Whether a spent budget covers the wanted one; those that are not numbers must be equal."""
     try:
         return float(done) >= float(wanted)
     except ValueError:
@@ -158,7 +158,7 @@ def _covers(done: Any, wanted: Any) -> bool:
 
 
 def _evolved(experiment: Experiment, row: dict) -> float:
-    """Share of the evolution that is done after a row of generations.csv."""
+    """The share of the evolution that is done after a row of generations.csv."""
     c = experiment.controller
     if c.world == "dream":
         return int(row["generation"]) / experiment.dream.generations
@@ -170,14 +170,14 @@ def _evolved(experiment: Experiment, row: dict) -> float:
 def seconds(
     experiment: Experiment, steps_a_second: float, gflops: float, processes: int, iteration: int = 0
 ) -> dict[str, float]:
-    """How long each stage takes from its beginning.
+    """How many seconds each stage takes from its beginning.
 
     Args:
         experiment: all settings.
-        steps_a_second: of the official environment, all processes together.
-        gflops: of the float32 matrix product with all threads.
+        steps_a_second: of the official environment, in all processes together.
+        gflops: GFLOP/s of the float32 matrix product with all threads.
         processes: how many drove.
-        iteration: which one.
+        iteration: its number.
     """
     machine, speed = REFERENCE * processes / steps_a_second, game_of(experiment.env.id).speed
     found = {}
@@ -195,7 +195,7 @@ def seconds(
 
 
 def _longer(experiment: Experiment, stage: str) -> float:
-    """How many times as long a stage takes as with 64x64 pixels and the default networks."""
+    """The time of a stage relative to 64x64 pixels and the default networks."""
     env, vision, memory = experiment.env, experiment.vision, experiment.memory
     sizes = VECTORS if env.observation == "vector" else WHOLE if env.frame_size == 96 else {}
     factor = sizes.get(stage, 1.0)
@@ -207,10 +207,11 @@ def _longer(experiment: Experiment, stage: str) -> float:
 
 
 def measure(processes: int) -> tuple[float, float]:
-    """This machine's speed, in about five seconds.
+    """Measure this machine's speed, in about five seconds.
 
     Returns:
-        Steps/s of the official environment in so many processes at once, and GFLOP/s.
+        Steps/s of the official environment in this many processes at once, and GFLOP/s of the
+        matrix product.
     """
     from concurrent.futures import ThreadPoolExecutor
     from statistics import median

@@ -1,7 +1,7 @@
 """Measures speeds in child processes: `python -m WorldModels.assembly.speed.measure NAME JSON`.
 
-Each measure warms up, then times blocks of at least `seconds`. Its result is the last line that it
-prints, as JSON.
+Each measure warms up, then times blocks of at least `seconds`. The last line that it prints is its
+result as JSON.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import numpy as np
 
 from WorldModels.experiment.machine import ONE_THREAD
 
-# Measure -> the module of this folder that has it.
+# Measure -> its module in this folder.
 MEASURES = {
     "matrix_product": "measure",
     "environment": "worlds",
@@ -37,12 +37,12 @@ MEASURES = {
 
 
 def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
-    """What a measure gives in a process of its own.
+    """Run a measure in a separate process and return its result.
 
     Args:
         name: a key of MEASURES.
         one_thread: libraries compute with one thread in that process.
-        arguments: of the measure; JSON.
+        arguments: passed to the measure as JSON.
 
     Raises:
         RuntimeError: it failed; the message is the last line of its error output.
@@ -58,12 +58,12 @@ def measured(name: str, one_thread: bool = False, **arguments: Any) -> dict:
 
 
 def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]:
-    """Items a second in each of several blocks, after a warm-up.
+    """Items per second in each of several blocks, after a warm-up.
 
     Args:
-        work: does some work and gives its number of items.
-        seconds: least length of a block.
-        repeats: blocks.
+        work: does some work and returns its number of items.
+        seconds: minimum length of a block.
+        repeats: number of blocks.
     """
     started = time.perf_counter()
     while work() and time.perf_counter() - started < seconds / 3:
@@ -78,16 +78,16 @@ def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]
 
 
 def matrix_product(size: int, seconds: float, repeats: int, library: str = "numpy") -> dict:
-    """Products a second of two square float32 matrices.
+    """Products per second of two square float32 matrices.
 
     Args:
-        size: of the matrices' sides.
-        seconds: least length of a block.
-        repeats: blocks.
-        library: "numpy", or "keras" for the backend of Keras.
+        size: of a matrix's side.
+        seconds: minimum length of a block.
+        repeats: number of blocks.
+        library: "numpy", or "keras" for Keras's backend.
 
     Returns:
-        library, rates, and work: GFLOP of a product.
+        library, rates, and work, the GFLOP of one product.
     """
     a, b = np.random.default_rng(0).random((2, size, size), np.float32)
     name, product = _product(library, a, b)
@@ -106,12 +106,12 @@ def _product(library: str, a: np.ndarray, b: np.ndarray) -> tuple[str, Callable]
     import keras
 
     a, b = keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)
-    # Reading one of the numbers waits for the result.
+    # Reading a number waits for the result.
     return keras.backend.backend(), lambda: float(keras.ops.matmul(a, b)[0, 0])
 
 
 def main() -> None:
-    """Run the measure that is named first, with the arguments that follow as JSON."""
+    """Run the measure NAME with the arguments JSON, and print its result."""
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
     module = importlib.import_module(f"WorldModels.assembly.speed.{MEASURES[name]}")
     print(json.dumps(getattr(module, name)(**arguments)))

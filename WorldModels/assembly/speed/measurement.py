@@ -1,4 +1,4 @@
-"""A line of the benchmark's table, and the table."""
+"""The benchmark's table and its lines."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ class Measurement:
     """A line of the table.
 
     Attributes:
-        name: of what was measured.
-        values: one a repeat, in `unit`; `value` is their median.
+        name: what was measured.
+        values: one per repeat, in `unit`; `value` is their median.
         unit: of the values.
-        work: MFLOP an item, where that number is known.
-        limit: key of Benchmark.limits that the work is compared with.
-        share: of that limit.
-        compared: the figure that a goal is about.
-        of: what that figure is.
-        must: the goal that it has to reach.
+        work: MFLOP per item, if known.
+        limit: the key of Benchmark.limits to compare the work with.
+        share: the share of that limit.
+        compared: the figure that the goals are about.
+        of: the unit of that figure.
+        must: the goal that it must reach.
         aim: the goal that it should reach.
-        lower: less is better.
+        lower: lower is better.
         note: how it was measured.
     """
 

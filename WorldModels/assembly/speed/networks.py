@@ -1,4 +1,4 @@
-"""How fast V and M of the paper's size train and run here; see measure.py."""
+"""Measures how fast V and M of the paper's size train and run; see measure.py."""
 
 import itertools
 import time
@@ -12,7 +12,7 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 WARM_UP = 3  # steps before the clock starts
 FRAME_SHAPE = (64, 64, 3)
-ENCODED = 2048  # frames that are encoded at a time; 256 where little time is to be spent
+ENCODED = 2048  # frames in a call; 256 in a quick measurement
 
 
 def prepare(folder: str) -> dict:
@@ -38,7 +38,7 @@ def prepare(folder: str) -> dict:
 
 
 def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Images/s of V's training by fit(), in batches as published, of frames in memory."""
+    """Images/s of training V by fit(), in batches of the published size, on frames in memory."""
     import keras
 
     settings, model = Experiment().vision, _vision()
@@ -56,9 +56,9 @@ def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 
 def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Tokens/s of M's training by fit(), on whole episodes as published.
+    """Tokens/s of training M by fit(), on complete episodes as published.
 
-    A batch has 100 episodes of 999 steps; z is drawn anew for each.
+    A batch has 100 episodes of 999 steps; z is drawn afresh for each batch.
     """
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.optimizer import adam
@@ -72,7 +72,7 @@ def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 
 def _series(count: int, length: int, latent_size: int) -> list:
-    """Series of random latents, in which nothing else happens."""
+    """Series of random latents, with zero actions and rewards."""
     from WorldModels.episodes.series import Series
 
     draw, found = np.random.default_rng(0), []
@@ -84,7 +84,7 @@ def _series(count: int, length: int, latent_size: int) -> list:
 
 
 def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> dict:
-    """Frames/s of V as `encode` runs it, without reading and writing."""
+    """Frames/s of V as `encode` runs it, without reading and writing files."""
     from WorldModels.assembly.opening import open_encoder
     from WorldModels.assembly.speed.measure import blocks
 
@@ -94,7 +94,7 @@ def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> 
 
 
 def population(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Lane-steps/s of 64 drivers with 16 dreams each, in one compiled loop; none ends early."""
+    """Lane-steps/s of 64 drivers with 16 dreams each, in one compiled loop; no dream ends early."""
     from keras import ops
 
     from WorldModels.assembly.speed.measure import blocks
@@ -120,21 +120,21 @@ def population(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 
 def fit_rates(model, batch: Callable, items: int, seconds: float, repeats: int) -> list[float]:
-    """Items a second of fit(), in several blocks after a warm-up.
+    """Items per second of fit(), in several blocks after a warm-up.
 
     Args:
-        model: compiled.
-        batch: step -> what the model trains on.
-        items: in a batch.
-        seconds: least length of a block.
-        repeats: blocks.
+        model: a compiled model.
+        batch: step -> the batch to train on.
+        items: number of items in a batch.
+        seconds: minimum average length of a block.
+        repeats: number of blocks.
     """
     import keras
 
     times: list[float] = []
 
     def tick(step, logs):
-        float(logs["loss"])  # waits for the step
+        float(logs["loss"])  # waits for the step to finish
         times.append(time.perf_counter())
         enough = len(times) > WARM_UP + repeats
         model.stop_training = enough and times[-1] - times[WARM_UP] > seconds * repeats

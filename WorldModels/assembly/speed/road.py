@@ -1,17 +1,17 @@
-"""Drivers that keep CarRacing's car on the road, since what is in a picture decides its cost."""
+"""Drivers that keep CarRacing's car on the road, since a picture's content decides its cost."""
 
 import math
 
 import numpy as np
 
-TRACK = 5_000_000  # seed of the first track that is driven
+TRACK = 5_000_000  # seed of the first track to drive
 
 
 class RoadFollower:
     """Actions that keep CarRacing's car on the road at a moderate speed.
 
     Args:
-        env: CarRacing in any wrappers; it is asked where the car and the road are.
+        env: CarRacing in any wrappers; the driver reads from it where the car and the road are.
     """
 
     ahead, speed = 6, 40.0  # tiles, units of the world a second
@@ -20,11 +20,11 @@ class RoadFollower:
         self.world = env.unwrapped
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin at the line of the world's present track."""
+        """Begin at the start line of the world's present track."""
         self.road, self.tile = [tile[2:4] for tile in self.world.track], 0
 
     def act(self, observation=None) -> np.ndarray:
-        """(3,) float32 in -1..1, by plain arithmetic: a few microseconds, which hardly count."""
+        """The action (3,) float32 in -1..1, in a few microseconds, which hardly count."""
         hull, road = self.world.car.hull, self.road
         self._move_on(hull.position)
         x, y = hull.position
@@ -35,7 +35,7 @@ class RoadFollower:
         return np.array((min(max(-2 * error, -1.0), 1.0), gas, -1.0), np.float32)
 
     def _move_on(self, position) -> None:
-        """Take the next tile as the present one while it is nearer to the car."""
+        """Advance the present tile for as long as the next one is nearer to the car."""
         x, y = position
         while True:
             following = (self.tile + 1) % len(self.road)
@@ -46,7 +46,7 @@ class RoadFollower:
 
 
 class OnTheRoad:
-    """Asks a controller, but obeys a road follower: does a trained driver's work untrained.
+    """Asks a controller, but obeys a road follower: costs what a trained driver does, untrained.
 
     Args:
         controller: a control.controller.ControllerPolicy.
@@ -64,6 +64,6 @@ class OnTheRoad:
         self.follower.reset(seed)
 
     def act(self, features) -> np.ndarray:
-        """The road follower's action (3,), once the controller has given its own."""
+        """The road follower's action (3,), after computing the controller's."""
         self.controller.act(features)
         return self.follower.act()

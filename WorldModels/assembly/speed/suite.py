@@ -1,4 +1,4 @@
-"""The benchmark: each measure, its goals, and the machine's limit that it is compared with."""
+"""The benchmark: each measure, its goals, and the limit of the machine to compare it with."""
 
 import math
 import statistics
@@ -9,10 +9,9 @@ from typing import Any
 from WorldModels.assembly.speed.measurement import Measurement
 from WorldModels.experiment.machine import cpu_has_bfloat16
 
-# Million floating-point operations an item: twice the multiply-adds of the published sizes, and
-# three times that for training.
+# MFLOP per item: twice the multiply-adds at the published sizes, and three times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5, "dream": 0.85}
-# Measure: name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
+# Measure -> name, unit, work, and (must, aim) in % of the limit without and with AVX512_BF16.
 NETWORKS = {
     "vision": ("vision training", "images/s", WORK["vision"], ((40, 55), (110, 130))),
     "memory": ("memory training", "tokens/s", WORK["memory"], ((40, 50), (85, 100))),
@@ -20,30 +19,30 @@ NETWORKS = {
     "population": ("dream, 1,024 lanes", "lane-steps/s", WORK["dream"], ((40, 60), (40, 90))),
 }
 OFFICIAL, PERCEPTION = "environment, official", "perception, batch 1"
-TIME, SHARE = "x its work's time", "% of limit"  # what a figure with a goal is
-SIZE = 2048  # of the matrices whose product is the limit
+TIME, SHARE = "x the limit's time", "% of limit"  # units of the figures that have goals
+SIZE = 2048  # side of the matrices whose product sets the limit
 RENDERERS = ("official", "exact", "fast", "physics")
 
 
 class Benchmark:
-    """Takes the measurements one after the other.
+    """Takes the measurements one after another.
 
     Args:
         settings: benchmark.Settings.
-        folder: empty; for the networks that the workers open.
-        cores: that this process may use.
-        measured: measure.measured.
+        folder: an empty one, for the networks that the workers open.
+        cores: number of cores that this process may use.
+        measured: see measure.measured.
 
     Attributes:
         rows: name -> Measurement.
-        skipped: measure -> why it could not be taken.
+        skipped: measure -> why it failed.
         limits: name -> GFLOP/s.
     """
 
     def __init__(self, settings: Any, folder: str, cores: int, measured: Callable[..., dict]):
         self.settings, self.measured = settings, measured
         self.folder, self.workers = Path(folder), settings.workers or cores
-        self.steps = 40 if settings.quick else 1000  # of an episode
+        self.steps = 40 if settings.quick else 1000  # in an episode
         seconds = 0.05 if settings.quick else settings.seconds
         self.timing = {"seconds": seconds, "repeats": settings.repeats}
         self.rows: dict[str, Measurement] = {}
@@ -53,7 +52,7 @@ class Benchmark:
     def limit(self, library: str) -> None:
         """Measure GFLOP/s of the matrix product, with one thread and with all.
 
-        The limit is the fastest of several tries.
+        Of several calls, the fastest counts.
         """
         timing = self.timing | {"seconds": min(1.0, self.timing["seconds"])}
         for threads in ("one", "all"):
@@ -63,14 +62,14 @@ class Benchmark:
             self.limits[name] = max(rate, self.limits.get(name, 0.0))
 
     def run(self, name: str) -> None:
-        """Take the measurements of one measure, or note why it failed."""
+        """Run one measure, or note why it failed."""
         try:
             self._network(name) if name in NETWORKS else getattr(self, f"_{name}")()
         except RuntimeError as error:
             self.skipped[name] = str(error)
 
     def settle(self) -> None:
-        """Compare the work with the limits, once everything is measured."""
+        """Compare the measurements with the limits, once everything is measured."""
         for row in self.rows.values():
             if row.work:
                 row.share = row.value * row.work / 1000 / self.limits[row.limit]
@@ -81,7 +80,7 @@ class Benchmark:
         return self.rows[name]
 
     def _prepared(self) -> str:
-        """The folder with V and M, which are made on the first call."""
+        """The folder with V and M, which the first call makes."""
         if not any(self.folder.iterdir()):
             self.engine = self.measured("prepare", folder=str(self.folder))["engine"]
         return str(self.folder)
@@ -135,7 +134,7 @@ class Benchmark:
             sizes = found["sizes"][name.split(",")[0]]
             note = ", ".join(f"{size.replace('_', ' ')} {number}" for size, number in sizes.items())
             row = self._add(name, kept, "lane-steps/s", must=goals.get(name), note=note)
-            row.of, row.compared = "x without what it keeps", row.value / statistics.median(anew)
+            row.of, row.compared = "x recomputing the window", row.value / statistics.median(anew)
 
     def _network(self, measure: str) -> None:
         name, unit, work, goals = NETWORKS[measure]

@@ -1,23 +1,23 @@
-"""What a transformer saves by keeping the keys and values of its last steps; see measure.py."""
+"""Measures what a transformer gains by keeping past keys and values; see measure.py."""
 
 import numpy as np
 
 WINDOW = 64
-# By the name of its rows: its sizes beside Z = 32 and A = 3.
+# Name of its rows -> its sizes, besides Z = 32 and A = 3.
 TRANSFORMERS = {
     "transformer": dict(width=256, num_layers=6, num_heads=8, feed_forward=1024, window=WINDOW),
     "small transformer": dict(window=WINDOW),  # the published one
 }
 LANES = (1, 64)
-STEPS = 16  # of a compiled loop
+STEPS = 16  # in a compiled loop
 
 
 def transformer(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Lane-steps/s of stepping with and without what is kept, by name and number of lanes.
+    """Lane-steps/s with and without kept keys and values, by name and number of lanes.
 
-    Without it, every step computes the whole window anew. Both run in one compiled loop and give
-    the same h once a window is full. They take turns, so that whatever else the machine does
-    affects both.
+    Without them, every step recomputes the window. Both ways run in one compiled loop and give the
+    same h once the window is full. They take turns, so that whatever else the machine does affects
+    both.
     """
     from WorldModels.assembly.speed.measure import blocks
     from WorldModels.memory.transformer import TransformerMemory
@@ -34,7 +34,7 @@ def transformer(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 
 def _loop(memory, kept: bool, lanes: int):
-    """A function that makes STEPS steps in all lanes and gives their number."""
+    """A function that makes STEPS steps in all lanes and returns how many that is."""
     model, inputs = _model(memory, kept), _inputs(memory, kept, lanes)
 
     def work() -> int:
@@ -70,7 +70,7 @@ def _step(memory, z, action, state):
 
 
 def _step_anew(memory, z, action, state):
-    """A step that keeps nothing but the window's latents and actions."""
+    """A step that keeps only the latents and actions in the window."""
     from keras import ops
 
     newest = {"z": z, "actions": action}

@@ -1,4 +1,4 @@
-"""How fast several networks or drivers are, each measured in turn; see measure.py."""
+"""Measures the speed of several networks or drivers in turns; see measure.py."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from WorldModels.experiment.games.registry import game_of
 
 
 def training(tasks: list[dict], seconds: float, rounds: int) -> dict:
-    """Tokens/s of training memories by fit(): rates (rounds, tasks).
+    """Tokens/s of training Ms by fit(): rates (rounds, tasks).
 
     Args:
-        tasks: each names MemorySettings and a folder of series.
-        seconds: of a turn.
-        rounds: turns of each task.
+        tasks: each has `settings`, fields of MemorySettings, and `series`, a folder.
+        seconds: length of a turn.
+        rounds: number of turns of each task.
     """
     from WorldModels.assembly.speed.networks import fit_rates
 
@@ -41,15 +41,16 @@ def _prepared(settings: dict, series: str):
 
 
 def driving(tasks: list[dict], seconds: float, rounds: int) -> dict:
-    """Steps/s of episodes: rates (rounds, tasks).
+    """Steps/s of driving episodes: rates (rounds, tasks).
 
-    A car is kept on the road, whatever its driver says, because the cost of a picture depends on
+    A car is kept on the road, whatever its driver does, because the cost of a picture depends on
     what is in it.
 
     Args:
-        tasks: each names the fields of a WorldMaker, a driver's file, and steps of an episode.
-        seconds: of a turn.
-        rounds: turns of each task.
+        tasks: each has `maker`, fields of a WorldMaker, `driver`, a file, and `steps`, the most in
+            an episode.
+        seconds: minimum length of a turn.
+        rounds: number of turns of each task.
     """
     from WorldModels.assembly.speed.measure import blocks
 
@@ -58,7 +59,7 @@ def driving(tasks: list[dict], seconds: float, rounds: int) -> dict:
 
 
 def _drive(maker: dict, driver: str, steps: int):
-    """A function that drives one episode and gives its steps."""
+    """A function that drives one episode and returns its number of steps."""
     from WorldModels.assembly.speed.road import TRACK, OnTheRoad
     from WorldModels.assembly.worlds import WorldMaker
     from WorldModels.control.controller import Controller, ControllerPolicy

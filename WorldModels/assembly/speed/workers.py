@@ -1,4 +1,4 @@
-"""How fast worker processes drive, how soon they are ready, and how much memory they take."""
+"""Measures how fast workers drive, how soon they are ready, and how much memory they take."""
 
 import itertools
 import time
@@ -14,13 +14,13 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 @dataclass(frozen=True)
 class Driver:
-    """Makes, in a worker process, a function that drives an episode; picklable.
+    """Makes a function that drives an episode in a worker process; picklable.
 
-    The function takes (seed, steps) and gives the steps driven and the MB of memory that belong to
-    its process alone.
+    The function takes (seed, steps) and returns the steps driven and the MB of private memory of
+    its process.
 
     Attributes:
-        folder: of V and M.
+        folder: the one with V and M.
     """
 
     folder: str
@@ -43,7 +43,7 @@ class Driver:
 
 
 def private_memory() -> float:
-    """MB (10^6 bytes) that this process shares with no other; NaN where the system does not say."""
+    """MB (10^6 bytes) that this process shares with no other; NaN if the system does not say."""
     try:
         lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -67,7 +67,7 @@ def rollouts(seconds: float, repeats: int, folder: str, steps: int, workers: int
 
 
 def worker(repeats: int, folder: str, steps: int) -> dict:
-    """Seconds from a worker's start to its first answer, and its own MB after an episode."""
+    """Seconds from a worker's start to its first answer, and its private MB after an episode."""
     from WorldModels.control.executors import open_executor
 
     ready, memory = [], []
@@ -78,4 +78,4 @@ def worker(repeats: int, folder: str, steps: int) -> dict:
             ready.append(time.perf_counter() - started)
             [(_, (_, megabytes))] = executor.map_unordered([(0, (TRACK, steps))])
             memory.append(megabytes)
-    return {"ready": ready[1:], "memory": memory[1:]}  # the first read the files from disk
+    return {"ready": ready[1:], "memory": memory[1:]}  # the first worker read the files from disk

@@ -1,4 +1,4 @@
-"""How fast environments, perception and the dream are; see measure.py."""
+"""Measures how fast environments, perception and the dream are; see measure.py."""
 
 import time
 
@@ -20,14 +20,14 @@ class _NoPicture:
 def environment(seconds: float, repeats: int, steps: int, renderers: tuple[str, ...]) -> dict:
     """Steps/s of CarRacing by renderer, resets included.
 
-    The renderers take turns, on the same tracks and with the same actions, of a driver that stays
-    on the road.
+    The renderers take turns, on the same tracks and with the same actions, those of a driver that
+    stays on the road.
 
     Args:
-        seconds: least length of a turn.
-        repeats: turns of each renderer.
-        steps: most of an episode.
-        renderers: CarRacing's, and "physics", which draws nothing.
+        seconds: minimum length of a turn.
+        repeats: number of turns of each renderer.
+        steps: the most in an episode.
+        renderers: CarRacing's, or "physics", which draws nothing.
     """
     worlds = {name: _world(name) for name in {"physics", *renderers}}
     rates: dict[str, list[float]] = {name: [] for name in renderers}
@@ -71,7 +71,7 @@ def _replay(world, seed: int, actions: list[np.ndarray]) -> int:
 
 
 def perception(seconds: float, repeats: int, folder: str) -> dict:
-    """Steps/s of V and M on one frame at a time."""
+    """Frames/s of V and M on one frame at a time."""
     from WorldModels.assembly.opening import open_perception
     from WorldModels.assembly.speed.measure import blocks
 

@@ -1,4 +1,4 @@
-"""The part of a report on C: what it has learned, and how it was evolved."""
+"""The section of a report on C: what it learned, and how it evolved."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from WorldModels.experiment.run import Run
 CAPTIONS = {
     "generation": "By generation, beside the published curve where there is one.",
     "hours": "The same by wall time.",
-    "frames": "The same by steps that drivers took.",
+    "frames": "The same by training steps.",
 }
 
 
@@ -22,13 +22,13 @@ def weights(run: Run) -> Part:
     names = driver.action_names(run, found.shape[1])
     return picture(
         controller_weights(found, parts, names),
-        "C's weights: which number moves which action.",
+        "C's weights: which feature moves which action.",
         wide=True,
     )
 
 
 def search(run: Run) -> Part:
-    """Returns of the population, of the validation, and the step size, by generation."""
+    """Returns of the population, validation returns and the step size, by generation."""
     from WorldModels.figures.curves import generation_curves
 
     rows = generations(run)

@@ -1,6 +1,6 @@
-"""A report as one file of HTML that holds its own pictures and films, to be opened, mailed or kept.
+"""Renders a report as a single HTML file with embedded pictures and films.
 
-It loads nothing from anywhere else, runs no script, and can be printed.
+The page loads nothing, runs no scripts, and can be mailed or printed.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ def rendered(title: str, lines: Sequence[str], sections: Sequence[Section]) -> s
     """The HTML of a page.
 
     Args:
-        title: of the page.
-        lines: under the title.
-        sections: in their order.
+        title: the title of the page.
+        lines: the paragraphs under the title.
+        sections: the sections in order.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

@@ -1,4 +1,4 @@
-"""The part of a report on M: what it has learned, and its dreams."""
+"""The section of a report on M: what it learned, and its dreams."""
 
 import functools
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.run import Run
 
-HORIZONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # seconds of dreaming on
+HORIZONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # seconds of dreaming
 DREAM_SECONDS = (0.0, 0.2, 0.4, 0.8, 1.2, 1.6, 2.2, 3.0)  # moments of a dream
 TEMPERATURES = (0.1, 0.5, 1.0, 1.3)
 
 
 @of_frames
 def imagined(run: Run) -> Part:
-    """A recorded game, V's reconstruction of it, and what M imagines from a moment on."""
+    """A recorded game, V's reconstruction of it, and what M imagines from some moment on."""
     from WorldModels.figures.filmstrips import imagined_strip
 
     episode, steps = _recorded(run), _steps(run, HORIZONS)
@@ -28,14 +28,14 @@ def imagined(run: Run) -> Part:
     dreamt = memory.imagined(run, episode, start, steps[-1])
     return picture(
         imagined_strip(real, vision.rebuilt(run, real), dreamt, steps, fps(run)),
-        "Real, reconstructed, imagined: from 0.0 s on M is given the actions alone.",
+        "Real, reconstructed, imagined: from 0.0 s on, M is given only the actions.",
         wide=True,
     )
 
 
 @of_frames
 def temperatures(run: Run) -> Part:
-    """The driver's dreams from one start at several temperatures."""
+    """The driver's dreams from the same start at several temperatures."""
     from WorldModels.figures.filmstrips import dream_filmstrips
 
     steps = _steps(run, DREAM_SECONDS)
@@ -45,7 +45,7 @@ def temperatures(run: Run) -> Part:
     }
     return picture(
         dream_filmstrips(dreamt, steps, fps(run)),
-        "The driver's dreams from one start, cold to hot.",
+        "The driver's dreams from the same start, at low to high temperature.",
         wide=True,
     )
 
@@ -75,13 +75,13 @@ def foreseen(run: Run) -> Part:
     some = np.unique(np.linspace(len(episode) // 8, len(episode) * 5 // 8, 8, dtype=int))
     return picture(
         next_frames(rebuilt[:-1][some], rebuilt[1:][some], guesses[some]),
-        "One step ahead, in a game that M was not trained on.",
+        "M's prediction one step ahead, in a recorded game.",
         wide=True,
     )
 
 
 def learning(run: Run) -> Part:
-    """M's loss by training step, beside the losses of densities that see no history."""
+    """M's loss by training step, beside those of the baselines."""
     from WorldModels.figures.curves import memory_curves
 
     return picture(
@@ -91,19 +91,19 @@ def learning(run: Run) -> Part:
 
 
 def horizon(run: Run) -> Part | None:
-    """The error of dreaming on by the number of steps; None where no dream was tested."""
+    """The error of a dream by number of steps; None for a driver that learned only in the game."""
     from WorldModels.figures.dreams import horizon_curves
 
     if run.experiment.controller.world == "real":
         return None
     return picture(
         horizon_curves(horizon_errors(run)),
-        "How far dreaming on strays from what really came.",
+        "How far M's dream strays from what really happened.",
     )
 
 
 def tempered(run: Run) -> Part | None:
-    """Returns in the dream and in the game by temperature; None for a driver of the game alone."""
+    """Returns in dream and game by temperature; None for a driver that learned only in the game."""
     from WorldModels.figures.temperatures import temperature_figure
 
     if run.experiment.controller.world == "real":
@@ -111,7 +111,7 @@ def tempered(run: Run) -> Part | None:
     found = read_json(run.need("temperatures/temperatures.json", "temperatures"))
     return picture(
         temperature_figure(found["evolved"]),
-        "A driver evolved at each temperature: its return in the dream and in the game.",
+        "A driver for each temperature: its return in the dream and in the game.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The parts that a report is made of: pictures, films, tables and words, in sections."""
+"""The parts of a report: pictures, films, tables and text, in sections."""
 
 import base64
 import functools
@@ -15,15 +15,15 @@ class Part:
     """Something in a section, with its caption.
 
     Args:
-        kind: picture (bytes of a PNG, perhaps an animated one), film (bytes of an MP4), table,
-            words (kept as they stand) or missing.
-        content: the bytes, or the words; nothing for a table.
-        caption: of a picture also its alternative text.
-        columns: names of a table's columns.
-        rows: of a table, each with a cell for every column.
-        marked: numbers of the rows that stand out.
-        wide: takes the page's whole width; else two stand side by side where there is room.
-        folded: only the caption shows until it is opened.
+        kind: "picture" (bytes of a PNG, perhaps animated), "film" (bytes of an MP4), "table",
+            "words" (preformatted text) or "missing" (text that says what is missing).
+        content: the bytes or the text; empty for a table.
+        caption: the caption; of a picture also its alternative text.
+        columns: the names of a table's columns.
+        rows: the rows of a table, each with a cell per column.
+        marked: indices of the highlighted rows.
+        wide: takes the full width of the page; other parts are two to a row if there is room.
+        folded: shows only its caption until it is opened.
     """
 
     kind: str
@@ -37,14 +37,14 @@ class Part:
 
     @property
     def address(self) -> str:
-        """The bytes as an address of their own (RFC 2397)."""
+        """The bytes as a data URL (RFC 2397)."""
         kind = {"picture": "image/png", "film": "video/mp4"}[self.kind]
         return f"data:{kind};base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence or two under it, and the parts."""
+    """A heading, a sentence or two under it, and parts."""
 
     title: str
     text: str
@@ -52,12 +52,12 @@ class Section:
 
 
 def picture(figure: Any, caption: str, wide: bool = False) -> Part:
-    """A figure, or a picture (H, W, 3) uint8, as a part; for caption and wide see Part."""
+    """A part with a figure or a picture (H, W, 3) uint8; for caption and wide see Part."""
     return Part("picture", png(figure), caption, wide=wide)
 
 
 def of_frames(make: Callable[[Run], Part]) -> Callable[[Run], Part | None]:
-    """Make a part only of a run whose observations are frames; of one of vectors it is None."""
+    """Make a part only for a run whose observations are frames; for vectors it is None."""
 
     @functools.wraps(make)
     def part(run: Run) -> Part | None:

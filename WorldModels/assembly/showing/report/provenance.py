@@ -1,4 +1,4 @@
-"""The part of a report on what the run was made with: settings, stages, versions and the log."""
+"""The section of a report on how the run was made: settings, stages, versions and the log."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +13,11 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 STAGES = ("episodes", "vision", "series", "memory", "controller", "temperatures", "evaluation")
 LOG_LINES = 400
-UNKNOWN = "-"  # the published experiment has no such setting
+UNKNOWN = "-"  # the published experiment lacks the setting
 
 
 def beside_published(run: Run) -> Iterator[tuple[str, str, Any, Any]]:
-    """Every setting of a run: noun, name, the run's value, the published one (scale paper)."""
+    """Every setting of a run: noun, name, the run's value, the published value (scale paper)."""
     published = preset(run.experiment.name, "paper")
     for name, _, ours, theirs in pairs(run.experiment, published):
         if "." in name:
@@ -25,13 +25,13 @@ def beside_published(run: Run) -> Iterator[tuple[str, str, Any, Any]]:
 
 
 def settings(run: Run) -> Part:
-    """Every setting as a table; those that differ from the published experiment are marked."""
+    """A table of every setting, with those marked that differ from the published experiment."""
     found = list(beside_published(run))
     marked = frozenset(i for i, (*_, mine, theirs) in enumerate(found) if mine != theirs)
     return Part(
         "table",
-        caption=f"Every setting; {len(marked)} of {len(found)}, marked, differ from the published "
-        "experiment.",
+        caption=f"Every setting. {len(marked)} of {len(found)} differ from the published "
+        "experiment and are marked.",
         columns=("setting", "this run", "published"),
         rows=[(f"{noun}.{name}", str(ours), str(theirs)) for noun, name, ours, theirs in found],
         marked=marked,
@@ -40,14 +40,14 @@ def settings(run: Run) -> Part:
 
 
 def stages(run: Run) -> Part | None:
-    """What each stage was made with, as a table; None before the first stage has begun."""
+    """A table of what each stage was made with; None before the first stage has begun."""
     found = list(made_with(run.path, preset(run.experiment.name, "paper")))
     if not found:
         return None
     rows = [(stage, name, _text(ours), _text(theirs)) for stage, name, ours, theirs in found]
     return Part(
         "table",
-        caption="What each stage was made with; marked: it differs from the published experiment.",
+        caption="What each stage was made with. Differences from the published values are marked.",
         columns=("stage", "setting", "value", "published"),
         rows=rows,
         marked=frozenset(
@@ -62,7 +62,7 @@ def made_with(path: Path, published: Experiment) -> Iterator[tuple[str, str, Any
 
     Args:
         path: the iteration's folder, with stages/<stage>.json.
-        published: settings of the published experiment; where it lacks one, UNKNOWN stands.
+        published: settings of the published experiment; UNKNOWN replaces those it lacks.
     """
     for file in sorted((path / "stages").glob("*.json"), key=_in_order):
         facts = read_json(file)
@@ -103,13 +103,13 @@ def _published(name: str, published: Experiment) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A value as a cell: lists of JSON and tuples of settings look alike."""
+    """A value as a cell; lists from JSON and tuples from settings look the same."""
     value = plain(value)
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def versions(run: Run) -> Part:
-    """The packages' versions and the machine, as config.json has them."""
+    """The versions of packages and the machine, as stored in config.json."""
     stored = read_json(run.folder / "config.json")
     rows = [
         (name, str(value))
@@ -118,7 +118,7 @@ def versions(run: Run) -> Part:
     ]
     return Part(
         "table",
-        caption="The packages and the machine of the verb that ran last.",
+        caption="The packages and the machine that the last verb ran with.",
         columns=("", ""),
         rows=rows,
         wide=True,
@@ -126,10 +126,10 @@ def versions(run: Run) -> Part:
 
 
 def log(run: Run) -> Part | None:
-    """The end of log.txt, where there is one."""
+    """The end of log.txt, if there is one."""
     path = run.folder / "log.txt"
     lines = path.read_text(errors="replace").splitlines() if path.exists() else []
     if not lines:
         return None
-    caption = f"The end of log.txt, up to {LOG_LINES} lines."
+    caption = f"The last lines of log.txt, at most {LOG_LINES}."
     return Part("words", "\n".join(lines[-LOG_LINES:]), caption, folded=True)

@@ -1,4 +1,4 @@
-"""The part of a report on results: how well the driver does in test games, and films of it."""
+"""The section of a report on results: scores in test games, and films."""
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.run import Run
 
 FILM_BYTES = 900_000
-SECONDS = 6  # of a dream that is made now
+SECONDS = 6  # length of a dream that is made now
 
 
 def scores(run: Run) -> Part:
-    """The table of test returns: the driver beside blind policies."""
+    """A table of test returns: the driver beside blind policies."""
     from WorldModels.figures.scores import cells
 
     found = summaries(tested(run))
@@ -38,7 +38,7 @@ def scores(run: Run) -> Part:
 
 
 def histogram(run: Run) -> Part:
-    """How the same returns spread."""
+    """A histogram of the same returns."""
     from WorldModels.figures.curves import score_histogram
 
     noun = game(run).noun
@@ -47,7 +47,7 @@ def histogram(run: Run) -> Part:
 
 
 def learned_in_a_dream(run: Run) -> Part | None:
-    """Returns in the dream and in the game by generation; None for a driver of the game alone."""
+    """Returns in dream and game by generation; None for a driver that learned only in the game."""
     from WorldModels.figures.dreams import dream_curve
 
     if run.experiment.controller.world == "real":
@@ -56,8 +56,8 @@ def learned_in_a_dream(run: Run) -> Part | None:
     _, random = returns(found).values()
     return picture(
         dream_curve(rows, found["curve"], float(np.mean(random)), game(run).solved),
-        "Returns in the dream, and returns of drivers of some generations in the real game, which "
-        "had no part in the search.",
+        "Returns in the dream, and those of some generations in the real game, which played no "
+        "part in the search.",
     )
 
 
@@ -69,19 +69,19 @@ def real_film(run: Run) -> Part:
 
 @of_frames
 def rebuilt_film(run: Run) -> Part:
-    """The same game as V sees it and reconstructs it."""
+    """The same game as V sees it and as V reconstructs it."""
     caption = "The same game as V sees it, and as V reconstructs it."
     return _film(run, "reconstructed.mp4", caption)
 
 
 @of_frames
 def dream_film(run: Run) -> Part:
-    """A dream of the driver: the one that evaluate filmed, else one made now."""
+    """A dream of the driver: the one that evaluate filmed, or else one made now."""
     from WorldModels.figures.films import running_reward
 
     if (run.path / "dream.mp4").exists():
         caption = (
-            "A test dream of the driver, in which no game runs: the dream whose score is nearest "
+            "The driver in M's dream, in which no game runs: the test dream whose score is nearest "
             "the median."
         )
         return _film(run, "dream.mp4", caption)
@@ -92,5 +92,5 @@ def dream_film(run: Run) -> Part:
 
 
 def _film(run: Run, name: str, caption: str) -> Part:
-    tested(run)  # where there was no test at all, that is what is missing
+    tested(run)  # if there was no test, report that rather than the film as missing
     return Part("film", run.need(name, "evaluate").read_bytes(), caption)

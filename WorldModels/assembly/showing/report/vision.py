@@ -1,4 +1,4 @@
-"""The part of a report on V: what it has learned."""
+"""The section of a report on V: what it learned."""
 
 import functools
 
@@ -9,19 +9,19 @@ from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
 from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import Run
 
-FRAMES = 500  # over which latents are summed up
-SWEPT = 6  # numbers of z
+FRAMES = 500  # for statistics of z
+SWEPT = 6  # numbers of z that are swept
 
 
 @of_frames
 def reconstructions(run: Run) -> Part:
-    """Held-out frames over V's reconstructions."""
+    """Held-out frames above V's reconstructions."""
     from WorldModels.figures.reconstructions import reconstruction_grid
 
     frames = vision.held_out_frames(run, 16)
     return picture(
         reconstruction_grid(frames, vision.rebuilt(run, frames)),
-        "Frames that V was not trained on, and what V makes of them.",
+        "Held-out frames, and V's reconstructions of them.",
         wide=True,
     )
 
@@ -35,7 +35,7 @@ def vectors(run: Run) -> Part | None:
     seen = vision.held_out_frames(run, FRAMES)
     return picture(
         reconstruction_chart(seen, vision.rebuilt(run, seen)),
-        "Numbers that V was not trained on, and what V makes of them.",
+        "Held-out vectors, and V's reconstructions of them.",
         wide=True,
     )
 
@@ -52,7 +52,7 @@ def latents(run: Run) -> Part:
     """Mean, spread and KL divergence of each number of z."""
     from WorldModels.figures.latents import latent_statistics
 
-    return picture(latent_statistics(*_encoded(run)[1]), "How much each number of z is used.")
+    return picture(latent_statistics(*_encoded(run)[1]), "How much V uses each number of z.")
 
 
 @of_frames
@@ -66,7 +66,7 @@ def traversal(run: Run) -> Part:
     swept = vision.traversal(run, frames[len(frames) // 2], most)
     return picture(
         latent_traversal(swept, vision.SWEEP, most),
-        "One number of a frame's z changed at a time: those that carry most.",
+        "One number of a frame's z is changed at a time: those that carry the most.",
     )
 
 
@@ -79,7 +79,7 @@ def learning(run: Run) -> Part:
 
 
 def losses(run: Run) -> Part | None:
-    """Every loss of a VAE-GAN; None for another kind."""
+    """Every loss of a VAE-GAN; None for other kinds of V."""
     from WorldModels.figures.losses import loss_curves
 
     if run.experiment.vision.kind != "vae_gan":
