@@ -113,11 +113,10 @@ def _contestants(run: Run) -> list:
         )
     of_preset = preset(experiment.name, experiment.scale).controller.steps
     frames = frames_of(experiment, experiment.frames, of_preset)
-    contestants = [contestant_of(run, kind, frames) for kind in kinds]
     for stage in NOUNS[experiment.noun].takes:
         run.need(*NEEDED[stage])
         run.stage(stage, inputs_of(run, stage))
-    return contestants
+    return [contestant_of(run, kind, frames) for kind in kinds]
 
 
 def _measure(run: Run, contestants: Sequence, facts: dict, file: Path) -> list:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from WorldModels.figures import latents
 from WorldModels.figures.checklist import CHECKLIST, function_of
-from WorldModels.figures.frames import as_uint8
+from WorldModels.figures.frames import as_uint8, enlarge
 
 N, SIZE = 6, 8
 DRAW = np.random.default_rng(0)
@@ -101,7 +101,7 @@ def film(*clips, scale=1):
         frames = list(frames)
         assert len(frames) == min(map(len, clips)) and len({frame.shape for frame in frames}) == 1
         for t, frame in enumerate(frames):
-            assert all(contains(frame, frames.enlarge(as_uint8(clip[t]), scale)) for clip in clips)
+            assert all(contains(frame, enlarge(as_uint8(clip[t]), scale)) for clip in clips)
 
     return check
 

@@ -16,7 +16,7 @@ from WorldModels.control.controller import Controller
 from WorldModels.control.policies import drivers
 from WorldModels.episodes import iterations
 from WorldModels.episodes.series import Series, read_series
-from WorldModels.episodes.split import split_series
+from WorldModels.episodes.split import iteration_of, split_series
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 from WorldModels.figures.iterations import comparison
@@ -66,7 +66,8 @@ def test_what_was_held_out_stays_held_out(opened, tmp_path):
         paths, series = read_series(tmp_path / f"{k}/series")
         run = opened(k, "train_memory")
         parts = split_series(paths, run.experiment.seed, 0.2, run.iteration)
-        return [[int(series[i].mean[0, 0]) for i in part] for part in parts]
+        by_path = dict(zip(paths, series, strict=True))
+        return [[int(by_path[path].mean[0, 0]) for path in part] for part in parts]
 
     first, second = split(0), split(1)
     assert [len(part) for part in first] == [16, 4] and [len(part) for part in second] == [32, 8]
@@ -98,7 +99,7 @@ def test_whose_episodes_are_seen(opened, tmp_path, iteration, episodes, expected
     folders = opened(iteration, iterate={"episodes": episodes}).need_episodes()
     assert [folder.parent.name for folder in folders] == list(expected)
     named = iterations.named_episodes(folders)
-    assert [str(iterations.iteration_of(name, iteration)) for name in named] == [
+    assert [str(iteration_of(name, iteration)) for name in named] == [
         path.parent.parent.name for path in named.values()
     ]
     assert len(named) == len(expected)

@@ -23,7 +23,8 @@ from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved
 
 # Settings that choose the defaults of others, and what says where the run is.
-FIRST = ("results", "reuse", "iteration", *KINDS, "env.id")
+CHOOSING = (*KINDS, "env.id", "env.observation", "controller.features")
+FIRST = ("results", "reuse", "iteration", *CHOOSING)
 
 
 def parse(
@@ -69,7 +70,7 @@ def _start(verb: str, argv: list[str], forget: str) -> Start:
     name, scale, first = _first(argv)
     folder = run_folder(name, scale or "laptop", first["results"])
     scale = _scale_of(name, scale, folder)
-    chosen = {each: first[each] for each in (*KINDS, "env.id") if first[each]}
+    chosen = {each: first[each] for each in CHOOSING if first[each]}
     iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
     return Start(name, scale, folder, iteration, verb, chosen, first["reuse"], forget)
 

@@ -77,9 +77,7 @@ def resolved(start: Start) -> Experiment:
     values = earlier.fixed | earlier.budgets | remembered | own.fixed
     for each, value in own.budgets.items():
         values[each] = _larger(value, remembered.get(each))
-    if "env.id" in start.typed:
-        values["env.id"] = start.typed["env.id"]
-    return with_values(_base(start, kinds), values)
+    return with_values(_base(start, kinds), values | start.typed)
 
 
 @dataclass
