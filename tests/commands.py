@@ -1,9 +1,9 @@
 """Commands of the tests: `python -m WorldModels.VERB` in a child that is forked from a server.
 
 The server has imported TensorFlow already, which takes seconds, so a verb starts in a few
-hundredths of one. Everything else is as in a process of its own: arguments, environment, working
-folder, output, exit status, and the `__main__` that the verb's own workers import. Whatever needs
-to be killed, interrupted or limited needs a real process.
+hundredths of a second. Everything else is as in a process of its own: arguments, environment,
+working folder, output, exit status, and the `__main__` that the verb's own workers import. Whatever
+needs to be killed, interrupted or limited needs a real process.
 """
 
 import atexit
@@ -41,13 +41,13 @@ def run_module(
     env: dict[str, str] | None = None,
     cwd: str | Path = ROOT,
 ) -> subprocess.CompletedProcess:
-    """What `python -m module arguments` does, as subprocess.run gives it with captured text.
+    """Run `python -m module arguments`; return what subprocess.run would, with captured text.
 
     Args:
         module: its full name.
         arguments: its command line.
-        env: all environment variables; default those of this process.
-        cwd: where it runs.
+        env: all environment variables; by default those of this process.
+        cwd: its working folder.
 
     Raises:
         RuntimeError: the server died.
@@ -85,15 +85,15 @@ def _server_for(env: dict[str, str]) -> subprocess.Popen:
 
 
 def serve() -> None:
-    """Fork a child for every line of the standard input; answer with its exit status.
+    """Fork a child for every line of standard input; answer with its exit status.
 
-    In the child this returns when the module has run, so the interpreter ends as it always does.
+    In the child this returns when the module has run, so the interpreter exits as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as a verb does, before it imports anything
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     for name in (*PRELOADED, backend):
         importlib.import_module(name)
-    if sys.platform == "linux":  # a child has no other threads, and would wait for them for ever
+    if sys.platform == "linux":  # a child has no other threads, and would wait for them forever
         assert len(os.listdir("/proc/self/task")) <= os.cpu_count()
     gc.collect()
     gc.freeze()

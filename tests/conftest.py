@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import run_module
 
-# Several processes share the cores already: more threads in each only wait for one another.
+# Several processes already share the cores: more threads in each only wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
 
 
-# The files that take longest, longest first: the first two make the two runs that all share. One
-# process that began such a file last would keep the others waiting.
+# The slowest files, slowest first: the first two make the two runs that all share. A process that
+# began such a file last would keep the others waiting.
 LONGEST = (
     *("pipeline", "dream_pipeline", "notebooks", "compare", "two_iterations", "vision_laws"),
     *("compare_others", "without_tensorflow", "benchmark", "report", "frame_96"),
@@ -29,13 +29,13 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    """The longest files come first, then the others with slow tests, then the quick ones."""
+    """Sort: the slowest files, then the others with slow tests, then the quick ones."""
     rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
 
 
-# Seconds that a test waits for what always comes: processors differ fivefold, and may be busy.
+# Seconds that a test waits for what must come: processors differ fivefold, and may be busy.
 PATIENCE = 600
 
 # What compiles for a second or two on JAX takes ten times as long with every optimization of XLA.
@@ -43,8 +43,9 @@ JAX_QUICKLY = {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def assert_same(received, expected, what=""):
-    """Two computations of one array by float32: they may differ by 1e-4 of the largest value, since
-    libraries add in other orders.
+    """Check that two float32 computations of an array agree to 1e-4 of the largest value.
+
+    Libraries add in different orders.
     """
     received, expected = np.asarray(received), np.asarray(expected)
     np.testing.assert_allclose(
@@ -53,19 +54,17 @@ def assert_same(received, expected, what=""):
 
 
 def hears_ctrl_c():
-    """For a child, before it begins: to hear Ctrl-C, to which the children of a job in the
-    background are born deaf.
-    """
+    """Let a child hear Ctrl-C: children of a background job start out ignoring it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_verb_process(
     verb, folder, *flags, experiment="carracing", scale="smoke", env=None, **kwargs
 ):
-    """A verb as a user types it, at smoke scale or, with None, that of the run; gives the process.
+    """Run a verb as a user types it; return the completed process.
 
-    It is forked from a server that has TensorFlow imported; with arguments of subprocess.run it is
-    a process of its own.
+    scale=None leaves --scale out. The verb is forked from a server that has TensorFlow imported;
+    with arguments of subprocess.run it is a process of its own.
     """
     scales = ["--scale", scale] if scale else []
     arguments = [experiment, *scales, "--results", str(folder), *flags]
@@ -78,9 +77,9 @@ def run_verb_process(
 
 
 def launched(script, tmp_path_factory):
-    """The folder of a launch script at smoke scale, what it printed, and its errors and bars.
+    """The run folder of a launch script at smoke scale, its stdout, and its stderr.
 
-    It is run once; each process of the tests has its own copy.
+    The script runs once; each test process gets its own copy.
     """
     own = tmp_path_factory.getbasetemp()
     root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -108,13 +107,13 @@ def launched(script, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke_launch(tmp_path_factory):
-    """What `bash launch_scripts/carracing.bash --scale smoke` made, printed and wrote as errors."""
+    """Folder, stdout and stderr of `bash launch_scripts/carracing.bash --scale smoke`."""
     return launched("carracing", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def smoke_script(smoke_launch):
-    """The folder and the output of that launch."""
+    """The folder and the stdout of that launch."""
     return smoke_launch[:2]
 
 
@@ -126,7 +125,7 @@ def smoke_run(smoke_script):
 
 @pytest.fixture(scope="session")
 def doom_script(tmp_path_factory):
-    """The folder and the output of `bash launch_scripts/wm_doom.bash --scale smoke`."""
+    """The folder and the stdout of `bash launch_scripts/wm_doom.bash --scale smoke`."""
     return launched("wm_doom", tmp_path_factory)[:2]
 
 
@@ -138,9 +137,7 @@ def doom_run(doom_script):
 
 @pytest.fixture(scope="module")
 def beside(smoke_run, tmp_path_factory):
-    """A folder for a comparison with the smoke-scale run in it, by links: what lies there is only
-    read.
-    """
+    """A folder for a comparison that links to the smoke-scale run, which is only read."""
     folder = tmp_path_factory.mktemp("compare") / "run"
     folder.mkdir()
     (folder / "0").symlink_to(smoke_run / "0")

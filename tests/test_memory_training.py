@@ -1,5 +1,6 @@
-"""Laws of training every kind of memory: streams, seeds, and bfloat16. A new kind is tested by
-being in KINDS.
+"""Laws of training every kind of memory: streams, seeds, and bfloat16.
+
+A new kind is tested once it is in KINDS.
 """
 
 import keras
@@ -37,7 +38,7 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
 
 
 def train(batching, **options):
-    """Weights after three epochs, and the loss on one batch before and after them."""
+    """The weights after three epochs, and the loss on one batch before and after training."""
     model, series = memory(**options), some_series([12, 5, 9, 30])
     trained = StreamTraining(model, 2) if batching == "streams" else model
     trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
@@ -57,8 +58,8 @@ def test_equal_seeds_give_equal_weights_and_training_learns(batching, kind):
     weights, before, after = train(batching, **kind, **BOTH)
     again, *_ = train(batching, **kind, **BOTH)
     for a, b in zip(weights, again, strict=True):
-        # Where threads add in another order, last bits differ. A key's bias has no gradient but
-        # those, and Adam makes steps of them.
+        # Threads may add in a different order, so last bits differ. The bias of an attention key
+        # has no other gradient, and Adam scales even that up to full steps.
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-4)
     assert after < before
 
@@ -71,7 +72,7 @@ def test_other_seeds_give_other_weights():
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_training_in_bfloat16_stays_near_float32(kind):
-    kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # what is drawn depends on the dtype
+    kind = {**kind, "dropout": 0.0, "mmd_weight": 0.0}  # random draws depend on the dtype
     (_, before, exact), (_, rounded_before, rounded) = (
         train("segments", **kind, dtype=dtype) for dtype in ("float32", "mixed_bfloat16")
     )

@@ -1,6 +1,6 @@
 """The notebooks run from top to bottom on any run, show pictures, and define nothing.
 
-Those that are committed have run.
+The committed ones contain their outputs.
 """
 
 import ast
@@ -25,7 +25,7 @@ LARGEST = 2_000_000  # bytes of a committed notebook
 FINE = (
     "has not learned in a dream",
     "temperatures.json is missing",
-)  # what a whole run of CarRacing may still leave out
+)  # what a complete run of CarRacing may still leave out
 
 
 def read(name: str):
@@ -52,7 +52,7 @@ def printed(cells) -> str:
     )
 
 
-# The tour's own networks learn for two minutes; that is for whoever looks at them.
+# The tour's own networks train for two minutes, which only its readers need.
 SHORTER = """from WorldModels.assembly.showing import notebook
 notebook.TOUR = ["1" if flag == "7" else "8" if flag == "50" else flag for flag in notebook.TOUR]
 assert {"1", "8"} < set(notebook.TOUR)
@@ -60,9 +60,9 @@ assert {"1", "8"} < set(notebook.TOUR)
 
 
 def executed(name: str, root: Path, monkeypatch, before: str = "", **environment: str):
-    """A notebook's cells after it has run in root/notebooks, where root/results lies.
+    """A notebook's cells after it has run in root/notebooks, beside root/results.
 
-    Its first cell of code begins with the lines `before`.
+    The lines `before` are put at the top of its first code cell.
     """
     from nbclient import NotebookClient
 
@@ -81,7 +81,7 @@ def executed(name: str, root: Path, monkeypatch, before: str = "", **environment
 
 
 def clone(root: Path, **runs: Path) -> Path:
-    """A folder with results/NAME of some runs, as a clone of the repository has it."""
+    """A folder with some runs in results/NAME, like a clone of the repository."""
     for name, folder in runs.items():
         shutil.copytree(folder, root / "results" / name.replace("_", "-"), copy_function=os.link)
     return root
@@ -247,7 +247,7 @@ def test_what_is_missing_is_one_line_and_what_is_wrong_is_not(capsys):
 
 
 def bars(**values) -> np.ndarray:
-    """A picture that differs with every choice."""
+    """A picture that differs for every choice."""
     picture = np.zeros((8, 8, 3), np.uint8)
     picture[values["row"], :, values["the_colour"]] = 255
     return picture

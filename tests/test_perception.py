@@ -1,5 +1,6 @@
-"""Perception: one law for the Keras models and for the file that the workers run. Imports no Keras
-at module level: workers import it.
+"""Perception: the same laws for the Keras models and for the file that the workers run.
+
+Workers import this module, so it imports no Keras at module level.
 """
 
 import multiprocessing
@@ -35,7 +36,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def run_folder(models, tmp_path_factory):
-    """An iteration's folder with all that is exported."""
+    """An iteration's folder with everything that is exported."""
     if export.unavailable():
         pytest.skip(export.unavailable())
     from WorldModels.assembly.models import Imagination, Perception
@@ -49,7 +50,7 @@ def run_folder(models, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["onnx", "keras"])
 def perception(request, models, tmp_path_factory):
-    """What a worker opens: the exported file, or, where there is none, the Keras models."""
+    """What a worker opens: the exported file, or the Keras models if there is none."""
     if request.param == "onnx":
         return open_perception(request.getfixturevalue("run_folder"))
     folder = tmp_path_factory.mktemp("keras")
