@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Follows docker/Dockerfile.wm without a Docker engine: it runs the file's instructions one by one in a clean Debian root, with
 # Debian's own Python 3.11 in place of the base image's, and DEVICE=cpu. Then, as the image's user, with no network and a
-# container's 64 MB of shared memory, it runs both launch scripts at smoke scale, and JupyterLab, which must refuse anyone without
+# container's 64 MB of shared memory, it runs both launch scripts at smoke scale, and JupyterLab, which must refuse requests without
 # the token.
 #   sudo bash docker/clean_root.bash FOLDER               # makes FOLDER/root, 4 GB; half an hour
-#   sudo MIRROR=URL bash docker/clean_root.bash FOLDER    # takes Debian's packages from there; default: this machine's mirror
+#   sudo MIRROR=URL bash docker/clean_root.bash FOLDER    # takes Debian's packages from URL; default: this machine's mirror
 # FOLDER/debian.tar and FOLDER/pip are kept, so that the next run downloads nothing. Needs debootstrap and iproute2. The root gets
 # this machine's pip settings, as build arguments would pass them. This shows neither that `docker build` accepts the file nor that
 # a GPU is found.
@@ -18,13 +18,13 @@ done
 folder="$(realpath -m "$1")" root="$(realpath -m "$1")/root"
 if [[ -z "${CLEAN_ROOT_ALONE:-}" ]]; then
   [[ ! -e "$root" ]] || fail "expected no $root, found one: remove it, or name another folder"
-  # It gets mounts and processes of its own, which end with the script whatever happens.
+  # In namespaces of its own, so that mounts and processes end with the script whatever happens.
   CLEAN_ROOT_ALONE=1 exec unshare --mount --pid --fork --kill-child bash "${BASH_SOURCE[0]}" "$@"
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 arguments=(DEVICE=cpu) # of the build, as --build-arg sets them
-build=()               # these with the Dockerfile's defaults and this machine's settings: for RUN only, not for the container
+build=()               # arguments, the Dockerfile's defaults and this machine's settings: for RUN only, not for the container
 environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 user=0 workdir=/
 
@@ -120,7 +120,7 @@ while read -r instruction rest <&3; do
   esac
 done 3< <(instructions)
 
-# Runs a command as in the container: no network but its own loopback, and nothing from the build.
+# Runs a command as the container would: with only a loopback network, and nothing from the build.
 alone() {
   unshare --net bash -c "$(declare -f inside; declare -p user root workdir environment); ip link set lo up; inside \"\$@\"" - "$@"
 }
@@ -131,7 +131,7 @@ alone bash launch_scripts/carracing.bash --scale smoke
 alone bash launch_scripts/wm_doom.bash --scale smoke
 alone sh -c 'ls -l results/*/0/evaluation.json && [ ! -e .venv ]'
 
-# The published port is reached from outside the container; 127.0.0.2 stands for that, since a server on 127.0.0.1 does not hear it.
+# The published port is reached from outside the container; 127.0.0.2 simulates that: a server on 127.0.0.1 does not hear it.
 alone python - << 'END'
 import re, socket, subprocess, time, urllib.error, urllib.request
 
@@ -161,4 +161,4 @@ server.terminate()
 print("JupyterLab answers, by token:", answers)
 raise SystemExit(list(answers.values()) != [200, 403, 403])
 END
-echo; echo "All of it passed. Not shown: docker build itself, and a GPU."
+echo; echo "Everything passed. Not tested: docker build itself, and a GPU."

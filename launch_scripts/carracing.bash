@@ -14,10 +14,10 @@ source launch_scripts/verbs.bash
 
 # How long will it take here? Measures the machine for a few seconds.
 python -m WorldModels.estimate carracing "$@"
-# 1. record            Look at the world: drive at random and keep what is seen.               -> 0/episodes/
-# 2. train_vision      V learns to see: a frame becomes 32 numbers, and those a frame again.   -> 0/vision.keras
+# 1. record            Look at the world: drive at random and keep the episodes.               -> 0/episodes/
+# 2. train_vision      V learns to see: it turns a frame into 32 numbers and back.             -> 0/vision.keras
 # 3. encode            V encodes every frame of the episodes.                                  -> 0/series/
 # 4. train_memory      M learns to remember, and to predict what V sees next.                  -> 0/memory.keras
 # 5. train_controller  C learns to act: CMA-ES evolves its 867 parameters.                     -> 0/controller/
-# 6. evaluate          The test: 100 tracks that chose nothing, in the official environment.   -> 0/evaluation.json, videos
+# 6. evaluate          The test: 100 held-out tracks, in the official environment.             -> 0/evaluation.json, videos
 six_verbs carracing "$@"

@@ -3,12 +3,12 @@
 #   bash launch_scripts/setup.bash           # CPU; --cpu says so explicitly
 #   bash launch_scripts/setup.bash --gpu     # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
 #   bash launch_scripts/setup.bash --doom    # with ViZDoom, for Take Cover
-# WORLDMODELS_VENV names a virtual environment to use in place of .venv, in all launch scripts; the container sets it.
+# WORLDMODELS_VENV names a virtual environment to use instead of .venv, in all launch scripts; the container sets it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv="${WORLDMODELS_VENV:-.venv}"
-# A choice made once is kept: later calls only bring it up to date.
+# --gpu and --doom stick: later calls without them only update the environment.
 gpu=false doom=false
 [[ -f "$venv/.gpu" ]] && gpu=true
 [[ -f "$venv/.doom" ]] && doom=true

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up .venv if need be, lints, checks the format, and runs the tests.
 #   bash launch_scripts/test.bash                    # everything
-#   bash launch_scripts/test.bash --quick            # what takes seconds: under three minutes
+#   bash launch_scripts/test.bash --quick            # only the quick tests: under three minutes
 #   bash launch_scripts/test.bash --quick -k vision  # all other arguments go to pytest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,6 +13,6 @@ for argument in "$@"; do
 done
 ruff check .
 ruff format --check .
-# As many processes as there are cores, four at most: each may hold a network or two.
+# One process per core, at most four: each may hold a network or two.
 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder \
   ${arguments[@]+"${arguments[@]}"}

@@ -1,4 +1,4 @@
-# The six verbs of an experiment in their order. Launch scripts source this file and call
+# The six verbs of an experiment, in order. Launch scripts source this file and call
 #   six_verbs carracing "$@"
 # which passes every flag to every verb. With --iterations N all six run N times, each time in the
 # next folder of the run: 0/, 1/, ...
@@ -7,7 +7,7 @@
 six_verbs() {
   local experiment="$1" text passes pass verb
   shift
-  # The program reads the flags, so that a mistyped one is refused here, before anything runs. It
+  # Python reads the flags, so that a mistyped one is refused here, before anything runs. It
   # prints `--iteration 0`, `--iteration 1`, ..., or one empty line for a single pass.
   text="$(python -m WorldModels.experiment.iterations "$experiment" "$@")"
   mapfile -t passes <<< "$text"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Doom's Take Cover, learned inside a dream: C never sees the game before its test.
-#   bash launch_scripts/wm_doom.bash                   # laptop scale: about three quarters of an hour on two cores
+#   bash launch_scripts/wm_doom.bash                   # laptop scale: about half an hour on two cores
 #   bash launch_scripts/wm_doom.bash --scale smoke     # everything, tiny, in two minutes
 #   bash launch_scripts/wm_doom.bash --seed 1 --results results/takecover-seed1
 #   bash launch_scripts/wm_doom.bash --iterations 2    # then again: record with the driver, train V, M and C further
@@ -13,10 +13,10 @@ source launch_scripts/verbs.bash
 
 # How long will it take here? Measures the machine for a few seconds.
 python -m WorldModels.estimate takecover "$@"
-# 1. record            Look at the game: play at random and keep what is seen.                  -> 0/episodes/
-# 2. train_vision      V learns to see: a frame becomes 64 numbers, and those a frame again.    -> 0/vision.keras
+# 1. record            Look at the game: play at random and keep the episodes.                  -> 0/episodes/
+# 2. train_vision      V learns to see: it turns a frame into 64 numbers and back.              -> 0/vision.keras
 # 3. encode            V encodes every frame of the games.                                      -> 0/series/
 # 4. train_memory      M learns what comes next, and when the player dies: now it can dream.    -> 0/memory.keras
-# 5. train_controller  C learns to act, in the dream alone.                                     -> 0/controller/
-# 6. evaluate          The test: real games that chose nothing.                                 -> 0/evaluation.json, videos
+# 5. train_controller  C learns to act, only in the dream.                                      -> 0/controller/
+# 6. evaluate          The test: held-out real games.                                           -> 0/evaluation.json, videos
 six_verbs takecover "$@"

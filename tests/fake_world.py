@@ -1,5 +1,6 @@
-"""A cheap world for tests: follow a line that the seed draws, seen as four features; picklable
-makers for workers.
+"""A cheap world for tests: follow a random line, seen as four features.
+
+Its makers can be pickled for workers.
 
 `python fake_world.py FOLDER WORKERS` evolves a driver in it.
 """
@@ -26,9 +27,7 @@ FIVE = dict(
 
 
 class Line(gymnasium.Env):
-    """Reward is 1 minus the distance between the action and a direction that wanders; 20 to 39
-    steps an episode.
-    """
+    """Reward: 1 minus the action's distance from a random target; 20 to 39 steps an episode."""
 
     observation_space = Box(-np.inf, np.inf, (4,), np.float32)
     action_space = Box(-1, 1, (2,), np.float32)
@@ -49,7 +48,7 @@ class Line(gymnasium.Env):
 
 
 class Script(gymnasium.Env):
-    """Gives the rewards, observations and infos that it is told; a frame goes with every step."""
+    """Replays given rewards, infos and a bad observation; every step has a frame."""
 
     action_space = Box(-1, 1, (2,), np.float32)
     observation_space = Box(-np.inf, np.inf, (4,), np.float32)

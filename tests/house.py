@@ -1,7 +1,6 @@
-"""The house as a graph: which file of WorldModels/ imports which, read from the text with `ast`;
-nothing is imported.
+"""The package as a graph: which file of WorldModels/ imports which, parsed with `ast`.
 
-`python tests/house.py` prints what tests/test_imports.py holds to its limits.
+Nothing is imported. `python tests/house.py` prints the numbers that tests/test_imports.py limits.
 """
 
 import ast
@@ -11,19 +10,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "WorldModels"
-TOP = {"__init__", "interfaces"}  # files at the top that are no verb
+TOP = {"__init__", "interfaces"}  # files at the top that are not verbs
 
 
 def files() -> dict[str, Path]:
-    """Every file of the package but each folder's `__init__`, by its dotted name."""
+    """Every file of the package except each folder's `__init__`, by dotted name."""
     paths = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
     return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in paths}
 
 
 def imported_names(path: Path) -> set[str]:
-    """Dotted names that a file imports, those inside functions too, and those of `from a import b`
-    as a and as a.b.
-    """
+    """Dotted names that a file imports, also in functions; `from a import b` gives a and a.b."""
     found = set()
     package = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
@@ -54,9 +51,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def folder(name: str) -> str:
-    """The first level under WorldModels/: a folder, `verbs` for the verbs and `__main__`, or a file
-    of its own.
-    """
+    """The first level under WorldModels/: a folder, a file of TOP, or `verbs` for the rest."""
     if "." in name:
         return name.split(".")[0]
     return name if name in TOP else "verbs"
@@ -81,9 +76,7 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
 
 
 def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
-    """What some nodes import, directly or through others, themselves left out where no circle leads
-    back.
-    """
+    """What some nodes import, directly or through others; includes themselves only if circular."""
     found: set[str] = set()
     left = [other for name in start for other in edges[name]]
     while left:
@@ -94,9 +87,7 @@ def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
 
 
 def floors(edges: dict[str, set[str]]) -> int:
-    """The number of floors: each node stands one above the highest that it imports; a circle stands
-    on one floor.
-    """
+    """The number of floors: a node is one above all that it imports; a circle is on one floor."""
     group = {name: tuple(circle) for circle in circles(edges) for name in circle}
 
     @cache

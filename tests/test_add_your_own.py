@@ -32,7 +32,7 @@ TOUCHED = {
     },
     "A figure": {"WorldModels/figures/actions.py", "WorldModels/figures/checklist.py"},
 }
-LINES = {  # added to each file that was there
+LINES = {  # lines added to each existing file
     "WorldModels/experiment/games/registry.py": 1,
     "WorldModels/envs/make.py": 1,
     "WorldModels/__init__.py": 1,
@@ -44,7 +44,7 @@ LINES = {  # added to each file that was there
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of the page: a file's where one is named, else something to run."""
+    """A fenced block of the page: the text of a file if one is named, else something to run."""
 
     section: str
     file: str
@@ -53,7 +53,7 @@ class Block:
 
 
 def blocks():
-    """The page's blocks in their order."""
+    """The page's blocks, in order."""
     found = []
     for section in re.split(r"^## ", PAGE, flags=re.M):
         title = section.split("\n", 1)[0]
@@ -62,7 +62,7 @@ def blocks():
 
 
 def changed(text, diff):
-    """A file's text with the lines of a diff changed; each place must be there exactly once."""
+    """A file's text with a diff applied; each place must occur exactly once."""
     for hunk in diff.strip("\n").split("\n\n"):
         lines = hunk.split("\n")
         assert {line[0] for line in lines} <= set(" -+"), hunk
@@ -86,7 +86,7 @@ def write(folder, block):
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """The package in a folder of its own, with everything of the page added."""
+    """A copy of the package, with everything on the page added."""
     folder = tmp_path_factory.mktemp("copy")
     for name in ("WorldModels", "launch_scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -129,7 +129,7 @@ def test_what_the_page_adds_keeps_the_rules_of_format(copy):
 
 
 def run(folder, block):
-    """Run a block as its reader would, with the copy as the folder."""
+    """Run a block as a reader would, in the copy."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "WORLDMODELS_VENV": sys.prefix,

@@ -1,4 +1,4 @@
-"""The benchmark runs and says what it measured; the estimate counts what is left.
+"""The benchmark runs and prints what it measured; the estimate counts the remaining work.
 
 No speed is asserted: machines differ.
 """

@@ -1,6 +1,4 @@
-"""CarRacing with our renderers is gymnasium's CarRacing: same physics, and the same or nearly the
-same picture.
-"""
+"""CarRacing with our renderers is gymnasium's: same physics, and (nearly) the same picture."""
 
 import math
 import pickle
@@ -16,8 +14,9 @@ from WorldModels.envs.make import make_env
 
 
 class Follower:
-    """Drives along the track with noise; sees the track itself. Actions are gymnasium's: steer
-    -1..1, gas and brake 0..1.
+    """Drives along the track with noise, and reads the track itself.
+
+    Actions are gymnasium's: steer -1..1, gas and brake 0..1.
     """
 
     def __init__(self, env, seed, noise=0.2, top_speed=45.0):
@@ -61,8 +60,9 @@ def as_seen(picture):
 
 
 def drive_beside_official(seed, steps, driver=Follower, prepare=lambda env: None):
-    """Drives official, exact and fast side by side; checks all but fast's picture; mean differences
-    of that, and the last info.
+    """Drive official, exact and fast side by side, and check all but fast's picture.
+
+    Returns the mean differences of fast's pictures, and the last info.
     """
     official = car_racing.CarRacing()
     ours = [CarRacing(renderer=renderer) for renderer in ("exact", "fast")]
@@ -86,21 +86,21 @@ def drive_beside_official(seed, steps, driver=Follower, prepare=lambda env: None
 
 
 def nearly_done(env):
-    """Marks all tiles but the next dozen as visited."""
+    """Mark all tiles but the next dozen as visited."""
     for tile in env.road[12:]:
         tile.road_visited = True
         env.tile_visited_count += 1
 
 
 def near_the_edge(env):
-    """Moves the car to where the track is far and the field ends."""
+    """Move the car far from the track, to the edge of the field."""
     x, y = env.car.hull.position
     for body in (env.car.hull, *env.car.wheels):
         body.position = (body.position[0] + 290 - x, body.position[1] + 310 - y)
 
 
 def needles_off_the_bar(env):
-    """Turns the wheels so fast that their needles stick out of the status bar."""
+    """Turn the wheels so fast that their needles stick out of the status bar."""
     for wheel in env.car.wheels:
         wheel.omega = 900.0
 
@@ -151,7 +151,7 @@ def test_a_driver_that_finishes_a_lap():
 
 
 def drive_fast(env, seed, actions=None, steps=2500):
-    """Drives until the end of the episode: actions, rewards and infos of its steps."""
+    """Drive to the end of the episode; return the actions, rewards and infos of its steps."""
     env.reset(seed=seed)
     policy, taken, rewards, infos, terminated = Follower(env, seed), [], [], [], False
     while not terminated and len(taken) < steps:
@@ -163,9 +163,7 @@ def drive_fast(env, seed, actions=None, steps=2500):
 
 
 def seed_that_starts_behind_the_line():
-    """A seed whose random start has two tiles or more, but under 4 % of the track, between it and
-    the line behind it.
-    """
+    """A seed whose random start is two tiles or more, but under 4 % of the track, past the line."""
     env = CarRacing(random_start=True)
     for seed in range(1000):
         env.reset(seed=seed)

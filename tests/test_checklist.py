@@ -1,4 +1,4 @@
-"""Every item of the checklist is drawn by a named function, and shows the numbers it was given."""
+"""Every item of the checklist has a function that draws it and shows the numbers it was given."""
 
 import imageio.v3 as iio
 import numpy as np
@@ -73,7 +73,7 @@ def shows(*numbers):
 
 
 def contains(picture: np.ndarray, frame: np.ndarray) -> bool:
-    """Whether a small picture lies somewhere in a larger one, pixel for pixel."""
+    """Whether a small picture is somewhere in a larger one, pixel for pixel."""
     height, width = frame.shape[:2]
     room = picture[: max(0, len(picture) - height + 1), : max(0, picture.shape[1] - width + 1)]
     corners = np.argwhere((room == frame[0, 0]).all(axis=-1))

@@ -172,8 +172,9 @@ def test_what_is_typed_for_settings_gives_them_again(flags):
 def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwise(
     tmp_path, given, held
 ):
-    """Where the processor has no AVX512, TensorFlow itself leaves it off. A library user has it
-    too; log.txt names what holds.
+    """Without AVX512, TensorFlow would leave it off; log.txt says whether it is on.
+
+    Those who import the library get it too.
     """
     environment = {
         name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"

@@ -1,4 +1,4 @@
-"""A verb that is forked from a server is like one in a process of its own; TensorFlow is quiet."""
+"""A verb forked from a server behaves like one in its own process; TensorFlow is quiet."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The verb compare, as a user runs it, at smoke scale beside the shared run; its parts alone."""
+"""The verb compare as a user runs it, at smoke scale beside the shared run, and its parts."""
 
 import dataclasses
 import json
@@ -20,14 +20,14 @@ from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison
 from WorldModels.figures.curves import save
 
-# Transformers are small: turning their graphs into ONNX, layer by layer, is what takes long.
+# Small transformers, because converting their graphs to ONNX takes long, layer by layer.
 SMALL = ["--memory.num-layers", "1", "--memory.feed-forward", "64", "--memory.window", "16"]
 COMPARED = ["mdn_rnn", "transformer:joint", "trade:seed"]
 VOLATILE = {"log.txt", ".lock", "config.json"}
 
 
 def row(kind, **changes):
-    """A row of a table of memories, as the JSON has it."""
+    """A row of a table of memories, as in the JSON."""
     errors = {"mode": [0.01, 0.02], "sampled": [0.011, 0.03], "last frame kept": [0.005, 0.04]}
     driver = {
         "mean": 500.0,

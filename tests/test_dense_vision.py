@@ -1,6 +1,4 @@
-"""Worlds of numbers: recorded as they are, seen by a V of dense layers, remembered and driven in;
-LunarLander stands for all.
-"""
+"""Worlds of numbers, here LunarLander: recorded, encoded by a dense V, remembered and driven in."""
 
 import os
 import shutil
@@ -54,7 +52,7 @@ def command(folder, *flags):
 
 
 def verbs(folder, *names, flags=()):
-    """Run verbs in this process, as a user's command line does in one of its own."""
+    """Run verbs in this process, with the flags that a user would type."""
     import importlib
 
     for name in names:
@@ -63,7 +61,7 @@ def verbs(folder, *names, flags=()):
 
 @pytest.fixture(scope="module")
 def lander(tmp_path_factory):
-    """The folder of a run of LunarLander up to M."""
+    """The folder of a LunarLander run that has reached M."""
     folder = tmp_path_factory.mktemp("lander") / "run"
     verbs(folder, "record", "train_vision", "encode", "train_memory")
     return folder
@@ -102,13 +100,11 @@ def test_published_layers_and_parameters():
         31 * 200 + 200
     ) + 40_200 + (200 * 31 + 31)
     far = 1e3 * np.asarray(vision.decode(1e3 * np.ones((1, 31), "float32")))
-    assert (
-        far.min() < -1 and far.max() > 1
-    )  # the last layer is linear: no range is taken for granted
+    assert far.min() < -1 and far.max() > 1  # the last layer is linear: no range is assumed
 
 
 def test_the_paper_scale_has_the_published_numbers():
-    """02_train_vae.py there; the weight of the divergence is ours, as it has none."""
+    """From 02_train_vae.py there; it has no weight of the divergence, so that one is ours."""
     from WorldModels.experiment.presets import preset
 
     vision = preset("carracing", "paper", {"vision": "dense"}).vision
@@ -142,9 +138,7 @@ def test_the_loss_is_squared_error_and_the_divergence():
 
 @pytest.mark.slow
 def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
-    """Two numbers of variance 1 and 0.09: with a weight of 0.3 the second lies below weight / 2,
-    with 0.003 neither does.
-    """
+    """Variances 1 and 0.09: the second is below weight / 2 with weight 0.3, not with 0.003."""
     import keras
 
     from WorldModels.vision.dense import DenseVAE
@@ -265,9 +259,7 @@ def _made(path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_a_driver_is_evolved_and_tested(lander, capsys, world):
-    """In the real world, and with another driver in the dream; what has no picture is skipped with
-    a line.
-    """
+    """Once in the real world and once in the dream; pictures are skipped, with a line."""
     flags = [
         "--controller.world",
         world,
@@ -310,7 +302,7 @@ def test_a_contradiction_is_one_line(tmp_path, capsys, verb, flags, words):
         verbs(tmp_path / "run", verb, flags=flags)
     error = " ".join(
         capsys.readouterr().err.replace("│", " ").split()
-    )  # tyro breaks its lines, and draws a box
+    )  # tyro wraps its lines and draws a box
     assert ended.value.code == 2 and words in error and "Traceback" not in error, error
 
 

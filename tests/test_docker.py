@@ -1,5 +1,4 @@
-"""The container: its Dockerfile's rules (hadolint's), which layer copies what, and the commands of
-docs/container.md.
+"""The container: hadolint's rules, which layer copies what, and the commands of docs/container.md.
 
 No image is built here: docker/clean_root.bash follows the Dockerfile in a Debian root.
 """
@@ -24,7 +23,7 @@ PAGE = (ROOT / "docs/container.md").read_text()
 HADOLINT = shutil.which(
     "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 )
-# Each rule's name at hadolint, and how it is broken.
+# hadolint's rules, and how to break each.
 BROKEN = {
     "DL3006 a base without a tag": ("python:3.11-slim-bookworm", "python"),
     "DL3007 the latest base": ("python:3.11-slim-bookworm", "python:latest"),
@@ -50,7 +49,7 @@ def lint(text):
 
 
 def instructions(text=DOCKERFILE):
-    """(instruction, rest) of each line of a Dockerfile."""
+    """(instruction, rest) of each logical line of a Dockerfile."""
     text = re.sub(r"\\\n\s*", " ", re.sub(r"^\s*#.*\n", "", text, flags=re.M))
     return [tuple(line.split(maxsplit=1)) for line in text.splitlines() if line.strip()]
 
@@ -157,7 +156,7 @@ def until_heard(port):
             if knock.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
-    pytest.fail(f"nobody listens on port {port}")
+    pytest.fail(f"nothing listens on port {port}")
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
-"""What README and docs/ tell people to type: every command parses, and those not marked `not run`
-are run at smoke scale, in the order of their page.
+"""What README and docs/ tell people to type.
+
+Every command parses, and those not marked `not run` run at smoke scale, in the order of their page.
 """
 
 import importlib
@@ -22,8 +23,8 @@ PAGES = {str(path.relative_to(ROOT)): path for path in [README, *sorted(ROOT.glo
 FOLLOWED = "docs/add-your-own.md"  # test_add_your_own follows this page in a copy of the package
 NAMES = {"carracing": "carracing", "wm_doom": "takecover", "temperatures": "takecover"}  # by script
 SETUP = {"--cpu", "--gpu", "--doom"}  # the flags of setup.bash
-STAND_INS = {"D": "folder", "E": "3", "K": "4", "N": "5"}  # for the letters of the tables
-BY_FIXTURE = {  # what smoke_run and doom_run have run
+STAND_INS = {"D": "folder", "E": "3", "K": "4", "N": "5"}  # for the letters in the tables
+BY_FIXTURE = {  # already run by smoke_run and doom_run
     "bash launch_scripts/carracing.bash",
     "bash launch_scripts/wm_doom.bash",
 }
@@ -44,7 +45,7 @@ class Command:
 
 
 def fenced(page, language):
-    """The blocks of a language on a page, but those that are a file's."""
+    """The blocks in a language on a page, except those that hold a file."""
     block = rf"^([^\n]*)\n\n```{language}\n(.*?)^```$"
     found = re.finditer(block, PAGES[page].read_text(), re.M | re.S)
     return [match[2] for match in found if not match[1].startswith("**`")]
@@ -59,7 +60,7 @@ def typed(page):
 
 
 def inline(page):
-    """The commands within a page's sentences and tables, which are parsed and not run."""
+    """The commands within a page's sentences and tables, which are parsed but not run."""
     text = re.sub(r"^```.*?^```$", "", PAGES[page].read_text(), flags=re.M | re.S)
     shape = rf"`((?:python -m WorldModels\.|bash launch_scripts/|(?:{'|'.join(SIX)}) --)[^`]*)`"
     for found in re.findall(shape, text):
@@ -74,7 +75,7 @@ RUNNING = [page for page in PAGES if any(c.runs for c in OF_BLOCKS if c.page == 
 
 
 def settings_of(verb):
-    """The settings that a verb parses: its own, where it has flags of its own."""
+    """The settings class that a verb parses: its own if it has flags of its own."""
     module = importlib.import_module(f"WorldModels.{verb}")
     found = [each for each in vars(module).values() if isinstance(each, type)]
     own = [each for each in found if issubclass(each, Experiment) and each is not Experiment]
@@ -96,7 +97,7 @@ def check_verb(verb, flags):
 
 
 def check_script(script, flags):
-    """A launch script is there, and takes its flags."""
+    """Check that a launch script exists and takes these flags."""
     assert (ROOT / "launch_scripts" / f"{script}.bash").exists()
     if script == "setup":
         assert set(flags) <= SETUP
@@ -112,7 +113,7 @@ def test_the_pages_have_commands():
 
 @pytest.fixture
 def two_runs(tmp_path, monkeypatch):
-    """The present folder, with runs that --reuse may name: what they remember, and nothing made."""
+    """Work in a folder with the runs that --reuse names, which have a config.json and no stages."""
     for name, scale in (("carracing", "laptop"), ("carracing-smoke", "smoke")):
         (tmp_path / "results" / name).mkdir(parents=True)
         memo = {"name": "carracing", "scale": scale, "typed": {}}
@@ -162,14 +163,14 @@ def test_every_file_that_a_page_names_is_there(page):
 
 
 def at_smoke_scale(flags):
-    """A verb's flags, at smoke scale: as typed where they say so, or where the run remembers it."""
+    """A verb's flags, with --scale smoke unless they give a scale or the run remembers one."""
     folder = flags[flags.index("--results") + 1] if "--results" in flags else ""
     known = folder and Path(folder, "config.json").exists()
     return flags if known or "--scale" in flags else [*flags, "--scale", "smoke"]
 
 
 def run_as_typed(command):
-    """Run a command of a page in the present folder, at smoke scale."""
+    """Run a command of a page in the current folder, at smoke scale."""
     name, *flags = command.words[2:]
     if name == "WorldModels":
         return listing.main(flags)
@@ -183,7 +184,7 @@ def run_as_typed(command):
 
 @pytest.fixture(scope="module")
 def desk(smoke_run, tmp_path_factory):
-    """A folder to work in, with a finished run of smoke scale where its commands expect it."""
+    """A folder to work in, with a finished smoke-scale run where the commands expect it."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(smoke_run, folder / "results/carracing-smoke")
     return folder

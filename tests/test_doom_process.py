@@ -1,8 +1,7 @@
-"""Doom's engine: whoever of us ends, however, no process and no shared file of ours is left, nor
-any temporary folder.
+"""Doom's engine leaves no process, shared file or temporary folder, whichever process ends and how.
 
-Everything is looked up by our own process ids and the instance ids found in them: others may play
-Doom here too.
+Everything is looked up by our own process ids and the instance ids found through them, since others
+may play Doom on this machine too.
 """
 
 import os
@@ -29,7 +28,7 @@ LEFT = np.array([-1.0], np.float32)
 
 
 def text(path):
-    """What a file in /proc says; nothing where its process has just gone."""
+    """The text of a file in /proc; empty if its process has just gone."""
     try:
         return Path(path).read_text()
     except OSError:
@@ -37,7 +36,7 @@ def text(path):
 
 
 def children(process, role="/vizdoom"):
-    """Ids of a process's children whose command line has these letters."""
+    """Ids of a process's children whose command line contains a text."""
     found = [
         child
         for path in Path(f"/proc/{process}/task").glob("*/children")
@@ -47,9 +46,7 @@ def children(process, role="/vizdoom"):
 
 
 def shared_by(process):
-    """Names of ViZDoom's files in /dev/shm that a process has mapped, also those whose name is
-    gone.
-    """
+    """Names of ViZDoom's files in /dev/shm that a process has mapped, also if already unlinked."""
     return {
         line.split()[5]
         for line in text(f"/proc/{process}/maps").splitlines()
@@ -70,7 +67,7 @@ def soon(condition, seconds=PATIENCE):
 
 
 def left_of(names):
-    """Which files of the instances with these names are still in /dev/shm."""
+    """The files in /dev/shm that belong to the instances with these names."""
     ids = {
         name.removeprefix(f"{SHARED}/{prefix}")
         for name in names
@@ -87,7 +84,7 @@ def left_of(names):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The folder for temporary files, so that ours are told apart."""
+    """A folder for temporary files of our own, to tell ours from others'."""
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -102,7 +99,7 @@ def test_nothing_is_left_while_it_runs_nor_after_close(folder, monkeypatch, tmp_
     (engine,) = set(children(os.getpid())) - others
     names = shared_by(engine)
     assert len(names) == 3 and left_of(names) == [] and list(folder.iterdir()) == []
-    for game in range(5):  # the files without names serve on
+    for game in range(5):  # the unlinked files keep working
         env.reset(seed=game)
         while not any(env.step(LEFT)[2:4]):
             pass
@@ -176,7 +173,7 @@ PARENT = """
 
 @pytest.fixture
 def parent(folder):
-    """A process that makes the environment, says so, and plays."""
+    """A process that makes the environment, prints a line, and plays."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PARENT)],
         stdout=subprocess.PIPE,
@@ -198,7 +195,7 @@ def test_the_engine_ends_with_its_parent(number, parent, folder):
     parent.stdout.readline()
     (engine,) = children(parent.pid)
     names = shared_by(engine)
-    os.killpg(parent.pid, number)  # as a terminal does
+    os.killpg(parent.pid, number)  # as a terminal does: the whole group
     errors = parent.communicate(timeout=PATIENCE)[1]
     assert soon(lambda: not alive(engine)) and left_of(names) == [] and list(folder.iterdir()) == []
     assert errors.count("Traceback") == (number == signal.SIGINT) and (
@@ -231,7 +228,7 @@ def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
 
 
 class Breaker:
-    """A worker that plays; at two of its tasks, the first time, it is killed or its engine is."""
+    """A worker that plays; on two of its tasks, at the first try, it or its engine is killed."""
 
     def __init__(self, folder):
         self.folder = folder

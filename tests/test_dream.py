@@ -1,6 +1,4 @@
-"""Dreams: what a step promises, one lane as many, a population as its lanes one by one, and the
-bugs that ruin a dream silently.
-"""
+"""Dreams: what a step promises, many lanes equal one at a time, and bugs that are easily missed."""
 
 import os
 
@@ -32,7 +30,7 @@ def memory():
     )
     for (
         weight
-    ) in memory.trainable_variables:  # untrained heads hardly move: give them something to say
+    ) in memory.trainable_variables:  # untrained heads hardly move: give them larger weights
         weight.assign(np.random.default_rng(len(weight.shape)).normal(0, 0.5, weight.shape))
     memory.terminated.bias.assign([-4.0])
     return memory

@@ -1,5 +1,6 @@
-"""The commands that dream, at smoke scale, with the real games: Take Cover's launch script,
-temperatures, CarRacing's dream, the ids.
+"""The commands that dream, at smoke scale with the real games.
+
+Take Cover's launch script, temperatures, CarRacing's dream, and the Gymnasium ids.
 """
 
 import json

@@ -24,7 +24,7 @@ from WorldModels.experiment.games.registry import game_of
 
 STEPS = 40
 SHAPE = Controller("zh", latent_size=4, hidden_size=8)
-# Histories as the training verbs write them, with the columns that the curves need.
+# Histories as the training verbs write them, with only the columns that the curves need.
 HISTORY = {
     "vision.csv": "epoch,reconstruction,kl\n0,60,17\n",
     "controller/generations.csv": (
@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
 
 
 def save_episodes(path):
-    """Two games as a run records them, their series, and where dreams begin."""
+    """Save two games as a run records them, their series, and the first latents."""
     draw = np.random.default_rng(0)
     for name in ("000.npz", "001.npz"):
         frames, actions = (
@@ -132,7 +132,7 @@ def evaluate(folder, *flags, tracks=2, baseline=1, workers=2):
 
 
 def drop_end(folder):
-    """As a kill while the tracks were driven would have left the folder."""
+    """Leave the folder as a kill while the tracks were driven would have left it."""
     facts = json.loads((folder / "0" / "stages" / "evaluation.json").read_text())
     (folder / "0" / "stages" / "evaluation.json").write_text(
         json.dumps(facts | {"complete": False})
@@ -243,7 +243,7 @@ def test_another_driver_is_scored_anew_and_one_track_is_enough(folder):
     assert kept["scores"]["lap rule 1.0"]["sd"] == 0
     assert (
         len(read_rows(folder / "0" / "evaluation" / "tracks.csv")) == 3
-    )  # the driver, and two blind policies
+    )  # the driver and two blind policies
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_what_was_evolved_in_a_dream_is_shown_there_too_and_its_eyes_are_bound(f
     assert "has been scored already" in capsys.readouterr().out
     shutil.copy(
         path / "controller/generations/2.npz", path / "controller/generations/3.npz"
-    )  # the evolution went on, the best did not
+    )  # the evolution continued, and the best stayed
     assert [point["generation"] for point in evaluate(folder, *DREAMT)["curve"]] == [1, 2, 3]
 
 

@@ -1,4 +1,4 @@
-"""CMA-ES and its generations: a killed and resumed run equals an unbroken one, bit for bit."""
+"""CMA-ES and its generations: a killed and resumed run equals an uninterrupted one, bit for bit."""
 
 import csv
 import math
@@ -70,7 +70,7 @@ def test_sigma_falls_geometrically_and_never_rises():
 
 
 class Killed(BaseException):
-    """Stands for kill -9: nobody catches it."""
+    """Stands in for kill -9: nothing catches it."""
 
 
 def breed(folder, *, kill=None, settings=None, **changes):
@@ -105,7 +105,7 @@ def breed(folder, *, kill=None, settings=None, **changes):
 
 
 def everything(folder):
-    """What a run has written, without its wall times."""
+    """What a run has written, except its wall times."""
     rows = [
         {k: v for k, v in row.items() if k not in ("elapsed_seconds", "wall_time")}
         for row in table(folder)
@@ -260,7 +260,7 @@ def test_a_damaged_state_is_one_line(tmp_path):
 
 
 def test_a_search_of_an_earlier_version_loads_and_continues(tmp_path):
-    """Its state.pkl names CMAES and _Normal in control/evolution.py, where they were then."""
+    """Its state.pkl names CMAES and _Normal in control/evolution.py, where they used to be."""
     with tarfile.open(Path(__file__).parent / "data" / "older-real.tar.xz") as archive:
         content = archive.extractfile("real/0/controller/state.pkl").read()
     (tmp_path / "state.pkl").write_bytes(content)

@@ -1,4 +1,4 @@
-"""Workers: results do not depend on them; those in trouble are replaced; none is left behind."""
+"""Workers: results do not depend on them; failed ones are replaced; none is left behind."""
 
 import os
 import signal
@@ -111,7 +111,7 @@ def test_after_three_failures_the_reason_is_told(what, words):
         assert dict(executor.map_unordered([("a", 1), ("b", 2)])) == {
             "a": 1,
             "b": 2,
-        }  # still of use
+        }  # the executor still works
 
 
 def test_a_mistake_of_the_user_comes_through_at_once_as_one_line():
@@ -218,4 +218,4 @@ def test_workers_end_with_their_parent(number, tmp_path):
         time.sleep(0.02)
     assert not any(alive(pid) for pid in workers)
     if number == signal.SIGINT:
-        assert errors.count("Traceback") == 1  # the parent's own; the workers say nothing
+        assert errors.count("Traceback") == 1  # the parent's; the workers print nothing

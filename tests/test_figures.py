@@ -18,14 +18,14 @@ from WorldModels.figures import (
 
 
 def text_of(figure) -> str:
-    """Every word in a figure."""
+    """All text in a figure."""
     import matplotlib.text
 
     return " | ".join(t.get_text() for t in figure.findobj(matplotlib.text.Text))
 
 
 def rows(**columns) -> list[dict[str, str]]:
-    """Rows as a CSV gives them; None is an empty cell."""
+    """Rows as read from a CSV; None is an empty cell."""
     table = zip(*columns.values(), strict=True)
     return [
         {k: "" if v is None else str(v) for k, v in zip(columns, values, strict=True)}
@@ -146,7 +146,7 @@ def test_the_histogram_counts_every_track(tmp_path):
 
 
 def moving(count: int, height: int = 16, width: int = 20) -> np.ndarray:
-    """A red bar that walks over green."""
+    """A red bar that moves over green, one pixel a frame."""
     frames = np.full((count, height, width, 3), (60, 200, 60), np.uint8)
     for t, frame in enumerate(frames):
         frame[:, t % width] = (220, 20, 20)
@@ -248,7 +248,7 @@ def test_an_overlay_is_grey_where_all_agree_and_yellow_where_the_new_was_foresee
         210,
         90,
         90,
-    ]  # it came unforeseen: red
+    ]  # not foreseen: red
 
 
 def test_the_published_curve_ends_where_its_log_does():

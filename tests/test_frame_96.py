@@ -1,6 +1,4 @@
-"""The whole picture, 96x96, through all six verbs in the real environment, and in play and dreams;
-networks are tiny.
-"""
+"""The whole 96x96 picture through all six verbs, play and dreams, with tiny networks."""
 
 import importlib
 from dataclasses import replace
@@ -57,7 +55,7 @@ def verb(name, folder, *flags):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The folder of a run of all six verbs."""
+    """The folder of a run after all six verbs."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     for name in (
         "record",
@@ -97,7 +95,7 @@ def test_videos_show_it_beside_what_v_makes_of_it(whole):
     left, right = frame[-4 * 96 :, : 4 * 96], frame[-4 * 96 :, -4 * 96 :]
     assert (
         left.std() > 10 and np.abs(left.astype(int) - right).mean() > 1
-    )  # a picture, and a little trained network's idea of it
+    )  # a picture, and a barely trained network's version of it
     assert (whole / "0/real.mp4").stat().st_size > 0 and (whole / "0/evaluation.json").exists()
 
 

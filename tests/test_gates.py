@@ -1,4 +1,4 @@
-"""Blind policies in the game and in the dream, the truth of a dream, a driver with a blindfold."""
+"""Blind policies in the game and in the dream, how true a dream is, and a blindfolded driver."""
 
 import dataclasses
 import json
@@ -24,9 +24,7 @@ from WorldModels.experiment.run import Run
 
 
 class Walk:
-    """An imagination whose latent moves by the action and a little noise, and that ends where it is
-    far from 0.
-    """
+    """An imagination whose latent moves by the action plus noise, and which ends far from 0."""
 
     sizes, action_size, heads, state_spec = (
         {"z": 2, "h": 2},
@@ -56,7 +54,7 @@ FIRST, HOW = (np.zeros((1, 2)), np.full((1, 2), -9.0)), dict(reward="constant", 
 
 
 class Sees:
-    """Acts on what it sees; remembers how often."""
+    """Acts on what it sees, and counts how often."""
 
     def reset(self, seed):
         self.seed, self.acted = seed, 0
@@ -89,7 +87,7 @@ def test_episodes_side_by_side_are_the_same_alone():
 
 
 class Counter(gymnasium.Env):
-    """Frames that count the steps; the return is the sum of the actions."""
+    """A world whose frames count the steps; the return is the sum of the actions."""
 
     observation_space, action_space = Box(0, 255, (2, 2, 3), np.uint8), Box(-1, 1, (1,), np.float32)
 
@@ -219,7 +217,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
 
 
 def walked(steps, seed):
-    """A series of which Walk foresees every step."""
+    """A series that Walk predicts exactly."""
     draw = np.random.default_rng(seed)
     actions = draw.uniform(-1, 1, (steps, 2)).astype(np.float32)
     mean = np.concatenate([np.zeros((1, 2)), np.cumsum(actions, axis=0)]).astype(np.float32)
@@ -299,9 +297,7 @@ def test_the_curve_has_each_generation_s_games_beside_its_validation_in_the_drea
         run.experiment, controller=dataclasses.replace(run.experiment.controller, world="mixed")
     )
     folder = evolved_in(run.path, run.experiment)
-    assert (
-        folder == run.path / "controller" / "dream"
-    )  # what came after was evolved in the real world
+    assert folder == run.path / "controller" / "dream"  # the rest was evolved in the real world
     folder.mkdir(parents=True)
     (folder / "generations.csv").write_text(
         "generation,validation,validation_sd\n10,900.5,400\n20,,\n"

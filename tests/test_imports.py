@@ -1,4 +1,4 @@
-"""Who may import whom. Every import statement of the package is read, none is run."""
+"""Which package may import which. Every import statement is read, and none is run."""
 
 import ast
 import subprocess
@@ -15,7 +15,7 @@ STANDARD = set(sys.stdlib_module_names)
 NOUNS = {"envs", "vision", "memory", "episodes"}
 ABOVE_NOUNS = {"control", "export", "figures", "playing"}
 
-# Place: the packages that it may import, and the places of ours.
+# Place: the third-party packages and the places of ours that it may import.
 BOTTOM = {"experiment", "interfaces"}
 RULES = {
     "interfaces": ({"numpy"}, set()),
@@ -42,7 +42,7 @@ TIERS = (
     {"speed", "showing"},
     {"comparison"},
 )
-# How many files a verb reached outside experiment/ before, and what share of them it may reach.
+# How many files a verb used to reach outside experiment/, and what share of that it may reach.
 REACH = {
     "train_vision": (36, 2 / 3),
     "encode": (24, 2 / 3),
@@ -199,7 +199,7 @@ PROTOCOL = {
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=named)
 def test_public_methods_say_what_they_do(path):
-    """But those of Keras' and Gymnasium's protocols, and properties' setters."""
+    """Except those of Keras's and Gymnasium's protocols, and property setters."""
     for node in ast.walk(ast.parse(path.read_text())):
         public = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         for method in node.body if public else ():

@@ -24,9 +24,7 @@ from WorldModels.figures.iterations import comparison
 
 @pytest.fixture
 def opened(tmp_path):
-    """Opens iteration k of a run with some settings changed: opened(1, record={"policies":
-    "held"}).
-    """
+    """Open iteration k with settings changed, e.g. opened(1, record={"policies": "held"})."""
     runs = []
 
     def open_run(iteration, verb="record", folder=tmp_path, reuse="", **changes):
@@ -157,9 +155,7 @@ def test_another_run_s_episodes_are_those_of_the_same_iteration(opened, tmp_path
 
 @pytest.fixture
 def evolved(tmp_path, monkeypatch):
-    """A run whose iteration 0 has a driver of a cheap world, and stand-ins for V and M in both
-    iterations.
-    """
+    """A run with a driver of a cheap world in iteration 0, and stand-ins for V and M in both."""
     monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda *_, **__: Line)
     for k in "01":
         (tmp_path / k).mkdir()

@@ -1,6 +1,4 @@
-"""Kinds by name: settings and registries know the same ones, each has presets, and a mistake about
-them is one line.
-"""
+"""Kinds by name: settings and registries agree, each has presets, and a mistake gives one line."""
 
 import re
 

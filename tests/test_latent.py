@@ -12,7 +12,7 @@ from WorldModels.experiment.games.carracing import CarRacingSettings
 
 
 class Corridor(gymnasium.Env):
-    """Frames of one brightness that grows with the steps; the reward is the step's number."""
+    """Uniform frames that get brighter with each step; the reward is the step's number."""
 
     observation_space = Box(0, 255, (4, 4, 3), np.uint8)
     action_space = Box(-1, 1, (2,), np.float32)
@@ -34,7 +34,7 @@ class Corridor(gymnasium.Env):
 
 
 class Notes:
-    """A perception that notes what it is given, and whose features say where they are from."""
+    """A perception that notes its inputs, and whose features show where they come from."""
 
     sizes = {"z": 3, "h": 2, "c": 2}
     action_size, observation_shape = 2, (4, 4, 3)

@@ -14,8 +14,9 @@ SCRIPTS = [("carracing", "carracing", []), ("wm_doom", "takecover", ["--doom"])]
 
 @pytest.fixture
 def image(tmp_path):
-    """A copy of the launch scripts, and a virtual environment whose commands only note how they are
-    called; what reads --iterations is real.
+    """A copy of the launch scripts, with a virtual environment whose commands only log their calls.
+
+    Only the module that reads --iterations is real.
     """
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)

@@ -14,7 +14,7 @@ from WorldModels.envs.wrappers import CheckReward, DriveAction, RescaleAction
 
 
 class Nothing(gymnasium.Env):
-    """An environment that gives the reward it was made with."""
+    """An environment that always gives the reward passed to its constructor."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8)
     action_space = gymnasium.spaces.Box(

@@ -1,5 +1,6 @@
-"""Laws of every kind of memory: what its density, its steps and its training promise. A new kind is
-tested by being in KINDS.
+"""Laws of every kind of memory: its density, its steps and its training.
+
+A new kind is tested once it is in KINDS.
 """
 
 import os
@@ -107,7 +108,7 @@ DOOM = replace(PAPER, lstm_size=512, terminated_head=True)
             32,
             3,
             383_047,
-        ),  # ctallec/world-models, but for its second bias
+        ),  # ctallec/world-models, except its second bias
     ],
 )
 def test_parameters_are_as_many_as_published(settings, latent_size, action_size, count):
@@ -179,7 +180,7 @@ def test_a_joint_mixture_equals_its_closed_form_and_draws_from_it():
     spread = (weights[..., None] * ((mean - center)[:, :, None] * (mean - center)[:, None])).sum(0)
     spread += np.diag((weights * np.exp(2 * log_std)).sum(0) * temperature)
     np.testing.assert_allclose(drawn.mean(0), center, atol=5 * np.sqrt(spread.max() / n))
-    np.testing.assert_allclose(np.cov(drawn.T), spread, atol=0.03)  # with what joins the dimensions
+    np.testing.assert_allclose(np.cov(drawn.T), spread, atol=0.03)  # with covariances
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-9, 1e-4])
@@ -229,7 +230,7 @@ def test_a_restart_within_a_sequence_equals_beginning_there(options):
         z[:, 5:], actions[:, 5:], rewards[:, 5:], model.initial_state(2)
     )
     assert_same(array(hidden)[:, 5:], array(fresh))
-    for _ in range(3):  # what the states hold shows in what comes of them
+    for _ in range(3):  # equal states give equal next states
         last, fresh_last = (
             model.step(x, z[:, 0], actions[:, 0], rewards[:, 0]) for x in (last, fresh_last)
         )

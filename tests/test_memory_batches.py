@@ -1,6 +1,4 @@
-"""Laws of series as batches: what a batch holds follows from seed and epoch, and every step lies
-where it belongs.
-"""
+"""Laws of batches of series: seed and epoch decide what is in a batch, and steps stay in order."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What is said of M's prediction of the end is what the words mean."""
+"""The scores of M's prediction of the end follow their definitions."""
 
 import os
 

@@ -1,9 +1,8 @@
 """The paper scale holds the published numbers: every field beside its source.
 
 [P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments that has the
-number, in folder carracing/
-for CarRacing and doomrnn/ for Take Cover. "ours": the original has no such choice, and this value
-is what it does, or no effect.
+number, in carracing/ for CarRacing and in doomrnn/ for Take Cover. "ours": the original has no such
+setting; the value here does the same, has no effect, or is our choice.
 """
 
 import dataclasses
@@ -60,15 +59,15 @@ CARRACING = {
         "schedule": "constant",
         "final_learning_rate": 1e-4,  # no effect on a constant schedule
         "warmup_steps": 0,
-        "validation_share": 0.05,  # the original holds out nothing; scores need some
+        "validation_share": 0.05,  # the original holds out nothing; scores need some episodes
         "max_validation_frames": 2000,
-        "buffer_frames": 60_000,  # the original holds all in memory
+        "buffer_frames": 60_000,  # the original holds all frames in memory
         "dtype": "auto",
         "decoder_form": "auto",
     },
     "memory": {
         "kind": "mdn_rnn",
-        "trade": "seed",  # no effect on this kind, as those from hidden_size to mmd_weight
+        "trade": "seed",  # no effect on this kind, like hidden_size to mmd_weight below
         "lstm_size": 256,  # [P] A.2
         "hidden_size": 256,
         "width": 32,
@@ -82,7 +81,7 @@ CARRACING = {
         "num_mixtures": 5,  # [P] A.2
         "restart_input": False,
         "action_threshold": 0.0,  # ours; rnn.py takes actions as they are
-        "reward_head": False,  # rnn_train.py: z alone is predicted
+        "reward_head": False,  # rnn_train.py: only z is predicted
         "terminated_head": False,
         "terminated_weight": 10.0,  # doomrnn; no effect without the head
         "batching": "episodes",  # rnn_train.py
@@ -125,7 +124,7 @@ CARRACING = {
         "target_return": math.inf,
         "generation": -1,
     },
-    "dream": {  # no effect where the controller's world is the real one
+    "dream": {  # no effect while the controller's world is real
         "temperature": 1.15,  # [P] table 2: of the best driver
         "reward": "head",
         "step_reward": 1.0,
@@ -156,7 +155,7 @@ CARRACING = {
     },
 }
 
-# How Take Cover differs.
+# How Take Cover differs from CarRacing.
 TAKECOVER = {
     "env": {
         "id": "TakeCover",  # [P] DoomTakeCover-v0

@@ -1,4 +1,4 @@
-"""README's pictures: a command makes them, equal each time, as many as a run has parts for."""
+"""The README's pictures: one command draws those that a run has parts for, the same each time."""
 
 import re
 import shutil
@@ -133,7 +133,7 @@ def test_what_m_makes_of_a_drive(run):
     foreseen = memory.foreseen(run, episode)
     assert foreseen.shape == (20, 64, 64, 3)
     dreamt = memory.imagined(run, episode, start=4, steps=6, temperature=0.0)
-    # the first step of a dream is the next frame foreseen; the ones after it are not
+    # the first step of a dream equals the predicted next frame; later steps do not
     assert (
         dreamt.shape == (7, 64, 64, 3)
         and (dreamt[1] == foreseen[4]).all()

@@ -1,5 +1,6 @@
-"""The user's commands at smoke scale, in the real environment: the launch script, then again, then
-with damage and kills.
+"""The user's commands at smoke scale, in the real environment.
+
+The launch script, then again, then with damage and kills.
 """
 
 import contextlib
@@ -103,7 +104,7 @@ def test_a_generation_that_was_not_kept_is_refused(smoke_run):
 
 
 def damage(path, how):
-    """Make an episode's file one that is not sound."""
+    """Damage an episode's file."""
     if how == "truncated":
         path.write_bytes(path.read_bytes()[:10_000])
     elif how == "one bit":
@@ -156,7 +157,7 @@ def test_damaged_episodes_are_set_aside_by_name_and_counted(smoke_run, tmp_path,
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
-    # A limit on the size of files is what a full disk looks like to whoever writes one.
+    # To a process that writes, a limit on file sizes looks like a full disk.
     done = run_verb_process(
         "record",
         tmp_path / "run",
@@ -188,9 +189,7 @@ def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
 
 
 def killed_at_random(verb, folder, kills, delays):
-    """Start a verb and kill -9 it with all its children, `kills` times at random moments; then let
-    it finish.
-    """
+    """Start a verb, kill -9 it and its children at `kills` random moments, then let it finish."""
     command = [
         sys.executable,
         "-m",
@@ -273,9 +272,7 @@ def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_
 
 
 def living(group):
-    """Processes of a process group that still run; one that has ended but was not waited for does
-    not count.
-    """
+    """Processes of a process group that still run; zombies do not count."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from WorldModels.playing.session import CLIP_EVERY, CLIP_SECONDS, FPS, Session
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 pygame = pytest.importorskip("pygame")
-PANEL = 156  # pixels at the bottom that hold no picture
+PANEL = 156  # pixels at the bottom, below the picture
 CODES = {
     "left": pygame.K_LEFT,
     "right": pygame.K_RIGHT,
@@ -29,7 +29,7 @@ COLOURS = np.array([[(200, 0, 0), (0, 200, 0)], [(0, 0, 200), (200, 200, 0)]], n
 
 
 class Road(gymnasium.Env):
-    """Rewards every step with its gas, ends after 40 steps, and keeps its actions."""
+    """A world whose reward is the gas; it ends after 40 steps and keeps its actions."""
 
     observation_space, action_space = Box(-1, 1, (2,), np.float32), Box(-1, 1, (3,), np.float32)
     temperature = 1.0
@@ -69,7 +69,7 @@ class Robot:
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    """A session in a window: keys are posted as the system does it, then frames are shown."""
+    """A session in a window: keys are posted as the system posts them, then frames are shown."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     from WorldModels.playing.window import Window
 
@@ -152,7 +152,7 @@ def test_space_pauses_and_a_full_stop_steps_once(play):
     player.press(".")
     assert (
         player.session.steps == 1 and "pause" in player.session.message
-    )  # only the clock's own step
+    )  # only the regular step of the clock
     player.press("space", frames=5)
     assert player.session.paused and player.session.steps == 1
     player.press(".", frames=5)
@@ -244,7 +244,7 @@ def test_g_saves_the_last_ten_seconds(play, tmp_path):
         "001.gif",
     ]
     with Image.open(first) as gif:
-        assert gif.n_frames == 1 + 8 // CLIP_EVERY  # the first picture, and then every second
+        assert gif.n_frames == 1 + 8 // CLIP_EVERY  # the first picture, then every second one
     for _ in range(12):
         player.press("r", frames=40)
     assert len(player.session.clip) == CLIP_SECONDS * FPS // CLIP_EVERY
@@ -276,7 +276,7 @@ def test_a_picture_is_enlarged_in_squares_and_never_smoothed(play):
         assert height == width == np.sqrt(len(found)) >= 50, colour
     assert (
         len(np.unique(pixels[:area].reshape(-1, 3), axis=0)) == 5
-    )  # these four and the background
+    )  # five colours: the four of the picture and the background
 
 
 @pytest.mark.parametrize("size", [(200, 120), (1500, 1000)])
@@ -307,6 +307,6 @@ def test_no_screen_is_one_line(monkeypatch):
     monkeypatch.delenv("SDL_VIDEODRIVER")
     monkeypatch.setattr(
         pygame.display, "get_driver", lambda: "offscreen"
-    )  # what SDL takes where there is none
+    )  # what SDL picks if there is no screen
     with pytest.raises(ValueError, match="SDL_VIDEODRIVER=dummy"):
         need_screen()

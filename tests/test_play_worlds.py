@@ -1,6 +1,4 @@
-"""play as a user types it: mistakes, the arrows' meaning, the three worlds of a trained run, and
-the controller in them.
-"""
+"""play as a user types it: mistakes, what the arrows do, and a trained run's worlds and driver."""
 
 import os
 import shlex

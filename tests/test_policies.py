@@ -1,4 +1,4 @@
-"""The blind policies: equal seeds, equal actions; what each is known for; mixtures by share."""
+"""The blind policies: equal seeds give equal actions; what each one does; mixtures by share."""
 
 from collections import Counter
 
@@ -48,9 +48,7 @@ def test_uniform_and_held_fill_the_range_and_held_holds():
     starts = np.flatnonzero(np.abs(np.diff(held[:, 0])) > 0)
     lengths = np.diff(starts)
     assert lengths.min() == 4 and lengths.max() == 24 and lengths.mean() == pytest.approx(14, abs=1)
-    assert (held[:, 2] > 0).mean() == pytest.approx(
-        0.1, abs=0.06
-    )  # the brake is touched now and then
+    assert (held[:, 2] > 0).mean() == pytest.approx(0.1, abs=0.06)  # the brake is used now and then
     assert (actions("held", 0, 5000, UNKNOWN)[:, 2] > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
@@ -59,9 +57,7 @@ def test_cauchy_is_heavy_tailed_with_gas_near_a_half():
     assert abs(np.median(episodes)) < 0.02  # gas = (a1 + 1) / 2 is a half, the brake 0
     spread = np.abs(episodes).mean(axis=(1, 2))
     assert np.median(spread) < 0.3 and (np.abs(episodes).max(axis=(1, 2)) > 0.999).mean() > 0.2
-    assert not np.allclose(
-        episodes[0].std(0), episodes[1].std(0)
-    )  # a scale of its own for each episode
+    assert not np.allclose(episodes[0].std(0), episodes[1].std(0))  # each episode has its own scale
 
 
 def test_brownian_walks_in_the_units_of_the_environment():
@@ -138,7 +134,7 @@ def test_diverse_has_a_manner_of_its_own_in_every_episode():
     switches = (np.diff(episodes) != 0).mean(1)
     assert (
         np.percentile(switches, 10) < 0.01 and np.percentile(switches, 90) > 0.1
-    )  # from long holds to restless
+    )  # from steady to restless
     still = (episodes == 0).mean(1)
     assert (
         (still > 0.7).sum() > 5

@@ -1,4 +1,4 @@
-"""A run remembers: what is typed once holds for every later verb, and each stage keeps its own."""
+"""A run remembers: flags hold for every later verb, and each stage keeps its own settings."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 
 def called(folder, verb, *flags, stage="", inputs=None, finish=True, scale=True):
-    """A verb as far as its settings go: its stage begins and, where asked, ends."""
+    """Run only the settings of a verb: its stage begins and, if asked, finishes."""
     argv = ["carracing", *(["--scale", "smoke"] if scale else []), "--results", str(folder), *flags]
     run = Run(parse(verb, argv), verb, argv, typed=typed_names(argv))
     try:
@@ -33,7 +33,7 @@ def called(folder, verb, *flags, stage="", inputs=None, finish=True, scale=True)
 
 
 def alone(folder, verb, **how):
-    """The verb with the results folder alone."""
+    """The settings of a verb called with only --results."""
     return called(folder, verb, scale=False, **how).experiment
 
 
@@ -95,7 +95,7 @@ def test_each_stage_has_its_own_seed(folder):
     run = called(folder, "train_vision", "--seed", "2", stage="vision")
     assert (run.seed_of("episodes"), run.seed_of("vision")) == (1, 2)
     assert alone(folder, "record").seed == 1 and alone(folder, "train_vision").seed == 2
-    assert alone(folder, "encode").seed == 2  # the last that was typed
+    assert alone(folder, "encode").seed == 2  # the seed that was typed last
 
 
 def test_a_budget_grows_and_never_shrinks(folder):
@@ -124,7 +124,7 @@ def test_the_kind_that_is_remembered_brings_its_preset(folder):
 def test_an_unmade_stage_of_the_next_iteration_takes_the_settings_of_the_one_before(folder):
     called(folder, "train_vision", "--vision.learning-rate", "0.01", stage="vision")
     (folder / "1").mkdir()
-    (folder / "config.json").unlink()  # what is remembered does not say it
+    (folder / "config.json").unlink()  # so that no remembered flag gives it
     experiment = called(folder, "train_vision", "--iteration", "1").experiment
     assert experiment.vision.learning_rate == 0.01
 

@@ -1,4 +1,4 @@
-"""A run that was told everything once, and one that is told everything each time, are the same."""
+"""A run whose flags are typed once equals one whose flags are typed every time."""
 
 import json
 
@@ -14,7 +14,7 @@ from WorldModels.experiment.stored import stored_experiment
 
 pytestmark = pytest.mark.slow
 FLAGS = ["--seed", "1", "--vision.latent-size", "16", "--dream.temperature", "0.5"]
-# And small networks, for time.
+# Small networks, to save time.
 FLAGS += ["--vision.encoder-filters", "4", "4", "8", "8", "--vision.decoder-filters", "8", "8", "4"]
 FLAGS += ["--memory.lstm-size", "16", "--memory.validation-share", "0.5"]
 
@@ -68,7 +68,7 @@ def test_what_was_held_out_is_still_held_out(once):
     from WorldModels.episodes.series import read_series
 
     log = (once / "log.txt").read_text()
-    assert "3 episodes, 3 held out" in log  # what train_memory said
+    assert "3 episodes, 3 held out" in log  # as train_memory printed
     paths, series = read_series(once / "0/series")
     shown = held_out_series(opened(once))
     assert len(shown) == 3

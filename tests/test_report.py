@@ -1,4 +1,4 @@
-"""The report of a run is one file that a browser opens, and shows as much as the run has."""
+"""The report of a run is one file that a browser opens; it shows whatever the run has."""
 
 import base64
 import io
@@ -24,8 +24,8 @@ from WorldModels.experiment.presets import preset
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-# What a page tells of itself once it is loaded: pictures without pixels, films that cannot be
-# shown, the width that it needs.
+# What a loaded page reports: the widths of its pictures and films (0 if one cannot be shown), and
+# the size that it needs.
 ASKED = """<pre id="told"></pre><script>
 onload = () => setTimeout(() => { told.textContent = JSON.stringify({
   pictures: [...document.images].map(i => i.naturalWidth),
@@ -35,7 +35,7 @@ onload = () => setTimeout(() => { told.textContent = JSON.stringify({
 
 
 class Page(HTMLParser):
-    """The addresses, the words and the elements of a page."""
+    """The addresses, words and elements of a page."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -78,7 +78,7 @@ def reported(run, to, experiment="carracing"):
 
 @pytest.fixture(scope="module")
 def report(smoke_run, tmp_path_factory):
-    """The report of a finished smoke-scale run, the words that the verb printed, and its file."""
+    """The report of a finished smoke-scale run, what the verb printed, and the file."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     return *reported(smoke_run, path), path
 
@@ -203,7 +203,7 @@ def test_a_half_finished_run_is_reported_as_far_as_it_goes(smoke_run, tmp_path):
             page.words,
         ), verb
     assert len(page.held("image/png")) >= 5 and "report: left out" in printed
-    assert "a <b>bold</b> word" in page.words and "b" not in page.elements  # words are words
+    assert "a <b>bold</b> word" in page.words and "b" not in page.elements  # not read as HTML
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_command_that_makes_results_has_the_scale(tmp_path):
 
 @pytest.fixture
 def begun(tmp_path):
-    """A run of other settings than its preset's, of which no more than the settings is there."""
+    """A run that has only settings, which differ from its preset."""
     settings = {
         "name": "carracing",
         "scale": "smoke",
@@ -307,10 +307,10 @@ def test_the_folder_of_another_experiment_is_refused(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(
     CHROMIUM is None,
-    reason="no Chromium here, so the report is not opened in one: apt-get install chromium",
+    reason="no Chromium to open the report in: apt-get install chromium",
 )
 def test_a_browser_without_a_network_shows_all_of_it(report, tmp_path):
-    path = tmp_path / "asked.html"  # a copy that may run one script, and has one that asks
+    path = tmp_path / "asked.html"  # a copy that may run the script in ASKED
     text = (
         report[2]
         .read_text()

@@ -1,4 +1,4 @@
-"""Laws of series: what is saved comes back, and what is no series is refused by name."""
+"""Laws of series: saving and loading changes nothing, and bad files are refused by name."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a verb does about an output that is already there: contradict, redo, return, or go on."""
+"""What a verb does when it has output already: refuse, redo, return, or continue."""
 
 import dataclasses
 import os
@@ -100,7 +100,7 @@ def test_a_reuse_that_was_killed_goes_on(experiment, tmp_path):
     for folder in (
         "run",
         "other",
-    ):  # the second as a kill in the middle leaves it: a link, and no stage file
+    ):  # the second as a kill leaves it: a link, and no stage file
         (tmp_path / folder / "0/episodes").mkdir(parents=True)
     (tmp_path / "run/0/episodes/000000.npz").write_bytes(b"an episode")
     os.link(tmp_path / "run/0/episodes/000000.npz", tmp_path / "other/0/episodes/000000.npz")

@@ -1,4 +1,4 @@
-"""Laws of every evolution strategy: it climbs; equal seeds give equal runs, pickled or not."""
+"""Laws of every evolution strategy: it improves; equal seeds give equal runs, pickled or not."""
 
 import os
 import pickle
@@ -44,10 +44,10 @@ def sphere(parameters):
     ids=["quadratic", "noisy_sphere"],
 )
 def test_it_climbs_in_a_hundred_dimensions(kind, score, noise, left):
-    """300 generations of 32.
+    """300 generations of 32 candidates.
 
-    `left` is a share of the loss at the start (138 and 35); the worst of the five strategies
-    reached 0.04 and 0.18.
+    `left` is the share of the initial loss (138 and 35) that may remain; the worst of the five
+    strategies reached 0.04 and 0.18.
     """
     evolution, generator = search(kind), np.random.default_rng(9)
     for _ in range(300):
@@ -86,8 +86,8 @@ def test_equal_seeds_equal_runs_through_a_pickle_too(kind, tmp_path, monkeypatch
     assert (one.sigma, one.sigma_rms) == (same.sigma, same.sigma_rms)
     np.testing.assert_array_equal(
         np.random.get_state()[1], before
-    )  # nobody touched numpy's global generator
-    assert os.listdir(tmp_path) == []  # nor left files about
+    )  # numpy's global generator is untouched
+    assert os.listdir(tmp_path) == []  # and no files are left behind
 
 
 @EVERY
@@ -154,7 +154,7 @@ def test_annealing_brings_sigma_down_and_never_up(kind):
     assert small.sigma == pytest.approx(0.01)
 
 
-# What the published ones slipped on.
+# Mistakes of the published implementations.
 
 
 @OURS
@@ -217,7 +217,7 @@ def test_elites_drive_again_and_stay_only_if_they_are_still_among_the_best():
 
 
 def breed(folder, kind, killed_at=None, **changes):
-    """Run four generations scored by a formula: their result, and their table less wall times."""
+    """Run four generations scored by a formula; return the result, and the table without times."""
     settings = ControllerSettings(**{**FIVE, "generations": 4, **changes})
     evolution = search(kind, size=CONTROLLER.num_parameters, population=settings.population_size)
 
@@ -264,7 +264,7 @@ def test_a_run_goes_on_as_if_unbroken(kind, schedule, tmp_path):
 
 @pytest.fixture
 def train(tmp_path, monkeypatch):
-    """The verb train_controller, with a cheap world behind V and M; gives the rows of its table."""
+    """The verb train_controller with a cheap world behind V and M; returns its table's rows."""
     monkeypatch.setattr(
         "WorldModels.assembly.worlds.real_world", lambda folder, env, **settings: Line
     )
@@ -298,7 +298,7 @@ def test_the_command_takes_the_strategy_and_no_other_one_goes_on(train, capsys):
     rows = train("--controller.optimizer", "openes")
     assert [float(row["sigma"]) for row in rows] == pytest.approx(
         [0.1, 0.0999]
-    )  # CMA-ES has another one
+    )  # CMA-ES would give others
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         train("--controller.optimizer", "ga")

@@ -16,7 +16,7 @@ LENGTHS = (7, 40, 1, 93, 25, 60)
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    """Episodes of all lengths, whose every frame holds its own number."""
+    """Episodes of various lengths; every frame holds its own number."""
     folder, numbers, paths = tmp_path_factory.mktemp("episodes"), iter(range(10_000)), []
     for i, steps in enumerate(LENGTHS):
         frames = np.zeros((steps + 1, 8, 8, 3), np.uint8)
@@ -53,7 +53,7 @@ def test_every_frame_comes_once_an_epoch(paths, buffer_frames):
 @pytest.mark.parametrize("buffer_frames", [90, 10_000])
 def test_the_order_follows_from_seed_and_epoch_alone(paths, buffer_frames):
     first, again = stream(paths, buffer_frames), stream(paths, buffer_frames)
-    list(first.batches(0))  # an epoch before changes nothing
+    list(first.batches(0))  # an earlier epoch changes nothing
     epoch = numbers(first.batches(1))
     np.testing.assert_array_equal(epoch, numbers(again.batches(1)))
     np.testing.assert_array_equal(epoch[5:], numbers(again.batches(1, start=5)))
@@ -62,7 +62,7 @@ def test_the_order_follows_from_seed_and_epoch_alone(paths, buffer_frames):
 
 
 def test_a_buffer_smaller_than_the_data_still_mixes_episodes(paths):
-    # 150 frames less what is read ahead: 80 in the buffer, of which 20 are there when the first
+    # 150 frames minus those read ahead leave 80 in the buffer; 20 of them are there when the first
     # batch is drawn.
     episode = np.repeat(np.arange(len(LENGTHS)), np.array(LENGTHS) + 1)
     mixed = [len(set(episode[batch])) for batch in numbers(stream(paths, 150).batches(0))]
@@ -132,7 +132,7 @@ def test_held_out_episodes_follow_from_their_names(paths):
     assert len(held_out(paths, 0.01)[1]) == 1
     many = [f"{i:06}.npz" for i in range(1000)]
     shares = np.histogram([int(p[:6]) % 8 for p in held_out(many, 0.2)[1]], 8)[0]
-    assert shares.min() > 10  # no period: every eighth episode is not left out
+    assert shares.min() > 10  # no period, such as never holding out every eighth episode
 
 
 def test_spread_frames_cover_all_episodes(paths):

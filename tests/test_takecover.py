@@ -1,6 +1,4 @@
-"""Doom's Take Cover: the frame, the three actions, the count of steps, the end, and that a seed
-fixes all of it.
-"""
+"""Doom's Take Cover: frame, three actions, step count, end, and a seed that fixes all of them."""
 
 import hashlib
 import os
@@ -36,7 +34,7 @@ def env():
 
 
 def play(env, seed, policy="sweep", steps=2100):
-    """A digest of all frames of a game, and how long it was."""
+    """A digest of all frames of a game, and its length in steps."""
     driver, digest = POLICIES[policy](1), hashlib.sha256()
     driver.reset(seed)
     observation, _ = env.reset(seed=seed)
@@ -118,7 +116,7 @@ def test_left_is_left(env):
 
 def test_a_seed_fixes_the_game_whatever_was_played_before_and_in_whichever_process(env):
     first = play(env, 7)
-    play(env, 8, "uniform", steps=50)  # left in the middle
+    play(env, 8, "uniform", steps=50)  # not played to the end
     play(env, 9)
     assert play(env, 7) == first and play(env, 10) != first
     with Executor(Player(), 1) as executor:
@@ -151,7 +149,7 @@ def test_the_return_counts_the_steps_and_the_fatal_action_is_kept(env, tmp_path)
     assert len(episode.observations) == result.length + 1
     assert np.array_equal(
         episode.observations[-1], episode.observations[-2]
-    )  # no picture of the dead
+    )  # the last picture is repeated: death has none
     assert not np.array_equal(episode.observations[-2], episode.observations[-3])
     assert episode.observations.mean((1, 2, 3)).min() > 30  # none is black
     episode.save(tmp_path / "game.npz")
@@ -177,7 +175,7 @@ def test_a_game_is_cut_at_its_limit():
 
 
 def test_one_who_plays_at_random_lives_as_long_as_in_the_paper(env):
-    """The paper reports 210 +- 108 steps; here few games, hence wide bounds."""
+    """The paper reports 210 +- 108 steps; with so few games the bounds are wide."""
     lengths = [rollout(env, POLICIES["uniform"](1), 60_000_000 + i, 2100).length for i in range(30)]
     assert 160 < np.mean(lengths) < 270
 

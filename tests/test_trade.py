@@ -1,6 +1,4 @@
-"""TraDE: the published count, dimension after dimension, draws and their gradients, the
-discrepancy, and that it resumes and dreams.
-"""
+"""TraDE: its size, its draws and their gradients, the discrepancy; it resumes and dreams."""
 
 import os
 from dataclasses import replace
@@ -47,7 +45,7 @@ def memory(**options):
 
 @pytest.fixture(scope="module")
 def mixture():
-    """One with opinions: untrained, a dimension hardly depends on the others."""
+    """A mixture with larger weights: untrained, a dimension hardly depends on the others."""
     layer = AutoregressiveMixture(Z, HIDDEN, K, seed=0)
     layer.readout.assign(np.random.default_rng(0).normal(0, 0.1, layer.readout.shape))
     return layer
@@ -98,7 +96,7 @@ def test_a_draw_one_by_one_is_of_the_density_of_all_at_once(mixture, temperature
         np.full(64, temperature, np.float32),
     )
     z = array(mixture.draw(hidden, temperatures, component, normal))
-    outputs = mixture.outputs(hidden, z)  # each dimension given the drawn ones before it
+    outputs = mixture.outputs(hidden, z)  # each dimension, given those drawn before it
     np.testing.assert_allclose(
         array(density.draw(outputs, temperatures, component, normal, K)), z, atol=1e-4
     )
@@ -120,7 +118,7 @@ def test_the_density_of_all_dimensions_integrates_to_one():
 
 
 class Gradient(keras.Model):
-    """What the function of a variable changes by: one step of plain descent at rate 1."""
+    """The gradient of a function of a variable, read off one step of SGD at rate 1."""
 
     def __init__(self, function, start):
         super().__init__()
@@ -295,7 +293,7 @@ def test_a_population_dreams_with_it():
     assert returns.shape == (3, 2) and np.isfinite(returns).all() and (lengths == 6).all()
     np.testing.assert_allclose(
         returns, returns[:1].repeat(3, axis=0), atol=1e-5
-    )  # equal drivers on equal noise
+    )  # equal drivers and equal noise
 
 
 @pytest.mark.slow

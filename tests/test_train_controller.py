@@ -1,4 +1,4 @@
-"""The verb train_controller, with a cheap world in the place of CarRacing behind V and M."""
+"""The verb train_controller, with a cheap world in place of CarRacing seen through V and M."""
 
 import csv
 

@@ -1,6 +1,4 @@
-"""Laws of training: a run that is broken off anywhere and started again ends as an unbroken one,
-and its rows are whole.
-"""
+"""Laws of training: a resumed run ends like an uninterrupted one, and its rows are complete."""
 
 import csv
 import os
@@ -30,7 +28,7 @@ class Batches:
 
 
 class Noisy(keras.Model):
-    """A network that draws noise of its own, as a VAE does, and has a metric of its own."""
+    """A network with its own noise, as in a VAE, and its own metric."""
 
     def __init__(self, units=3):
         super().__init__()
@@ -96,7 +94,7 @@ def unbroken(tmp_path_factory):
     return fit(tmp_path_factory.mktemp("unbroken"))
 
 
-# a checkpoint at every step, or at the ends of epochs only
+# a checkpoint at every step, or only at the ends of epochs
 @pytest.mark.parametrize(("step", "minutes"), [(5, 0.0), (8, 0.0), (8, 5.0)])
 def test_a_killed_run_ends_as_an_unbroken_one(unbroken, tmp_path, step, minutes):
     with pytest.raises(RuntimeError, match="killed"):
@@ -118,7 +116,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(unbroken, tmp_path, step, minutes)
 def test_an_interrupted_run_finishes_its_step_and_goes_on_later(unbroken, tmp_path):
     signal.signal(
         signal.SIGINT, signal.default_int_handler
-    )  # a job in the background is started without one
+    )  # background jobs start without a handler
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path, BreakOff(7, interrupted))
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -136,7 +134,7 @@ def test_a_complete_run_does_nothing_more_and_a_larger_budget_goes_on(tmp_path):
     assert whole(same) == whole(rows) and all(
         np.array_equal(a, b) for a, b in zip(variables, again, strict=True)
     )
-    _, more = fit(tmp_path, steps=8, epochs=3)  # whichever ends first
+    _, more = fit(tmp_path, steps=8, epochs=3)  # whichever budget ends first
     assert [row["step"] for row in more] == [5, 8] and whole(more)[:1] == whole(rows)
 
 

@@ -1,6 +1,4 @@
-"""What is a transformer's own among the memories: its size, its window, when it drops out; and that
-it dreams and is exported.
-"""
+"""What only the transformer has: its size, window and dropout; and that it dreams and exports."""
 
 import os
 from dataclasses import replace

@@ -1,5 +1,6 @@
-"""The launch script with two iterations, at smoke scale in the real environment: the driver
-records, V, M and C go on.
+"""The launch script with two iterations, at smoke scale in the real environment.
+
+The driver records; V, M and C continue.
 """
 
 import json
@@ -36,8 +37,9 @@ def launch(folder, *flags):
 
 @pytest.fixture(scope="module")
 def two(smoke_run, tmp_path_factory):
-    """The folder and the output of `carracing.bash --scale smoke --iterations 2`, iteration 0 being
-    there already.
+    """The folder and the stdout of `carracing.bash --scale smoke --iterations 2`.
+
+    Iteration 0 exists already.
     """
     folder = tmp_path_factory.mktemp("two") / "run"
     shutil.copytree(smoke_run, folder)
@@ -91,7 +93,7 @@ def test_the_second_vision_sees_the_episodes_of_both(two):
     earlier, now = (
         Series.load(folder / name).mean for name in ("0/series/000003.npz", "1/series/0-000003.npz")
     )
-    assert earlier.shape == now.shape and np.abs(earlier - now).max() > 1e-3, "by its own V"
+    assert earlier.shape == now.shape and np.abs(earlier - now).max() > 1e-3, "encoded by its own V"
     with np.load(folder / "1/first_latents.npz", allow_pickle=False) as first:
         assert len(first["mean"]) == 12
 

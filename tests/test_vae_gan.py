@@ -1,6 +1,4 @@
-"""Laws of the VAE-GAN: published losses and layers, each loss trains its own network, and batches
-are normalised by what was seen.
-"""
+"""Laws of the VAE-GAN: published losses and layers, one loss per network, batch statistics."""
 
 import keras
 import numpy as np
@@ -26,7 +24,7 @@ def array(tensor):
 
 
 def published_losses(vision, x):
-    """Each network's loss as published, with none frozen; draws noise in the model's order."""
+    """Each network's loss as published, with none frozen; draws its noise in the model's order."""
     mean, log_var = vision.encode(x, training=True)
     e, r, again = (keras.random.normal(mean.shape, seed=vision.noise) for _ in range(3))
     fake, random = tf.split(
@@ -101,7 +99,7 @@ def test_the_networks_are_the_published_ones():
         (5, 5, 32, 128),
         (5, 5, 32, 3),
     ]
-    # 32 channels first: what the published code defines but then bypasses
+    # 32 channels first: the published code defines this layer but then bypasses it
     assert kernels(vision.discriminator) == [
         (5, 5, 3, 32),
         (5, 5, 32, 128),
@@ -137,7 +135,7 @@ def test_every_weight_learns_and_batch_statistics_are_used():
     for variable in vision.variables:
         assert not np.array_equal(array(variable), before[variable.path]), variable.path
 
-    # In use a frame is seen the same alone and among others.
+    # After training a frame is encoded the same alone and in a batch.
     alone, among = (array(vision.encode(y)[0])[0] for y in (x[:1], x))
     np.testing.assert_allclose(alone, among, atol=1e-5)
     assert np.abs(array(vision.encode(x, training=True)[0])[0] - among).max() > 1e-3

@@ -1,4 +1,4 @@
-"""make_env for environments whose observation is a vector: which will do, and which are refused."""
+"""make_env for environments whose observation is a vector: which are accepted or refused."""
 
 import gymnasium
 import numpy as np

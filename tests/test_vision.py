@@ -1,6 +1,4 @@
-"""Laws of V: published sizes, one decoder in two forms, and training that depends on the seed
-alone.
-"""
+"""Laws of V: published sizes, one decoder in two forms, and training that the seed decides."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +22,7 @@ SMALL = {"latent_size": 4, "encoder_filters": (4, 4, 8, 8), "decoder_filters": (
 
 
 def frames(count=8, size=64, seed=0):
-    """Smooth pictures, so that a few steps of training show."""
+    """Smooth pictures, so that a few steps of training have a visible effect."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), dtype=np.uint8)
     return coarse.repeat(size // 4, axis=1).repeat(size // 4, axis=2)
 
@@ -126,7 +124,7 @@ def test_saving_and_loading_change_nothing(tmp_path):
 
 
 class Sampler:
-    """Three batches an epoch, different in each."""
+    """Three batches an epoch, all different."""
 
     num_batches = 3
 
@@ -160,13 +158,13 @@ def test_batches_come_in_order_epoch_by_epoch():
     np.testing.assert_array_equal(batches[1], frames(8, seed=1))
     np.testing.assert_array_equal(
         batches[0], frames(8, seed=0)
-    )  # Keras looks at the first ones, then begins
+    )  # Keras peeks at the first batches before it begins
     with pytest.raises(ValueError, match="shuffle=False"):
         batches[2]
     batches.begin_epoch(4)
     np.testing.assert_array_equal(
         batches[2], frames(8, seed=402)
-    )  # a resumed epoch begins in its midst
+    )  # a resumed epoch begins in the middle
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-"""Laws that every kind of V keeps; a new kind needs no tests of its own for them, at most a line in
-SMALL.
-"""
+"""Laws of every kind of V; a new kind needs at most a line in SMALL to be tested."""
 
 import os
 import subprocess
@@ -44,7 +42,7 @@ def small(kind, seed=0, **how):
 
 
 def observations(kind, count=BATCH, seed=0):
-    """Smooth pictures, or vectors in which one number tells much of the others."""
+    """Smooth pictures, or vectors whose numbers are strongly correlated."""
     rng = np.random.default_rng(seed)
     if len(SHAPES[kind]) == 1:
         return (
@@ -61,7 +59,7 @@ def array(tensor):
 
 
 class Batches:
-    """Two batches an epoch, as fit_with_checkpoints asks for them."""
+    """Two batches an epoch, in the form that fit_with_checkpoints expects."""
 
     def __init__(self, kind):
         self.kind = kind
@@ -77,7 +75,7 @@ class Batches:
 
 
 def trained(kind, folder, *callbacks, steps=4, seed=0, rate=1e-3, **how):
-    """A V after some steps, and the rows of its table."""
+    """A V after some training steps, and the rows of its table."""
     vision = small(kind, seed, **how)
     vision.compile(keras.optimizers.Adam(rate))
     rows = fit_with_checkpoints(
@@ -95,7 +93,7 @@ def trained(kind, folder, *callbacks, steps=4, seed=0, rate=1e-3, **how):
 
 @pytest.fixture(scope="module", params=EACH)
 def some(request, tmp_path_factory):
-    """A kind, and one of it after four steps."""
+    """A kind, and a V of that kind after four steps."""
     return request.param, trained(request.param, tmp_path_factory.mktemp(request.param))[0]
 
 

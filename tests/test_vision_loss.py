@@ -1,6 +1,4 @@
-"""Laws of what V is trained for: its losses are their closed forms, and rare pixels weigh as they
-are said to.
-"""
+"""Laws of V's losses: they equal their closed forms, and rare pixels get the documented weight."""
 
 import keras
 import numpy as np
@@ -52,7 +50,7 @@ def test_kl_costs_nothing_below_its_tolerance():
 
 
 def parts_of(seed=0, count=3):
-    """Frames in 0..1, and what V might have made of them, as tensors and as arrays."""
+    """Frames in 0..1, and possible outputs of V for them, as tensors and as arrays."""
     rng = np.random.default_rng(seed)
     seen = rng.random((count, 64, 64, 3), "float32")
     parts = {
@@ -88,7 +86,7 @@ def test_the_weighted_loss_is_its_closed_form():
     assert loss == pytest.approx(expected, rel=1e-5)
     assert reconstruction == pytest.approx(
         error.sum((1, 2, 3)).mean(), rel=1e-5
-    )  # without weights: comparable
+    )  # unweighted, so that runs compare
     assert divergence == pytest.approx(kl.mean(), rel=1e-5)
 
 
@@ -101,7 +99,7 @@ def test_without_weights_the_loss_is_the_published_one():
     assert loss_and_metrics(plain, seen, parts)[0] == pytest.approx(loss, rel=1e-6)
     assert (
         len(vision.variables) == len(plain.variables) - 1
-    )  # the background exists only where it is used
+    )  # the background exists only if it is used
 
 
 def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):

@@ -1,6 +1,4 @@
-"""Measures of a trained V: structural similarity and the spread of samples are their closed forms;
-losses by step survive a kill.
-"""
+"""Measures of a trained V equal their closed forms; losses by step survive a kill."""
 
 import keras
 import numpy as np
@@ -69,7 +67,7 @@ def test_a_row_holds_the_means_of_its_steps_and_a_table_is_never_doubled(tmp_pat
     model = Once()
     model.compile(keras.optimizers.SGD(0.0))
     x, written = np.arange(50, dtype=np.float32)[:, None], []
-    for _ in range(2):  # the second time as after a kill that lost the first
+    for _ in range(2):  # the second run is as after a kill that lost the first
         written.clear()
         model.optimizer.iterations.assign(0)
         model.fit(
@@ -86,7 +84,7 @@ def test_a_row_holds_the_means_of_its_steps_and_a_table_is_never_doubled(tmp_pat
         == [10, 20, 30, 40, 50]
         == [row["step"] for row in written]
     )
-    # 25 steps an epoch of numbers 0 to 49: the third row is of the second epoch's first five steps
+    # 25 steps an epoch over 0 to 49: the third row is the first five steps of the second epoch
     assert [float(row["seen"]) for row in rows] == pytest.approx(
         [9.5, 29.5, 4.5, 19.5, 39.5], rel=1e-5
     )
