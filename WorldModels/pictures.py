@@ -3,11 +3,10 @@
     python -m WorldModels.pictures carracing            # of results/carracing, into imgs/
     python -m WorldModels.pictures takecover --results results/doom --to docs
 
-They are NAME_strip.png (real, reconstructed and imagined frames), NAME_drive.gif, NAME_dream.gif
-and NAME_curve.png, NAME being the experiment's. The settings are those stored in the run's folder,
-which is only read; the same run gives the same pictures. Of an unfinished run, the pictures that it
-has the parts for are drawn; for each of the others, the command that makes what it lacks is
-printed.
+For the experiment NAME they are NAME_strip.png (real, reconstructed and imagined frames),
+NAME_drive.gif, NAME_dream.gif and NAME_curve.png. The settings are those stored in the run's
+folder, which is only read; the same run gives the same pictures. For an unfinished run the verb
+draws what it can, and prints for each other picture the command that makes what is missing.
 """
 
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 GIF_BYTES = 1_900_000
 SECONDS = 12  # of a GIF
-LEAD = 1.0  # seconds of a drive before its GIF begins: CarRacing's camera comes down from far away
+LEAD = 1.0  # seconds of a drive that its GIF skips: CarRacing's camera zooms in first
 STRIP_SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6)  # moments of the strip
 STRIP_START = 0.25  # share of a game before the strip begins
 STRIP_TEMPERATURE = 0.5
@@ -41,7 +40,7 @@ def pictures(run: Run) -> None:
     """Draw the pictures of a run into the folder --to.
 
     Raises:
-        FileNotFoundError: the run has the parts for none of them.
+        FileNotFoundError: the run lacks the parts for every one of them.
         ValueError: the run's observations are vectors.
     """
     folder, stored = Path(run.experiment.to), opened_as(run)
@@ -59,10 +58,10 @@ def pictures(run: Run) -> None:
 
 
 def strip(run: Run, path: Path) -> None:
-    """Draw moments of a game, V's reconstructions, and what M imagines from the first of them on.
+    """Draw moments of a game, V's reconstructions, and what M imagines from the first one on.
 
-    The game is one of the kind that M knows: the driver's own where it learned in M's dream, else a
-    recorded one.
+    The game is the driver's own if it learned in M's dream, otherwise a recorded one: the kind of
+    game that M knows.
     """
     from WorldModels.assembly.showing.driver import recorded
     from WorldModels.assembly.showing.memory import imagined
@@ -113,7 +112,8 @@ def dream(run: Run, path: Path) -> None:
 def curve(run: Run, path: Path) -> None:
     """Draw how C learned.
 
-    In the game over frames; in a dream over generations, beside the games of some of its drivers.
+    Over frames; for a driver evolved in a dream and tested, over generations, beside the real games
+    of the kept generations.
     """
     from WorldModels.figures.dreams import dream_curve
     from WorldModels.figures.learning import learning_curve
@@ -138,14 +138,14 @@ PICTURES: dict[str, Callable[[Run, Path], None]] = {
 
 
 def _test_drive(run: Run, max_steps: int = 0):
-    """The Episode that stands for the driver's test games."""
+    """An Episode of the driver: the one that its test filmed, if there is one."""
     from WorldModels.assembly.showing import driver
 
     return driver.drive(run, _filmed(run, "filmed", driver.DRIVE_SEED), max_steps)
 
 
 def _filmed(run: Run, what: str, seed: int) -> int:
-    """The seed of the game or dream that the run's test filmed; without a test, `seed`."""
+    """The seed of the game or dream that the test filmed; `seed` if there was no test."""
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed

@@ -4,9 +4,8 @@
     python -m WorldModels.report takecover --results results/doom --to doom.html
 
 The page is one file that holds its pictures and films. The settings are those stored in the run's
-folder, of which the rest is only read. Of an unfinished run the page shows as much as is made, and
-for what is missing the command that makes it. Each part of the page is a function in
-assembly/showing/report/.
+folder, which is otherwise only read. For an unfinished run the page shows what exists, and for each
+missing part the command that makes it. Each part is a function in assembly/showing/report/.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,13 +23,13 @@ from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-# What a part may raise where a file is damaged.
+# What a part may raise if a file is damaged.
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)
 Maker = Callable[[Run], Part | None]
 
-# Title -> the text under it, and the functions that make its parts out of a run. A function returns
-# None where its part does not belong to such a run, and raises an error that names the command
-# where the run has not come that far.
+# Title -> the text under it, and the functions that make its parts from a run. A function returns
+# None if its part does not apply to the run, and raises an error with the command to type if the
+# run has not got that far.
 SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
     "Results": (
         "How well the driver does in games that had no part in training or choosing it, and what "
@@ -45,7 +44,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         ),
     ),
     "See: V": (
-        "V squeezes a frame into a few numbers, z, and makes a frame of them again.",
+        "V compresses a frame into a few numbers, z, and rebuilds the frame from them.",
         (
             vision.reconstructions,
             vision.vectors,
@@ -57,7 +56,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         ),
     ),
     "Remember and imagine: M": (
-        "M reads z and actions, predicts the next z, and can go on without the game.",
+        "M reads z and actions, predicts the next z, and can continue without the game.",
         (
             memory.imagined,
             memory.temperatures,
@@ -76,8 +75,8 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
             *map(control.learning, ("generation", "frames", "hours")),
         ),
     ),
-    "Made with": (
-        "Enough to make it again: the same settings and seed give the same run.",
+    "How it was made": (
+        "Enough to reproduce it: the same settings and seed give the same run.",
         (provenance.stages, provenance.settings, provenance.versions, provenance.log),
     ),
 }
@@ -87,15 +86,15 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
 class ReportSettings(Experiment):
     """An experiment, and where its report goes."""
 
-    to: str = free("")  # the file; report.html in the iteration's folder where none is named
+    to: str = free("")  # the file; default: report.html in the iteration's folder
 
 
 def report(run: Run) -> None:
-    """Write report.html of a run, or the file --to.
+    """Write the run's report.html, or the file that --to names.
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: the folder is another experiment's, or --to is a folder.
+        ValueError: the run is another experiment's, or --to is a folder.
     """
     stored, to = opened_as(run, vectors=True), _place(run)
     sections, left_out = [], {}
@@ -114,7 +113,7 @@ def report(run: Run) -> None:
 
 
 def _made(makers: Iterable[Maker], run: Run) -> tuple[list[Part], dict[str, None]]:
-    """The parts that can be made of a run, and a line for each that cannot, in order."""
+    """The parts that can be made from a run, and a line for each that cannot, in order."""
     parts, missing = [], {}
     for make in makers:
         try:
@@ -146,7 +145,7 @@ def _damage(error: Exception) -> str:
 
 
 def _head(run: Run) -> tuple[str, list[str]]:
-    """The page's title and the lines under it."""
+    """The page's title, and the lines under it."""
     ours = run.experiment
     line = (
         f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. "

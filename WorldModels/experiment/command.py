@@ -1,6 +1,6 @@
 """The command line of every verb.
 
-Name and scale choose a preset; every other flag states one difference, and the run remembers it.
+Name and scale choose a preset; every other flag changes one setting, and the run remembers it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved
 
-# Settings that choose the defaults of others, and what says where the run is.
+# Settings that choose the defaults of others, and those that locate the run.
 FIRST = ("results", "reuse", "iteration", *KINDS, "env.id")
 
 
@@ -42,11 +42,11 @@ def parse(
         argv: arguments.
         description: for --help.
         settings: Experiment, or a dataclass that adds a verb's own flags to it.
-        forget: a noun that starts from its preset, whatever the run or --reuse remembers of it.
+        forget: a noun that starts from its preset, whatever the run or --reuse remembers about it.
 
     Raises:
         ValueError: an unknown experiment or scale, a value out of range, a flag that nothing in
-            this run uses, or a name or scale unlike the run's.
+            this run uses, or a name or scale other than the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
     name, scale, first = _first(argv)
@@ -69,7 +69,7 @@ def parse(
 
 
 def _first(argv: list[str]) -> tuple[str, str, dict[str, str]]:
-    """The experiment's name, the scale as typed (empty: not), and the values of FIRST as typed."""
+    """The experiment's name, and the scale and the values of FIRST as typed; empty if not typed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--scale", default="")
     for each in FIRST:
@@ -108,7 +108,7 @@ def _scale_of(name: str, scale: str, folder: Path) -> str:
 
 
 def typed_names(argv: list[str]) -> frozenset[str]:
-    """The dotted names of the flags on a command line: --vision.latent-size is latent_size."""
+    """The dotted names of the flags typed: --vision.latent-size gives vision.latent_size."""
     names = set()
     for word in argv:
         if word.startswith("--") and len(word) > 2:
@@ -124,11 +124,10 @@ def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "")
     Args:
         experiment: as it was parsed.
         typed: dotted names of the flags.
-        exempt: a noun of which several kinds are compared: a flag of one may mean nothing to
-            another.
+        exempt: a noun whose kinds are compared: a flag may mean nothing to some of them.
 
     Raises:
-        ValueError: there is one; the message names it, and the setting under which it acts.
+        ValueError: there is one; the message names it, and the setting that it needs.
     """
     game = game_of(experiment.env.id)
     values: dict[str, Any] = {name: value for name, _, value in named(experiment)}
@@ -146,7 +145,7 @@ def _idle(name: str, value: Any, condition: str, present: Any, allowed: tuple) -
         why = "it only acts in games with a road"
     else:
         needed = " or ".join(shown(each) for each in allowed)
-        why = f"it only acts with {flag_of(condition)} {needed}, which here is {shown(present)}"
+        why = f"it only acts with {flag_of(condition)} {needed}, and here that is {shown(present)}"
     return f"{flag_of(name)}: nothing in this run uses it, received {shown(value)}: {why}; drop it."
 
 
@@ -201,7 +200,7 @@ def run_verb(
 
 
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
-    """The flags that every verb knows, which is what a remedy repeats."""
+    """The typed flags that every verb knows: the ones that a suggested command repeats."""
     shared = {field.name for field in dataclasses.fields(Experiment)}
     for field in dataclasses.fields(settings):
         if field.name not in shared:
@@ -212,11 +211,11 @@ def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
 def one_line(error: BaseException) -> str:
     """An error's message on one line.
 
-    For an error of the operating system, the file's name and the system's words.
+    For an operating system error, the file's name and the system's message.
     """
     if isinstance(error, OSError) and error.strerror:
         return (
             f"{error.filename or 'file'}: {error.strerror}; expected a file that can be read and "
-            "written: --results FOLDER names another."
+            "written; choose another folder with --results FOLDER."
         )
     return " ".join(str(error).split())
