@@ -1,9 +1,9 @@
 """World Models (Ha & Schmidhuber 2018) in Keras 3: see (V), remember and imagine (M), act (C).
 
 Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller,
-evaluate. Each is a file of this package that can be run: `python -m WorldModels.record carracing`.
+evaluate. Each is a module that can be run: `python -m WorldModels.record carracing`.
 Importing the package imports nothing heavy: it registers the worlds of a run with Gymnasium, as
-strings, and switches oneDNN on for a TensorFlow that is imported later.
+strings, and switches oneDNN on in case TensorFlow is imported later.
 """
 
 import os
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 # user has set wins.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# Experiment -> what its worlds are called: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.
+# Experiment -> name in Gymnasium ids: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.
 GYMNASIUM_NAMES = {"carracing": "CarRacing", "takecover": "TakeCover"}
 
 for _experiment, _name in GYMNASIUM_NAMES.items():

@@ -21,7 +21,7 @@ VERBS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the verb that is named first, with the rest of the arguments."""
+    """Run the verb that the first argument names, with the remaining arguments."""
     verb, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
     if verb in ("-h", "--help"):
         print("python -m WorldModels VERB EXPERIMENT [--flags]    (VERB --help lists the flags)\n")

@@ -4,9 +4,9 @@
     python -m WorldModels.benchmark --only environment,rollouts
 
 The limit is a 2048 x 2048 float32 matrix product by numpy, with one thread and with all; for
-environments it is the official one on one core. Every measure runs in a process of its own, warms
-up, and gives the median of its repeats. Everything is measured here, except for the work an item
-takes. Networks have the paper's sizes and are untrained: this is about speed, not quality.
+environments it is the official one on one core. Every measure runs in its own process, warms up,
+and gives the median of its repeats. Only the operations per item are computed, not measured.
+Networks have the paper's sizes and are untrained: this is about speed, not quality.
 """
 
 import math
@@ -40,19 +40,19 @@ class Settings:
     """Flags of the benchmark."""
 
     name: Literal["carracing"] = "carracing"  # whose environment and sizes
-    seconds: float = 3.0  # least length of each repeat of a measure
-    repeats: int = 3  # of each measure; their median counts
-    only: str = ",".join(MEASURES)  # some of these
+    seconds: float = 3.0  # shortest duration of each repeat
+    repeats: int = 3  # of each measure; the median counts
+    only: str = ",".join(MEASURES)  # which measures
     workers: int = 0  # processes that drive; 0: one per core
     output: str = "results/benchmark.json"  # where the figures are written
-    quick: bool = False  # everything tiny: shows that it runs, but the figures mean nothing
+    quick: bool = False  # everything tiny: a smoke test whose figures mean nothing
 
     def __post_init__(self):
         if not 0 < self.seconds < math.inf:
             raise ValueError(f"--seconds: expected a positive number, received {self.seconds}.")
         if self.repeats < 1 or self.workers < 0:
             raise ValueError(
-                "--repeats, --workers: expected at least 1 and 0, received "
+                "--repeats, --workers: expected at least 1 and at least 0, received "
                 f"{self.repeats} and {self.workers}."
             )
         unknown = set(self.only.split(",")) - set(MEASURES)
@@ -64,7 +64,7 @@ class Settings:
 
 
 def benchmark(settings: Settings) -> dict:
-    """Measure, print the table, and give all of it as plain values."""
+    """Measure, print the table, and return everything as plain values."""
     from WorldModels.control.executors import cores
 
     load = os.getloadavg()[0]
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
     import tyro
 
     argv = list(sys.argv[1:] if argv is None else argv)
-    # The name may stand first, as for every verb.
+    # The name may come first, as for every verb.
     named = ["--name"] if argv and not argv[0].startswith("-") else []
     try:
         prog = "python -m WorldModels.benchmark"
@@ -139,7 +139,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("\nstopped; nothing is written.")
+        print("\nstopped; nothing was written.")
         raise SystemExit(130) from None
 
 

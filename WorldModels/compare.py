@@ -1,19 +1,19 @@
-"""Kinds side by side: all learn from the same episodes, drive equally long, and are measured alike.
+"""Compare kinds side by side: the same episodes, driving budget and measurements for all.
 
     python -m WorldModels.compare carracing                           # all kinds of memory
     python -m WorldModels.compare carracing --kinds mdn_rnn,mdn_rnn:joint,trade:paper
     python -m WorldModels.compare carracing --noun vision             # vae, vae_gan
     python -m WorldModels.compare carracing --noun optimizer --kinds cma,openes --frames 1000000
 
-A kind may have options (kind:option). The kind trade:paper of results/carracing is made in
-results/carracing-trade-paper. It takes from the run (as --reuse does) whatever was made with the
-same settings: episodes, V and series for memories, M too for optimizers, and of the run's own kind
-everything that exists. Each kind evolves a driver on --frames steps of the environment (smoke 300,
-laptop 600,000, paper 100,000,000), which is tested on --tracks.
+A kind may have options (kind:option). For results/carracing, trade:paper is made in
+results/carracing-trade-paper. Each kind takes from the run (as --reuse does) what was made with the
+same settings: episodes; for memories also V and series; for optimizers M as well. The run's own
+kind takes everything that exists. Each kind evolves a driver for --frames environment steps
+(smoke 300, laptop 600,000, paper 100,000,000) and tests it on --tracks.
 
 The table (markdown, JSON) and a plot go to compare/ in the run's folder. After an interruption the
-same command continues. A kind that fails leaves a line that says why, and the others stand. All
-other flags hold for all kinds.
+same command continues. A kind that fails gets a line that says why; the others are not affected.
+All other flags apply to every kind.
 """
 
 import os
@@ -47,14 +47,14 @@ class CompareSettings(Experiment):
 
     # what is compared; everything else stays the same
     noun: Literal["memory", "vision", "optimizer"] = free("memory")
-    kinds: str = free("")  # which: a,b:option; all of them where none are named
-    # steps of the environment that each driver is evolved on; 0: --controller.steps, or by scale
+    kinds: str = free("")  # which ones: a,b:option; default: the usual ones
+    # environment steps to evolve each driver for; 0: --controller.steps, or by scale
     frames: int = budget(0, remembered=False)
-    tracks: int = budget(0, remembered=False)  # test tracks of each driver; 0: --evaluate.tracks
+    tracks: int = budget(0, remembered=False)  # test tracks for each driver; 0: --evaluate.tracks
 
     @property
     def compared_noun(self) -> str:
-        """The noun that has several kinds here: a flag may mean nothing to some of them."""
+        """The noun whose kinds are compared: a flag of it may mean nothing to some of them."""
         return "controller" if self.noun == "optimizer" else self.noun
 
     def __post_init__(self):
@@ -67,12 +67,11 @@ class CompareSettings(Experiment):
 
 
 def compare(run: Run) -> None:
-    """Make the table of the kinds in compare/ of the run's folder.
+    """Compare the kinds and write the table to compare/ in the run's folder.
 
     Raises:
-        ValueError: what is asked for cannot be compared, or a kind failed; then the table has the
-            others.
-        FileNotFoundError: the run lacks what the kinds share.
+        ValueError: the request cannot be compared, or a kind failed; then the table has the others.
+        FileNotFoundError: the run lacks something that the kinds share.
     """
     experiment, file = run.experiment, run.folder / "compare" / f"{run.experiment.noun}.json"
     contestants = _contestants(run)
@@ -95,7 +94,7 @@ def compare(run: Run) -> None:
 
 
 def _contestants(run: Run) -> list:
-    """The contestants; whatever can be refused is refused here, before anything is made."""
+    """The contestants; every refusal happens here, before anything is made."""
     from WorldModels.assembly.comparison.kinds import NOUNS, parsed
     from WorldModels.assembly.comparison.lineup import contestant_of, frames_of
 
@@ -103,7 +102,7 @@ def _contestants(run: Run) -> list:
     kinds = parsed(experiment.kinds, experiment.noun)
     if experiment.force:
         raise ValueError(
-            "--force: expected none, since it does not say which kind to make anew, received "
+            "--force: expected none, since it does not say which kind to make again, received "
             f"--force; remove that kind's folder, such as {run.folder}{kinds[0].suffix}."
         )
     if run.iteration:
@@ -125,8 +124,8 @@ def _measure(run: Run, contestants: Sequence, facts: dict, file: Path) -> list:
     Args:
         run: the open run.
         contestants: all of them.
-        facts: what the table says; gets its rows.
-        file: of the table. A row there stands until the contestant has a new one.
+        facts: the table's contents; its rows are added here.
+        file: the table's JSON. A row in it is kept until its contestant has a new one.
 
     Returns:
         The contestants that did not fail.
@@ -146,7 +145,7 @@ def _measure(run: Run, contestants: Sequence, facts: dict, file: Path) -> list:
 
 
 def _row(contestant: Any, experiment: Experiment) -> dict:
-    """What the table says of a contestant: its numbers, or why there are none."""
+    """A contestant's row of the table: its numbers, or why there are none."""
     from WorldModels.assembly.comparison import facts as measures
     from WorldModels.assembly.comparison.contestants import make
 
@@ -157,7 +156,7 @@ def _row(contestant: Any, experiment: Experiment) -> dict:
         make(contestant, experiment.noun, _verbs())
         found = own[experiment.noun](contestant) if experiment.noun in own else {}
         return row | found | {"driver": measures.driver_facts(contestant, tracks)}
-    except Exception as error:  # of any kind: a contestant that fails must not hide the others
+    except Exception as error:  # one failed contestant must not hide the others
         if os.environ.get("WORLDMODELS_TRACEBACK"):
             traceback.print_exc()
         return row | {"failed": one_line(error) or type(error).__name__}
@@ -179,7 +178,7 @@ def _verbs() -> dict:
 
 
 def _add_speeds(facts: dict, contestants: Sequence, file: Path) -> None:
-    """Add to each complete row how fast it is; not for optimizers, which all drive alike."""
+    """Add speeds to the complete rows; not for optimizers, whose drivers are equally fast."""
     if not contestants or facts["noun"] == "optimizer":
         return
     from WorldModels.assembly.comparison.speeds import speed_facts
@@ -190,7 +189,7 @@ def _add_speeds(facts: dict, contestants: Sequence, file: Path) -> None:
 
 
 def _write(facts: dict, contestants: Sequence, file: Path) -> str:
-    """Write the table as far as it goes, and its pictures, if anything is new; gives the table."""
+    """Write the table so far and its pictures, if anything is new; return the table."""
     from WorldModels.assembly.comparison.tables import markdown
 
     text, sound = markdown(facts), [row for row in facts["rows"] if "failed" not in row]
@@ -210,7 +209,7 @@ def _write(facts: dict, contestants: Sequence, file: Path) -> str:
 
 
 def _draw_frames(contestants: Sequence, file: Path) -> None:
-    """Draw held-out frames above what each V makes of them."""
+    """Draw held-out frames above each V's reconstructions."""
     from WorldModels.assembly.comparison.facts import SHOWN_FRAMES, held_out_frames, picture_of
     from WorldModels.figures import comparison
     from WorldModels.figures.curves import save

@@ -1,11 +1,11 @@
-"""Show every recorded frame to V, and keep what it sees: 0/series/*.npz, 0/first_latents.npz.
+"""Encode every recorded frame with V: 0/episodes/ -> 0/series/*.npz, 0/first_latents.npz.
 
     python -m WorldModels.encode carracing
 
-A series for each episode, of the same name: mean and log-variance of every frame, with the actions
-and rewards. The latents of the first frames are where dreams begin. An interrupted run continues
-where it stopped, and new episodes are added. In a later iteration the earlier episodes are shown to
-its V too: 1/series/0-000003.npz is that of 0/episodes/000003.npz.
+Each episode becomes a series of the same name: mean and log-variance of every frame, with the
+actions and rewards. Dreams begin at the latents of the first frames. An interrupted run continues
+where it stopped, and new episodes are added. A later iteration's V encodes the earlier episodes
+too: 1/series/0-000003.npz comes from 0/episodes/000003.npz.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 
-GROUP = 2048  # frames that are gathered, episode by episode, before V is called
+GROUP = 2048  # frames to gather, episode by episode, before V is called
 
 
 def encode(run: Run) -> None:
-    """Have a series in 0/series for every sound episode that M is to be trained on."""
+    """Encode every sound episode that M is to train on into 0/series."""
     from WorldModels.assembly.opening import keras_encoder
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.iterations import named_episodes
@@ -43,7 +43,7 @@ def encode(run: Run) -> None:
     look = keras_encoder(vision_file)
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in orphans:  # whose episodes are gone
+    for name in orphans:  # their episodes are gone
         (folder / name).unlink(missing_ok=True)
     for name, series in _encoded(missing, look, run.say, len(recorded) - len(missing)):
         series.save(folder / name)
@@ -53,7 +53,7 @@ def encode(run: Run) -> None:
 
 
 def _older(series: Path, episode: Path) -> bool:
-    """Whether a series is missing, or was made before its episode was recorded anew."""
+    """Whether a series is missing, or is older than its episode."""
     return not series.exists() or series.stat().st_mtime < episode.stat().st_mtime
 
 
@@ -97,7 +97,7 @@ def _series(group: list, look: Callable) -> Iterator:
 
 
 def _write_first_latents(folder: Path, path: Path, say: Callable[[str], None]) -> int:
-    """Write mean and log_var (N, Z) of frame 0 of every series; give N."""
+    """Write mean and log_var (N, Z) of frame 0 of every series; return N."""
     from WorldModels.episodes.series import read_series
 
     paths, series = read_series(folder, say)

@@ -1,11 +1,11 @@
-"""How long an experiment will take on this machine, which is measured for a few seconds first.
+"""Estimate how long an experiment takes here, after measuring the machine for a few seconds.
 
     python -m WorldModels.estimate carracing                 # laptop scale
     python -m WorldModels.estimate carracing --scale paper --controller.generations 300
 
-Prints minutes for each stage and in all, over all iterations if --iterations asks for several. A
-stage that is complete at the present budget counts as nothing, and one in progress only with what
-is left of it.
+Prints minutes for each stage and in total, over all iterations if --iterations asks for several. A
+stage that is complete at the present budget counts as zero, and one in progress counts only what is
+left of it.
 """
 
 from WorldModels.experiment.command import run_verb
@@ -15,7 +15,7 @@ from WorldModels.experiment.stages import STAGES
 
 
 def estimate(run: Run) -> None:
-    """Print minutes for each stage and in all."""
+    """Print minutes for each stage and in total."""
     from WorldModels.assembly.speed import estimates
     from WorldModels.control.executors import cores
 
@@ -29,7 +29,7 @@ def estimate(run: Run) -> None:
     for stage, minutes in rest.items():
         run.say(f"  {STAGES[stage].verb:17} {_span(minutes) if minutes else 'done'}")
     if not any(rest.values()):
-        return run.say("estimate: nothing is left to do.")
+        return run.say("estimate: nothing left to do.")
     several = f", for {len(iterations)} iterations" if len(iterations) > 1 else ""
     run.say(f"estimate: about {_span(sum(rest.values()))} on this machine{several}.")
 
@@ -37,7 +37,7 @@ def estimate(run: Run) -> None:
 def _minutes(
     run: Run, iterations: range, steps: float, gflops: float, processes: int
 ) -> dict[str, float]:
-    """Minutes that are left of each stage, over some iterations; see estimates.seconds."""
+    """Minutes left in each stage, over some iterations; see estimates.seconds."""
     from WorldModels.assembly.speed.estimates import left, seconds
 
     rest = dict.fromkeys((stage for stage in STAGES if stage != "temperatures"), 0.0)
@@ -59,7 +59,7 @@ def _iterations(run: Run) -> range:
 
 
 def _span(minutes: float) -> str:
-    """Minutes; beside them hours or days where those are more readable."""
+    """Minutes, followed by hours or days where those read better."""
     text = f"{minutes:,.0f} minutes" if minutes >= 10 else f"{minutes:.1f} minutes"
     if minutes >= 48 * 60:
         return f"{text} ({minutes / 60 / 24:.0f} days)"

@@ -1,16 +1,16 @@
 """Test the driver: games that played no part in training -> evaluation.json, videos, curves.
 
-    python -m WorldModels.evaluate carracing                              # the best, on 100 tracks
+    python -m WorldModels.evaluate carracing                              # the best mean
     python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
 
 Games are played in the official environment. In CarRacing one drive per track, under the lap rule
-"every tile", scores both lap rules: until the rule "95 % of the tiles" would end it, the two drives
-are the same.
+"every tile", gives the scores of both lap rules: until the rule "95 % of the tiles" would end it, a
+drive is the same under either.
 
 The report compares the driver with blind policies (--evaluate.baselines). Where it was evolved in a
-dream, the report adds dreams of all of them, real games generation by generation, games of the
-blindfolded driver, and how true the dream is. Each result is kept as it comes, so an
-interrupted test continues where it stopped.
+dream, the report adds dreams of all of them, real games of each kept generation, games of the
+blindfolded driver, and how true the dream is. Each result is kept as it comes, so an interrupted
+test continues where it stopped.
 """
 
 from WorldModels.experiment.command import run_verb
@@ -61,7 +61,7 @@ def _inputs(run: Run):
 
 
 def _covers(report: dict, examiner) -> bool:
-    """Whether the report has today's form and covers all generations that were kept by now."""
+    """Whether the report is in the present format and covers all generations kept so far."""
     from WorldModels.assembly.evaluation.examiner import DRIVER
 
     covered = {DRIVER, *(str(point["generation"]) for point in report.get("curve", []))}
@@ -69,7 +69,7 @@ def _covers(report: dict, examiner) -> bool:
 
 
 def _examiner(run: Run):
-    """The Examiner; whatever can be refused is refused here."""
+    """The Examiner; every refusal happens here."""
     from WorldModels.assembly.evaluation.curve import evolved_in, kept_means, world_of
     from WorldModels.assembly.evaluation.examiner import ANOTHER_GAMES, DRIVER, Examiner
     from WorldModels.assembly.worlds import controller_file, dream_world
@@ -109,7 +109,7 @@ def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
 
 
 def _film(run: Run, examiner, report: dict) -> None:
-    """Film games, and a dream if the driver was evolved in one; notes the films in the report."""
+    """Film games, and a dream if the driver was evolved in one; note the films in the report."""
     from WorldModels.assembly.evaluation.films import film_dream, film_games
 
     rule = run.experiment.env.rule

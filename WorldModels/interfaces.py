@@ -1,10 +1,10 @@
-"""The contracts of Vision, Memory, Perception, Imagination and Policy, and the letters of axes.
+"""The contracts of Vision, Memory, Perception, Imagination and Policy, and the letters for axes.
 
     B batch   T time   H W frame   Z latent   A action   F feature   K mixtures   P population
 
-The batch axis is always first and always there. Arrays are NumPy arrays or a backend's tensors,
+The batch axis is always present and always first. Arrays are NumPy arrays or a backend's tensors,
 float32 unless stated otherwise. A class meets a contract by having these methods; it inherits
-nothing from here.
+nothing from this file.
 """
 
 from typing import Any, Protocol
@@ -13,11 +13,11 @@ import numpy as np
 
 State = dict[str, Any]  # name -> (B, ...) float32; all zeros at the start of an episode
 
-# What a controller sees, by --controller.features: z of V, and h and c of M, in the order of the
+# What a controller sees, by --controller.features: V's z, and M's h and c, in the order of the
 # controller's weights.
 FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}
 
-# What the state of a Perception or an Imagination holds besides the state of M.
+# What the state of a Perception or an Imagination holds besides M's own state.
 LATENT = "z"  # (B, Z): the latent that M is stepped with next
 REWARD = "reward"  # (B,): of the last step, in a dream
 STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
@@ -46,7 +46,7 @@ class Vision(Protocol):
 
 
 class Memory(Protocol):
-    """M, a keras.Model: predicts what comes next from what came so far."""
+    """M, a keras.Model: predicts what comes next from what has come so far."""
 
     latent_size: int  # Z
     action_size: int  # A
@@ -61,10 +61,10 @@ class Memory(Protocol):
         """The state after a latent and an action.
 
         Args:
-            state: before them.
+            state: before this step.
             z: (B, Z).
             action: (B, A) in -1..1.
-            reward: (B,), of the last step, the one before that action.
+            reward: (B,), of the previous step, the one before this action.
         """
 
     def hidden(self, state: State) -> dict[str, Any]:
@@ -77,8 +77,8 @@ class Memory(Protocol):
             state: after the last latent and action.
             temperature: (B,).
             noise: drawn by the caller: "component" (B, Z), uniform; "normal" (B, Z); and for the
-                terminated head "terminated" (B,), which the probability of an end must exceed:
-                uniform for a draw, a constant for a threshold.
+                terminated head "terminated" (B,), which the probability of an end must exceed to
+                end the episode: uniform for a draw, a constant for a threshold.
 
         Returns:
             "z" (B, Z), and where M has the heads "reward" (B,) and "terminated" (B,), 1 or 0.
@@ -87,7 +87,7 @@ class Memory(Protocol):
     def sequence(
         self, z: Any, actions: Any, rewards: Any, state: State, restarts: Any = None
     ) -> tuple[Any, State]:
-        """Many steps in one call; equals as many calls of `step`.
+        """Many steps in one call; equal to as many calls of `step`.
 
         Args:
             z: (B, T, Z).
@@ -129,8 +129,8 @@ class Perception(Protocol):
 
         Args:
             observation: (B, H, W, 3) uint8, or (B, D) float32.
-            reward: (B,), of the step before the action (0 before the first).
-            action: (B, A) in -1..1, the one that led to this observation (any before the first).
+            reward: (B,), of the step before that action (0 at first).
+            action: (B, A) in -1..1, the one that led to this observation (ignored at the first).
             noise: (B, Z), standard normal, or zeros for the mean.
             state: from `initial` or the last call.
 
@@ -166,7 +166,7 @@ class Imagination(Protocol):
             action: (B, A) in -1..1.
             temperature: (B,), above 0.
             noise: see Memory.sample.
-            state: of the dream.
+            state: of the dream so far.
 
         Returns:
             z (B, Z), h (B, .), c (B, .) or None, reward (B,) or None, terminated (B,), 1 or 0, or
@@ -178,7 +178,7 @@ class Policy(Protocol):
     """Chooses the actions: a blind policy in any world, or a controller in a world of features."""
 
     def reset(self, seed: int) -> None:
-        """Begin an episode; equal seeds give equal actions on equal observations."""
+        """Begin an episode; equal seeds and observations give equal actions."""
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The action (A,), float32 in -1..1, for one observation."""

@@ -3,11 +3,10 @@
     python -m WorldModels.pictures carracing            # of results/carracing, into imgs/
     python -m WorldModels.pictures takecover --results results/doom --to docs
 
-They are NAME_strip.png (real, reconstructed and imagined frames), NAME_drive.gif, NAME_dream.gif
-and NAME_curve.png, NAME being the experiment's. The settings are those stored in the run's folder,
-which is only read; the same run gives the same pictures. Of an unfinished run, the pictures that it
-has the parts for are drawn; for each of the others, the command that makes what it lacks is
-printed.
+For the experiment NAME they are NAME_strip.png (real, reconstructed and imagined frames),
+NAME_drive.gif, NAME_dream.gif and NAME_curve.png. The settings are those stored in the run's
+folder, which is only read; the same run gives the same pictures. For an unfinished run the verb
+draws what it can, and prints for each other picture the command that makes what is missing.
 """
 
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ def pictures(run: Run) -> None:
     """Draw the pictures of a run into the folder --to.
 
     Raises:
-        FileNotFoundError: the run has the parts for none of them.
+        FileNotFoundError: the run lacks the parts for every one of them.
         ValueError: the run's observations are vectors.
     """
     from WorldModels.assembly.showing.pictures import PICTURES

@@ -1,14 +1,14 @@
 """Drive yourself: in the real game, in the game as V sees it, or in the dream.
 
     python -m WorldModels.play carracing                                   # the real game
-    python -m WorldModels.play carracing --world latent                    # V's frame, and what V
-                                                                           # makes of it
+    python -m WorldModels.play carracing --world latent                    # V's frame, and V's
+                                                                           # reconstruction
     python -m WorldModels.play takecover --world dream --temperature 1.3   # M is the world
 
 The arrow keys drive; m hands over to the trained controller and back; space pauses, and . steps
 once while paused; [ and ] lower and raise the temperature of a dream; r restarts, n takes another
 track, game or dream; g saves a GIF of the last ten seconds in play/ of the iteration's folder; Esc
-quits. The verb only reads the run's folder, so it may run while another verb does.
+quits. Apart from GIFs it writes nothing in the run's folder, so it may run beside another verb.
 """
 
 import math
@@ -26,10 +26,10 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-FIRST_SEED = 8_000_000  # of the tracks that people drive; nothing else draws from here on
-GIF_WIDTH = 256  # pixels of a picture in a GIF, or a little less: small pictures are enlarged
+FIRST_SEED = 8_000_000  # of the tracks that people drive; used for nothing else
+GIF_WIDTH = 256  # pixels that small pictures are enlarged to in a GIF, or a little less
 SEEN = {"real": "the real game", "latent": "the game as V sees it", "dream": "the dream"}
-# What each world needs: file -> the verb that makes it.
+# World -> the files it needs -> the verb that makes each.
 NEEDS = {
     "real": {},
     "latent": {"vision.keras": "train_vision"},
@@ -43,12 +43,12 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class PlaySettings(Experiment):
-    """An experiment, and where in it you drive."""
+    """An experiment, and the world that you drive in."""
 
-    # the game; the game as V sees it; M's dream
+    # real: the game; latent: the game as V sees it; dream: M's dream
     world: Literal["real", "latent", "dream"] = free("real")
     temperature: float | None = free(None)  # of the dream; default --dream.temperature
-    frames: int = free(0)  # stop after so many thirtieths of a second (0: when you quit)
+    frames: int = free(0)  # stop after this many thirtieths of a second (0: when you quit)
 
     def __post_init__(self):
         super().__post_init__()
@@ -61,14 +61,14 @@ class PlaySettings(Experiment):
 
 
 def play(run: Run) -> None:
-    """Open the world and the window, and continue until the person quits."""
+    """Open the world and a window, and play until the person quits."""
     from WorldModels.envs.takecover.game import EngineDiedError
     from WorldModels.playing.window import Window, need_screen
 
     settings = run.experiment
     if settings.env.observation == "vector" and settings.world != "real":
         raise ValueError(
-            "--world: expected real beside --env.observation vector, since V sees no picture, "
+            "--world: expected real beside --env.observation vector, since V sees no frames, "
             f"received {settings.world}."
         )
     for name, verb in NEEDS[settings.world].items():
@@ -78,11 +78,11 @@ def play(run: Run) -> None:
     window = Window(f"{settings.name}, {SEEN[settings.world]}", session.pictures)
     try:
         loop(session, window, settings.frames)
-    except KeyboardInterrupt:  # Ctrl-C in the terminal is as good as Esc in the window
+    except KeyboardInterrupt:  # Ctrl-C in the terminal does the same as Esc in the window
         pass
     except EngineDiedError as error:
         raise ValueError(
-            f"{error}; what was played is lost, start again: {run.command('play')}"
+            f"{error}; the game is lost; start again: {run.command('play')}"
         ) from error
     finally:
         window.close()
@@ -90,12 +90,12 @@ def play(run: Run) -> None:
 
 
 def loop(session: Any, window: Any, frames: int = 0) -> None:
-    """Keys, a step and a picture, thirty times a second, until the person quits.
+    """Read keys, step and draw, thirty times a second, until the person quits.
 
     Args:
         session: a playing.session.Session.
         window: a playing.window.Window.
-        frames: stop after so many pictures; 0: never.
+        frames: stop after this many pictures; 0: never.
     """
     shown, told = 0, ""
     while not session.over:
@@ -103,7 +103,7 @@ def loop(session: Any, window: Any, frames: int = 0) -> None:
         session.tick()
         window.show(session)
         if session.message not in ("", told):
-            print(session.message, flush=True)  # there it can be copied
+            print(session.message, flush=True)  # the terminal's text can be copied
         told, shown = session.message, shown + 1
         if shown == frames:
             return
@@ -135,7 +135,7 @@ def _temperature(settings: PlaySettings) -> float:
 
 
 def _game(run: Run) -> tuple[Any, Any, str]:
-    """The real world seen through V and M, and C; or the bare world, None, and why."""
+    """The real world through V and M, C, and ""; or the bare world, None, and why."""
     from WorldModels.assembly.worlds import controller_file, driven, real_world
 
     bare = real_world(run.path, run.experiment.env)()
@@ -148,7 +148,7 @@ def _game(run: Run) -> tuple[Any, Any, str]:
 
 
 def _dream(run: Run) -> tuple[Any, Any, str]:
-    """The dream, with C's features if there is a C, and C; or else None, and why."""
+    """The dream, C, and ""; or the dream, None, and why there is no C."""
     from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller, ControllerPolicy
 
@@ -165,13 +165,13 @@ def _dream(run: Run) -> tuple[Any, Any, str]:
     return (
         world,
         None,
-        f"expected a controller for the {given[0]} features that M gives, found one for "
+        f"expected a controller for the {given[0]} features that M gives, received one for "
         f"{shape.feature_size}; evolve it again: {run.command('train_controller')}",
     )
 
 
 def _look(run: Run, world: Any) -> Callable[[Any, dict], dict[str, np.ndarray]]:
-    """What is shown of a world, from an observation and its info."""
+    """A function from an observation and its info to the pictures that are shown."""
     kind = run.experiment.world
     if kind != "latent":
         return lambda observation, info: {kind: world.render()}
@@ -188,7 +188,7 @@ def _look(run: Run, world: Any) -> Callable[[Any, dict], dict[str, np.ndarray]]:
 
 
 def save_gif(folder: Path, clip: list[dict[str, np.ndarray]]) -> Path:
-    """Write a clip of pictures side by side as the next NNN.gif of a folder; gives the file.
+    """Write a clip, its pictures side by side, as the next NNN.gif of a folder; return the file.
 
     Raises:
         OSError: it cannot be written.

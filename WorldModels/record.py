@@ -1,11 +1,11 @@
-"""Drive at random, or with a trained controller, and keep what was seen: -> 0/episodes/*.npz.
+"""Drive at random, or with a trained controller, and keep the episodes: 0/episodes/*.npz.
 
     python -m WorldModels.record carracing                  # laptop scale: 220 short drives
     python -m WorldModels.record carracing --scale smoke    # six, in seconds
 
 Worker processes write the episodes themselves, each complete or not at all; an interrupted run
-continues where it stopped. The track, the start and the driver of an episode follow from the seed,
-the iteration and its index alone.
+continues where it stopped. The track, the start and the driver of an episode depend only on the
+seed, the iteration and the episode's index.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-MAX_ATTEMPTS = 1000  # redraws of an episode that stays too short
+MAX_ATTEMPTS = 1000  # tries before the verb gives up on an episode that is too short
 FIRST_SEED, LAST_SEED = 10_000_000, 2**31  # seeds of the episodes
 
 
@@ -27,15 +27,15 @@ FIRST_SEED, LAST_SEED = 10_000_000, 2**31  # seeds of the episodes
 class Recorder:
     """Makes a function from an episode's index to (steps, return, driver); picklable.
 
-    It is called in a worker process.
+    Called in a worker process.
 
     Attributes:
         experiment: all settings.
-        iteration: whose episodes these are.
+        iteration: that the episodes belong to.
         folder: where they are written.
-        shares: who drives, as shares of the episodes.
-        controller: file of the trained controller that drives the share "controller" of the
-            episodes, and the folder of the V and M that it sees through; None without one.
+        shares: driver -> its share of the episodes.
+        controller: file of the trained controller that drives the share "controller", and the
+            folder of the V and M that it sees through; None if there is none.
     """
 
     experiment: Experiment
@@ -67,7 +67,7 @@ class Recorder:
         """Record an episode: its steps, its return, and who drove.
 
         Raises:
-            ValueError: the policy's episodes are always too short.
+            ValueError: every attempt was too short.
         """
         from WorldModels.control.rollout import rollout
 
@@ -82,12 +82,12 @@ class Recorder:
                 return result.length, result.return_, policy.name
         raise ValueError(
             f"--record.min-frames: expected episodes of {settings.min_frames} steps, received "
-            f"{MAX_ATTEMPTS} shorter ones by {policy.name}; ask for less, or for another driver in "
+            f"{MAX_ATTEMPTS} shorter ones by {policy.name}; ask for fewer, or another driver in "
             "--record.policies."
         )
 
     def world(self, random_start: bool, by_controller: bool) -> tuple[Any, Any]:
-        """The world of an episode, and the trained driver if it is to drive, otherwise None."""
+        """The world of an episode, and the trained driver if it drives, otherwise None."""
         from WorldModels.assembly.worlds import driven, real_world
         from WorldModels.envs.recording import IgnoreTermination, OffRoadLimit
 
@@ -102,7 +102,7 @@ class Recorder:
 
 
 def record(run: Run) -> None:
-    """Have as many sound episodes in 0/episodes as the settings ask for."""
+    """Record until 0/episodes has as many sound episodes as the settings ask for."""
     from WorldModels.control.policies import drivers
     from WorldModels.episodes.episode import sound_episodes
 
@@ -116,7 +116,7 @@ def record(run: Run) -> None:
     if stage.complete and not missing:
         return run.say(f"record: {len(there)} episodes are there already, in {folder}.")
     recorder = Recorder(run.experiment, run.iteration, folder, shares, controller)
-    # Opened once here, so that whatever is wrong with it is said before anything is written.
+    # Opened once here, so that an error in it is reported before anything is written.
     recorder.world(False, controller is not None)[0].close()
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,9 +154,9 @@ def _drive(
 
 
 def _controller(run: Run) -> tuple[Path, Path]:
-    """The file of the controller that records, and the iteration's folder that it sees through.
+    """The file of the controller that records, and the folder of the V and M that it sees through.
 
-    That is the iteration before, if there is one.
+    Both are the previous iteration's, if there is one.
     """
     from WorldModels.assembly.worlds import driver_before
 
@@ -164,7 +164,7 @@ def _controller(run: Run) -> tuple[Path, Path]:
 
 
 def _made_from(run: Run, controller: tuple[Path, Path] | None) -> dict[str, str]:
-    """Hashes of the driver of the iteration before and of what it sees through, if it records."""
+    """Hashes of the previous iteration's driver, V and M, if that driver records."""
     if not controller or run.iteration == 0:
         return {}
     vision = run.before("vision.keras", "train_vision")

@@ -4,9 +4,8 @@
     python -m WorldModels.report takecover --results results/doom --to doom.html
 
 The page is one file that holds its pictures and films. The settings are those stored in the run's
-folder, of which the rest is only read. Of an unfinished run the page shows as much as is made, and
-for what is missing the command that makes it. Each part of the page is a function in
-assembly/showing/report/.
+folder, which is otherwise only read. For an unfinished run the page shows what exists, and for each
+missing part the command that makes it. Each part is a function in assembly/showing/report/.
 """
 
 from dataclasses import dataclass
@@ -23,15 +22,15 @@ from WorldModels.experiment.settings.experiment import Experiment
 class ReportSettings(Experiment):
     """An experiment, and where its report goes."""
 
-    to: str = free("")  # the file; report.html in the iteration's folder where none is named
+    to: str = free("")  # the file; default: report.html in the iteration's folder
 
 
 def report(run: Run) -> None:
-    """Write report.html of a run, or the file --to.
+    """Write the run's report.html, or the file that --to names.
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: the folder is another experiment's, or --to is a folder.
+        ValueError: the run is another experiment's, or --to is a folder.
     """
     from WorldModels.assembly.showing.report.sections import page_of
     from WorldModels.assembly.showing.run import opened_as

@@ -3,8 +3,8 @@
     python -m WorldModels.temperatures takecover    # 0.1, 0.5, 1.0, 1.15, 1.3 (section 4, table 2)
     python -m WorldModels.temperatures takecover --temperatures 0.5 1.0 --games 20
 
-All drivers share one M and have the same number of generations. A second table plays the run's own
-driver in dreams of each temperature. Everything goes to 0/temperatures/; finished results are kept,
+All drivers share one M and get the same number of generations. A second table scores the run's own
+driver in dreams at each temperature. Everything goes to 0/temperatures/; finished results are kept,
 and an interrupted table continues where it stopped.
 """
 
@@ -19,8 +19,8 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
-FIRST_SEED = 7_000_000  # of the real games; nothing else in the project draws seeds from there
-DREAMS = 256  # in which each driver is scored
+FIRST_SEED = 7_000_000  # of the real games; nothing else in the project uses these seeds
+DREAMS = 256  # dreams that score each driver
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TemperatureSettings(Experiment):
 
     # of the dreams that drivers are evolved in
     temperatures: tuple[float, ...] = free((0.1, 0.5, 1.0, 1.15, 1.3))
-    games: int = budget(100, remembered=False)  # real games that test each of them
+    games: int = budget(100, remembered=False)  # real games that test each driver
 
     def __post_init__(self):
         super().__post_init__()
@@ -82,12 +82,12 @@ def _show(run: Run, facts: dict) -> None:
     }
     run.say(table(evolved))
     if facts["played"]:
-        run.say("\nThe run's own driver, in dreams of each temperature:\n")
+        run.say("\nThe run's own driver, in dreams at each temperature:\n")
         run.say(table({f"{row['temperature']:g} dream": row["dream"] for row in facts["played"]}))
 
 
 def _row(run: Run, temperature: float) -> dict:
-    """Evolve and test a driver at a temperature; a row from before is kept if it tells enough."""
+    """Evolve and test a driver at a temperature, unless a stored row covers the budgets."""
     from WorldModels.assembly.evolve import controller_shape, dream_generations, dream_returns
     from WorldModels.control.controller import Controller
     from WorldModels.figures.scores import summary
@@ -137,7 +137,7 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
 
 
 def _played(run: Run) -> list[dict]:
-    """The run's own driver in dreams of each temperature; empty where there is no driver yet."""
+    """The run's own driver in dreams at each temperature; empty if there is no driver yet."""
     from WorldModels.assembly.evolve import dream_returns
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller

@@ -2,12 +2,12 @@
 
     python -m WorldModels.train_controller carracing             # laptop scale, in the real world
     python -m WorldModels.train_controller carracing --controller.world dream    # in the dream
-    python -m WorldModels.train_controller carracing --controller.world mixed    # there, then here
+    python -m WorldModels.train_controller carracing --controller.world mixed    # dream, then real
 
-CMA-ES (paper section A.4), or another --controller.optimizer: every generation a population drives
-full episodes, in worker processes or, dreaming, in one compiled loop. What is delivered is the mean
-of the distribution: it is scored now and then on validation tracks or dreams, and the mean with the
-highest score so far is best.npz. Killed anywhere, the same command continues to identical numbers.
+CMA-ES (paper section A.4) or another --controller.optimizer: each generation a population drives
+full episodes, in worker processes or, in the dream, in one compiled loop. The result is the mean of
+the distribution: it is scored now and then on validation tracks or dreams, and the mean with the
+highest score so far is best.npz. After a kill the same command continues, to identical numbers.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from WorldModels.experiment.run import Run
 
 
 def train_controller(run: Run) -> None:
-    """Have an evolved driver in 0/controller, at the present budget."""
+    """Evolve a driver in 0/controller, up to the present budget."""
     from WorldModels.assembly.evolve import controller_shape, mean_before, parameters_of
     from WorldModels.experiment.files import hash_files
 

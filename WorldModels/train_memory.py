@@ -1,11 +1,11 @@
-"""Teach M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv, files for others.
+"""Train M to predict what V sees next: 0/series -> 0/memory.keras, memory.csv and exports.
 
     python -m WorldModels.train_memory carracing
     python -m WorldModels.train_memory carracing --memory.epochs 3
 
-Each row of memory.csv has the held-out loss beside what it must beat: a Gaussian around the latent
-before, one that never moves, and M's own head, fit without inputs. A killed run, started again with
-the same command, gives the same weights bit for bit.
+Each row of memory.csv has the held-out loss beside what it must beat: a Gaussian around the
+previous latent, one that never moves, and M's own head fit without inputs. A killed run, started
+again with the same command, ends with the same weights bit for bit.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 
-LEAST_EPOCH = 25  # steps between two rows where steps are counted and one pass is shorter
+LEAST_EPOCH = 25  # least steps between two rows, where steps are counted
 
 
 def train_memory(run: Run) -> None:
-    """Have a trained M in 0/memory.keras."""
+    """Train M into 0/memory.keras, up to the present budget."""
     from WorldModels.assembly.weights import take_weights, weights_before
     from WorldModels.experiment.reuse import inputs_of
     from WorldModels.memory.kinds import build_memory
@@ -70,7 +70,7 @@ def _split(run: Run) -> tuple[list, list]:
 
 def _against_baselines(row: dict[str, float]) -> str:
     return (
-        f"train_memory: held-out loss {row['val_nll']:.3f} nats a dimension (latent before: "
+        f"train_memory: held-out loss {row['val_nll']:.3f} nats per dimension (previous latent: "
         f"{row['copy_previous_nll']:.3f}, never moving: {row['static_nll']:.3f}, the head without "
         f"inputs: {row['unconditional_nll']:.3f})."
     )
@@ -83,7 +83,7 @@ def _seed(run: Run, purpose: str) -> int:
 def _fit(
     run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
 ) -> list[dict[str, float]]:
-    """Train M on the first series, scored on the second, from trained weights or not."""
+    """Train M on the first series and score it on the second; `continues` from trained weights."""
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.memory.batches import SeriesBatches
 
@@ -117,7 +117,7 @@ def _fit(
 
 
 def _compiled(run: Run, memory: Any, batch_size: int, steps: int, continues: bool) -> Any:
-    """What fit() trains: M, or for streams the model that carries M's state along."""
+    """The model that fit() trains: M, or for streams the one that carries M's state along."""
     from WorldModels.assembly.weights import warmup_steps
     from WorldModels.memory.optimizer import adam_of
     from WorldModels.memory.streams import StreamTraining
@@ -132,7 +132,7 @@ def _compiled(run: Run, memory: Any, batch_size: int, steps: int, continues: boo
 def _validation(
     run: Run, memory: Any, training: list, held_out: list
 ) -> Callable[[int], dict[str, float]] | None:
-    """Scores M on the held-out episodes, always on the same draw of z, beside its baselines."""
+    """A function that scores M on a fixed draw of z of the held-out episodes, beside baselines."""
     if not held_out:
         return None
     from WorldModels.memory.baselines import GaussianBaselines, held_out_batches, unconditional
@@ -151,7 +151,7 @@ def _validation(
 
 
 def _save(run: Run, memory: Any, vision_file: Path) -> None:
-    """Write M in float32, and the files for TensorFlow Serving, the workers and a browser."""
+    """Write M in float32, and its exports for TensorFlow Serving, the workers and a browser."""
     from WorldModels.assembly.models import Imagination, Perception, load_vision
     from WorldModels.export.files import export_memory
     from WorldModels.memory.kinds import float32_copy

@@ -1,11 +1,11 @@
-"""Train V, which turns what is seen into a latent and back: 0/episodes/ -> 0/vision.keras.
+"""Train V, which turns observations into latents and back: 0/episodes/ -> 0/vision.keras.
 
     python -m WorldModels.train_vision carracing
     python -m WorldModels.train_vision carracing --vision.epochs 6          # continues
 
-Also writes vision.csv, tensorboard/vision, a picture an epoch and the curves of all losses
-(vision_epochs/), and V for others: a SavedModel and ONNX files. The order of the frames, the noise
-and the first weights follow from the seed, so an interrupted run ends with the same weights.
+Also writes vision.csv, tensorboard/vision, a picture per epoch and the curves of all losses
+(vision_epochs/), and exports of V: a SavedModel and ONNX files. The order of the frames, the noise
+and the initial weights follow from the seed, so an interrupted run ends with the same weights.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import Run
 
 PICTURES = 16  # held-out frames in an epoch's picture, and samples of the prior
-SAMPLES = 128  # of the prior, whose differences are measured
+SAMPLES = 128  # of the prior, whose spread is measured
 # Columns of vision.csv that are printed at the end.
 SAID = (
     "epoch",
@@ -40,7 +40,7 @@ SAID = (
 
 
 def train_vision(run: Run) -> None:
-    """Have a vision.keras that has seen as many epochs as the settings ask for."""
+    """Train V into 0/vision.keras, for as many epochs as the settings ask for."""
     from WorldModels.assembly.weights import num_parameters, take_weights, weights_before
     from WorldModels.vision.kinds import build_vision
 
@@ -89,7 +89,7 @@ def _frames(run: Run, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]
 
 
 def _set_background(vision: Any, training: list[Path]) -> None:
-    """Tell V what most frames show, if it asks; a checkpoint brings its own background."""
+    """Give V the median frame, if it uses one; a checkpoint brings its own background."""
     from WorldModels.episodes.frames import median_frame
 
     if hasattr(vision, "background"):
@@ -106,8 +106,8 @@ def _fit(
         vision: V, built.
         frames: to train on.
         episodes: those to train on, and those held out.
-        continues: 0; or, where V continues from trained weights, of how many iterations it sees
-            the episodes.
+        continues: 0; or, if V continues from trained weights, the number of iterations whose
+            episodes it trains on.
     """
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.assembly.tensorboard_files import event_writer
@@ -156,7 +156,7 @@ def _compile(run: Run, vision: Any, frames: Any, continues: int) -> int:
 def _after_epoch(
     run: Run, vision: Any, training: list[Path], held_out: list[Path]
 ) -> Callable[[int], dict[str, float]]:
-    """What happens after an epoch: a picture, and the scores on held-out frames."""
+    """A function that, after an epoch, draws a picture and scores V on held-out frames."""
     from WorldModels.assembly.tensorboard_files import image_writer
     from WorldModels.episodes.frames import spread_frames
     from WorldModels.figures.epochs import write_epoch
@@ -179,7 +179,7 @@ def _after_epoch(
 
 
 def _write(run: Run, vision: Any) -> None:
-    """Write vision.keras in its published form, and from it the files for others."""
+    """Write vision.keras in its published form, and the exports made from it."""
     from WorldModels.experiment.files import atomic
     from WorldModels.export.files import export_vision, unavailable
     from WorldModels.vision.kinds import published_form

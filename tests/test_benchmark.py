@@ -166,7 +166,7 @@ def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys
     argv = ["carracing", "--scale", "smoke", "--results", str(tmp_path)]
     for name in STAGES:
         run_verb("record", lambda run, name=name: run.stage(name).finish(), argv)
-    assert "nothing is left" in say_what_is_left(argv, capsys, monkeypatch)
+    assert "nothing left" in say_what_is_left(argv, capsys, monkeypatch)
     text = say_what_is_left([*argv, "--controller.generations", "50"], capsys, monkeypatch)
     assert text.count("done") == 5 and "estimate: about" in text
 

@@ -285,12 +285,12 @@ def test_a_driver_is_evolved_and_tested(lander, capsys, world):
         (
             "record",
             ["--env.observation", "frame"],
-            "--vision.kind: expected dense beside --env.observation vector",
+            "--vision.kind: expected dense with --env.observation vector",
         ),
         (
             "record",
             ["--vision.kind", "vae"],
-            "--vision.kind: expected dense beside --env.observation vector",
+            "--vision.kind: expected dense with --env.observation vector",
         ),
         ("train_vision", ["--vision.rare-weight", "2"], "--vision.rare-weight: expected 0"),
         ("play", ["--world", "latent"], "--world: expected real"),

@@ -75,15 +75,15 @@ def test_an_unknown_kind_lists_those_that_exist(tmp_path, flag, noun):
         ],
         (
             ["--memory.kind", "trade", "--memory.trade", "paper", "--memory.mixture", "joint"],
-            "expected independent, received joint",
+            "expected independent with --memory.trade paper, received joint",
         ),
         (
             ["--memory.kind", "transformer", "--memory.restart-input"],
-            "expected none beside --memory.kind transformer",
+            "expected False with --memory.kind transformer",
         ),
         (
             ["--vision.kind", "vae_gan", "--vision.rare-weight", "3"],
-            "expected 0 beside --vision.kind vae_gan",
+            "expected 0 with --vision.kind vae_gan",
         ),
     ],
 )

@@ -75,7 +75,7 @@ def test_an_input_made_anew_makes_the_output_anew(experiment, capsys):
     opened(experiment, "memory", {"series": "one"}, finish=True)
     assert opened(experiment, "memory", {"series": "one"}).complete
     assert not opened(experiment, "memory", {"series": "two"}).complete
-    assert "is made anew" in capsys.readouterr().out
+    assert "is made again" in capsys.readouterr().out
 
 
 def test_another_run_s_episodes_are_taken_where_the_settings_agree(experiment, tmp_path, capsys):

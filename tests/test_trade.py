@@ -69,8 +69,8 @@ def test_parameters_are_as_many_as_published():
 
 def test_what_it_refuses_is_one_line():
     both = [
-        ({"mixture": "joint"}, "expected independent, received joint"),
-        ({"mixture": "book"}, "expected independent, received book"),
+        ({"mixture": "joint"}, "expected independent with --memory.trade paper, received joint"),
+        ({"mixture": "book"}, "expected independent with --memory.trade paper, received book"),
     ]
     for options, words in both:
         with pytest.raises(ValueError, match=words) as refused:

@@ -1,6 +1,6 @@
 """The command line of every verb.
 
-Name and scale choose a preset; every other flag states one difference, and the run remembers it.
+Name and scale choose a preset; every other flag changes one setting, and the run remembers it.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tyro
 
@@ -44,11 +44,11 @@ def parse(
         argv: arguments.
         description: for --help.
         settings: Experiment, or a dataclass that adds a verb's own flags to it.
-        forget: a noun that starts from its preset, whatever the run or --reuse remembers of it.
+        forget: a noun that starts from its preset, whatever the run or --reuse remembers about it.
 
     Raises:
         ValueError: an unknown experiment or scale, a value out of range, a flag that nothing in
-            this run uses, or a name or scale unlike the run's.
+            this run uses, or a name or scale other than the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
     start = _start(verb, argv, forget)
@@ -70,13 +70,21 @@ def _start(verb: str, argv: list[str], forget: str) -> Start:
     name, scale, first = _first(argv)
     folder = run_folder(name, scale or "laptop", first["results"])
     scale = _scale_of(name, scale, folder)
-    chosen = {each: first[each] for each in CHOOSING if first[each]}
+    chosen = {each: first[each] for each in CHOOSING if _valid(each, first[each])}
     iteration = int(first["iteration"]) if first["iteration"].lstrip("-").isdigit() else -1
     return Start(name, scale, folder, iteration, verb, chosen, first["reuse"], forget)
 
 
+def _valid(name: str, value: str) -> bool:
+    """Whether a value was typed that the setting may have; tyro refuses the others."""
+    noun, field = name.split(".")
+    settings = getattr(Experiment, noun)
+    allowed = next(get_args(f.type) for f in dataclasses.fields(settings) if f.name == field)
+    return bool(value) and (not allowed or value in allowed)
+
+
 def _first(argv: list[str]) -> tuple[str, str, dict[str, str]]:
-    """The experiment's name, the scale as typed (empty: not), and the values of FIRST as typed."""
+    """The experiment's name, and the scale and the values of FIRST as typed; empty if not typed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--scale", default="")
     for each in FIRST:
@@ -120,11 +128,10 @@ def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "")
     Args:
         experiment: as it was parsed.
         typed: dotted names of the flags.
-        exempt: a noun of which several kinds are compared: a flag of one may mean nothing to
-            another.
+        exempt: a noun whose kinds are compared: a flag may mean nothing to some of them.
 
     Raises:
-        ValueError: there is one; the message names it, and the setting under which it acts.
+        ValueError: there is one; the message names it, and the setting that it needs.
     """
     game = game_of(experiment.env.id)
     values: dict[str, Any] = {name: value for name, _, value in named(experiment)}
@@ -142,7 +149,7 @@ def _idle(name: str, value: Any, condition: str, present: Any, allowed: tuple) -
         why = "it only acts in games with a road"
     else:
         needed = " or ".join(shown(each) for each in allowed)
-        why = f"it only acts with {flag_of(condition)} {needed}, which here is {shown(present)}"
+        why = f"it only acts with {flag_of(condition)} {needed}, and here that is {shown(present)}"
     return f"{flag_of(name)}: nothing in this run uses it, received {shown(value)}: {why}; drop it."
 
 
@@ -175,9 +182,7 @@ def run_verb(
     run = None
     try:
         experiment = parse(verb, argv, description, settings)
-        run = Run(experiment, verb, _shared(argv, settings), reads_only, typed_names(argv))
-        if not reads_only:
-            run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
+        run = _opened(experiment, verb, argv, reads_only)
         work(run)
     except (ValueError, FileNotFoundError, ImportError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
@@ -185,19 +190,25 @@ def run_verb(
             raise
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        folder = run.folder if run else "."
-        print(
-            "\nstopped. The same command continues from here; everything written so far is in "
-            f"{folder}."
-        )
+        place = f"everything written so far is in {run.folder if run else '.'}"
+        print(f"\nstopped. The same command continues from here; {place}.")
         raise SystemExit(130) from None
     finally:
         if run:
             run.close()
 
 
+def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool) -> Run:
+    """The open run; its log notes what holds of oneDNN."""
+    shared = _shared(argv, type(experiment))
+    run = Run(experiment, verb, shared, reads_only, typed_names(argv))
+    if not reads_only:
+        run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
+    return run
+
+
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
-    """The flags that every verb knows, which is what a remedy repeats."""
+    """The typed flags that every verb knows: the ones that a suggested command repeats."""
     shared = {field.name for field in dataclasses.fields(Experiment)}
     for field in dataclasses.fields(settings):
         if field.name not in shared:

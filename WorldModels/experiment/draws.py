@@ -1,4 +1,4 @@
-"""Every random draw, keyed by its purpose."""
+"""Random generators, keyed by the purpose of their draws."""
 
 import zlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def rng(seed: int, stage: str, purpose: str, *indices: int) -> np.random.Generator:
-    """The random generator of one purpose.
+    """The random generator for one purpose.
 
     Equal arguments give equal draws, whatever was drawn before or elsewhere.
     """

@@ -4,10 +4,10 @@ Every field carries three marks as metadata, and a test fails where one is missi
 
     role        shape    whoever reads the output must share it (latent_size)
                 recipe   fixed once the output is made (learning_rate)
-                budget   how much is done; a larger one continues from what is there (epochs)
+                budget   how much is done; a larger one continues what exists (epochs)
                 free     never changes what an output means (workers)
-    remembered  typed once, it holds for every later verb of the run; else for this call only
-    acts        the settings, or facts of the game, under which it does anything at all
+    remembered  once typed, holds for every later verb of the run; otherwise for this call only
+    acts        the settings, or facts of the game, under which it has any effect
 """
 
 import dataclasses
@@ -30,12 +30,12 @@ def recipe(default: Any, acts: Acts | None = None) -> Any:
 
 
 def budget(default: Any, acts: Acts | None = None, remembered: bool = True) -> Any:
-    """A field that bounds how much is done; a larger one continues from what is there."""
+    """A field that bounds how much is done; a larger one continues what exists."""
     return _marked(default, "budget", acts, remembered)
 
 
 def free(default: Any, acts: Acts | None = None, remembered: bool = False) -> Any:
-    """A field that leaves the meaning of every output as it is."""
+    """A field that never changes what an output means."""
     return _marked(default, "free", acts, remembered)
 
 
@@ -45,7 +45,7 @@ def _marked(default: Any, role: str, acts: Acts | None, remembered: bool = True)
 
 
 def positive(settings: Any, *names: str) -> None:
-    """Refuse values that are not above 0 and finite.
+    """Refuse values that are not positive and finite.
 
     Raises:
         ValueError: one of them is not; the message names its flag.
@@ -72,13 +72,13 @@ def within(settings: Any, name: str, low: float, high: float) -> None:
 
 
 def flag(settings: Any, name: str) -> str:
-    """The flag of a field, as it is typed: --vision.latent-size, or --seed."""
+    """The command-line flag of a field: --vision.latent-size, or --seed."""
     prefix = getattr(type(settings), "flag_prefix", "")
     return flag_of(f"{prefix}.{name}" if prefix else name)
 
 
 def flag_of(name: str) -> str:
-    """The flag of a dotted setting, as it is typed."""
+    """The command-line flag of a dotted setting."""
     return f"--{name}".replace("_", "-")
 
 
@@ -95,7 +95,7 @@ def split(settings: Any) -> tuple[dict, dict]:
 
 
 def named(settings: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Field, Any]]:
-    """Each setting of a group, those of its nouns too: dotted name (vision.kind), field, value."""
+    """Each setting of a group and of its nouns: dotted name (vision.kind), field, value."""
     for each in dataclasses.fields(settings):
         name, value = f"{noun}{each.name}", getattr(settings, each.name)
         if dataclasses.is_dataclass(value):
@@ -107,7 +107,7 @@ def named(settings: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Fiel
 def pairs(one: Any, other: Any) -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
     """Each setting of two experiments: dotted name, field, both values.
 
-    Where the other's environment has no such setting, its value is None.
+    The other's value is None if its environment has no such setting.
     """
     values = {name: value for name, _, value in named(other)}
     for name, each, value in named(one):
@@ -122,5 +122,5 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as it is typed after a flag."""
+    """A value in the form typed after a flag."""
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written, then renamed; rows appended whole; hashes."""
+"""Files that are complete or absent: written, then renamed; CSV rows; hashes."""
 
 import contextlib
 import csv
@@ -18,14 +18,13 @@ TEMPORARY = ".tmp-"  # prefix of files and folders that are still being written
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path that takes the name `path` only once it is whole and on disk.
+    """Yield a temporary path that is renamed to `path` once it is complete and on disk.
 
     Args:
         path: of a file or a folder.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; then nothing of the new file is
-            left.
+        OSError: the disk is full or the folder cannot be written; the new file is then removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +65,7 @@ def remove(path: Path) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as indented JSON, complete or not at all.
 
-    NumPy's numbers and arrays become plain ones.
+    NumPy numbers and arrays become plain numbers and lists.
     """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
@@ -81,7 +80,7 @@ def _jsonable(value: Any) -> Any:
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """What `write_json` wrote; None where there is no file.
+    """What `write_json` wrote; None if there is no file.
 
     Raises:
         ValueError: the file is damaged.
@@ -97,7 +96,7 @@ def read_json(path: str | os.PathLike) -> Any:
 
 
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Append one row to a CSV, whole; a half row that a crash left behind is cut off first."""
+    """Append a complete row to a CSV, after cutting off a partial one that a crash left."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _cut_half_row(path)
@@ -119,10 +118,10 @@ def _cut_half_row(path: Path) -> None:
 
 
 def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The whole rows of a CSV, as text; none where there is no file.
+    """The complete rows of a CSV, as text; empty if there is no file.
 
     Raises:
-        ValueError: the file is no text.
+        ValueError: the file is not text.
     """
     path = Path(path)
     if not path.exists():

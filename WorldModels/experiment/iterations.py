@@ -2,8 +2,8 @@
 
     python -m WorldModels.experiment.iterations carracing --iterations 2
 
-prints the flag of each pass on a line of its own, `--iteration 0` and `--iteration 1`; for a single
-pass it prints one empty line. Unknown flags and bad values are refused as by every verb.
+Each pass through the verbs gets a line with its flag, here `--iteration 0` and `--iteration 1`; a
+single pass gets an empty line. Unknown flags and bad values are refused as by every verb.
 """
 
 import sys
@@ -17,7 +17,7 @@ def passes(experiment: Experiment) -> list[str]:
     """The flags to add in each pass through the six verbs.
 
     Raises:
-        ValueError: one iteration was asked for, and several.
+        ValueError: both --iteration and several --iterations were given.
     """
     count, iteration = experiment.iterations, experiment.iteration
     if count == 1:
@@ -25,7 +25,7 @@ def passes(experiment: Experiment) -> list[str]:
     if iteration >= 0:
         raise ValueError(
             f"--iteration: expected none beside --iterations {count}, which goes through all of "
-            f"them from 0 on, received {iteration}."
+            f"them from 0, received {iteration}."
         )
     return [f"--iteration {k}" for k in range(count)]
 

@@ -1,4 +1,4 @@
-"""What this machine's processor can do, and what follows for training and for worker processes."""
+"""What this machine's processor can do, and what that means for training and for workers."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ VERSIONS = (
     "cma",
     "onnxruntime",
 )
-# Whatever library computes, it reads one of these when it is imported.
+# Every numerical library reads one of these when it is imported.
 THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -32,10 +32,10 @@ ONE_THREAD = dict.fromkeys(THREADS, "1") | {
 
 
 def cpu_has_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
-    """Whether the processor multiplies bfloat16 matrices by itself (AVX512_BF16).
+    """Whether the processor multiplies bfloat16 matrices in hardware (AVX512_BF16).
 
     With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it,
-    half as fast. False where the system does not say.
+    half as fast. False if the system does not say.
     """
     try:
         lines = Path(cpuinfo).read_text().splitlines()
@@ -49,7 +49,7 @@ def training_dtype(asked: str, vectors: bool = False) -> str:
 
     Args:
         asked: "auto", "float32" or "mixed_bfloat16".
-        vectors: the network sees vectors: bfloat16 would round their numbers and gain nothing.
+        vectors: the network sees vectors, which bfloat16 would round for no gain in speed.
     """
     if asked != "auto":
         return asked

@@ -21,7 +21,7 @@ class Memo:
 
 
 def memo_of(folder: str | Path) -> Memo | None:
-    """What a run's folder remembers; None where there is no run.
+    """What a run's folder remembers; None if there is no run.
 
     Raises:
         ValueError: config.json is damaged.
@@ -41,12 +41,14 @@ def memo_of(folder: str | Path) -> Memo | None:
 
 
 def to_remember(folder: Path, experiment: Any, typed: frozenset[str]) -> dict[str, Any]:
-    """What config.json remembers after a verb: the flags of before, and those typed now.
+    """What config.json remembers after a verb: the earlier flags, and those typed now.
+
+    A new kind of V or M drops the earlier flags of its noun.
 
     Args:
         folder: the run's.
         experiment: as it was parsed.
-        typed: dotted names of what was typed now.
+        typed: dotted names of the flags typed now.
     """
     memo = memo_of(folder)
     before = dict(memo.typed) if memo else {}
@@ -72,7 +74,7 @@ def drop(values: dict[str, Any], noun: str) -> None:
 
 
 def typed_names(argv: list[str]) -> frozenset[str]:
-    """The dotted names of the flags on a command line: --vision.latent-size is latent_size."""
+    """The dotted names of the flags typed: --vision.latent-size gives vision.latent_size."""
     names = set()
     for word in argv:
         if word.startswith("--") and len(word) > 2:

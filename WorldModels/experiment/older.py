@@ -1,20 +1,20 @@
-"""Reads config.json of runs made before flags were remembered as typed: it held whole settings."""
+"""Reads the config.json of older runs, which held all settings instead of the flags typed."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-PRESETS = "presets_before.json"  # every preset as it was then, by experiment and scale
+PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 
 
 def flags_of(stored: dict) -> dict[str, Any]:
-    """What counts as typed for such a run: each setting that differs from the preset of its time.
+    """The flags taken as typed for such a run: settings that differ from the preset of its time.
 
     Args:
-        stored: what its config.json holds: settings by noun.
+        stored: contents of its config.json: settings by noun.
 
     Returns:
-        Dotted setting -> value. Settings that no longer exist are left for the reader to drop.
+        Dotted setting -> value. Settings that no longer exist are included; the reader drops them.
     """
     presets = json.loads(Path(__file__).with_name(PRESETS).read_text())
     preset = presets[stored["name"]][stored["scale"]]
@@ -44,7 +44,7 @@ NOT_REMEMBERED = {
 
 
 def _of_kind(noun: str, settings: dict, kinds: dict) -> dict:
-    """How the preset of the run's kind of network differed."""
+    """How the preset of the run's kind of network differed then."""
     kind = settings.get("kind")
     if noun == "memory" and (kind, settings.get("trade")) == ("trade", "paper"):
         kind = "trade:paper"

@@ -1,6 +1,6 @@
 """Presets by name and scale: each states how it differs from the numbers in settings/.
 
-A game's presets stand in its own file in games/, those of a kind of network here.
+A game's presets are in its own file in games/, those of a kind of network here.
 """
 
 import shlex
@@ -13,9 +13,9 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 SCALES = ("smoke", "laptop", "paper")
 
-# The transformer of transformers-wm as it was trained, traintransformersde.py, whose parts are
-# ctallec/world-models': there the rate
-# halves when the loss no longer falls. It saw no more than 32 steps while it was trained.
+# The transformer of transformers-wm as its traintransformersde.py trains it, with parts of
+# ctallec/world-models: there the rate halves when the loss stops falling. In training it saw at
+# most 32 steps.
 PUBLISHED_TRANSFORMER = dict(
     window=32,
     restart_input=False,
@@ -33,7 +33,7 @@ PUBLISHED_TRANSFORMER = dict(
     beta_2=0.98,
     clip_value=0.0,
 )
-# At laptop scale two wider layers of fewer units learn more in as many steps, and in half the time.
+# At laptop scale two wider layers of fewer units learn more in as many steps, in half the time.
 TRANSFORMER = {
     "paper": PUBLISHED_TRANSFORMER,
     "laptop": dict(
@@ -57,11 +57,11 @@ VAE_GAN_LAPTOP = dict(
     final_learning_rate=1e-5,
 )
 
-# What a kind of network needs to be otherwise than its noun's preset, by noun, kind and scale.
+# How the preset of a kind of network differs from its noun's, by noun, kind and scale.
 KINDS = {
-    # WorldModels/gan.py of Rtlyc/world-models, which says nothing of epochs. At laptop scale half
-    # as wide, and its kernels are a
-    # multiple of their stride: others begin with a chequered pattern.
+    # WorldModels/gan.py of Rtlyc/world-models, which does not give the epochs. At laptop scale it
+    # is half as wide, and its kernel size is a multiple of the stride: other sizes start out with a
+    # checkerboard pattern.
     ("vision", "vae_gan"): {
         scale: dict(
             latent_size=512,
@@ -80,9 +80,8 @@ KINDS = {
             "paper": {},
         }.items()
     },
-    # 02_train_vae.py of goodluckoguzie/WorldModels, whose loss has no KL term. With this weight
-    # what varies by less than 0.02 of the
-    # environment's own units is not told.
+    # 02_train_vae.py of goodluckoguzie/WorldModels, whose loss has no KL term. With this weight z
+    # does not encode what varies by less than 0.02 in the environment's own units.
     ("vision", "dense"): {
         scale: dict(
             latent_size=31, batch_size=64, kl_weight=1e-3, kl_tolerance=0.0, rare_weight=0.0, **how
@@ -99,7 +98,7 @@ KINDS = {
 
 
 def launch_script(experiment: str, *flags: str) -> str:
-    """What to type to make a run of an experiment from nothing."""
+    """The command that makes a run of an experiment from scratch."""
     return shlex.join(["bash", f"launch_scripts/{GAMES[experiment].script}.bash", *flags])
 
 
@@ -109,11 +108,11 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     Args:
         name: of the experiment.
         scale: one of SCALES.
-        kinds: noun -> kind of network, where it is not the preset's own; trade:paper where
-            --memory.trade says so.
+        kinds: noun -> kind of network, if it is not the preset's own; trade:paper for
+            --memory.trade paper.
 
     Raises:
-        ValueError: no such experiment or scale; the message lists those that there are.
+        ValueError: no such experiment or scale; the message lists the known ones.
     """
     if name not in GAMES:
         raise ValueError(f"experiment: expected one of {', '.join(GAMES)}, received {name!r}.")
@@ -133,12 +132,12 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
 
 
 def env_of(env_id: str, like: EnvSettings, **values: Any) -> EnvSettings:
-    """The settings of another environment: its game's own class, with what both have in common.
+    """The settings of another environment: its game's own class, keeping the values both have.
 
     Args:
         env_id: of the environment.
-        like: settings whose values are kept, where the other class has fields of their names.
-        values: of fields; those that the class lacks are left out.
+        like: settings whose values are kept if the other class has fields of the same names.
+        values: field -> value; fields that the class lacks are ignored.
     """
     kind = game_of(env_id).env_settings
     names = {each.name for each in fields(kind)}

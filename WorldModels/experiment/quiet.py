@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's notes on this machine from standing between a verb's own lines."""
+"""Keeps TensorFlow's notes on this machine out of a verb's output."""
 
 import functools
 import importlib.abc
@@ -15,10 +15,10 @@ NOTES = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow, should it be imported later, without the notes that it then prints.
+    """Silence the notes that TensorFlow prints if it is imported later.
 
-    Where there is no GPU, its log holds nothing that a user can act on; where there is one, its
-    warnings are kept. A TF_CPP_MIN_LOG_LEVEL that the user has set wins, and 0 shows all.
+    Without a GPU its log holds nothing that a user can act on; with one, its warnings are kept. A
+    TF_CPP_MIN_LOG_LEVEL that the user has set wins, and 0 shows everything.
     """
     level = "1" if os.path.exists("/dev/nvidia0") else "3"
     shown = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", level)
@@ -28,20 +28,20 @@ def quiet_tensorflow() -> None:
 
 
 class _QuietImport(importlib.abc.MetaPathFinder):
-    """Finds TensorFlow, whose C++ writes notes straight to the standard error as it is imported.
+    """Finds TensorFlow, whose C++ writes notes straight to standard error during import.
 
-    Everything else that is written there meanwhile is passed on when the import has ended.
+    Anything else written there in the meantime is passed on when the import has ended.
     """
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """The spec of TensorFlow; of any other module nothing."""
+        """The spec of TensorFlow; None for any other module."""
         spec = importlib.machinery.PathFinder.find_spec(name) if name == "tensorflow" else None
         if spec and spec.loader:
             spec.loader.exec_module = functools.partial(self.execute, spec.loader.exec_module)
         return spec
 
     def execute(self, exec_module: Any, module: ModuleType) -> None:
-        """Import the module."""
+        """Import the module, holding back its notes."""
         if sys.stderr:
             sys.stderr.flush()
         kept = os.dup(2)

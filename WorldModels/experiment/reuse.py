@@ -1,4 +1,4 @@
-"""Takes a stage's output from another run (--reuse), where it was made with the same settings."""
+"""Takes a stage's output from another run (--reuse), if it was made with the same settings."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from WorldModels.experiment.stages import STAGES, iterations_in, stage_facts
 
 
 def inputs_of(run: Any, name: str) -> dict[str, str]:
-    """The hashes of what a stage that can be reused is made from, as its verb notes them."""
+    """The hashes of the inputs of a stage that can be reused, as its verb records them."""
     if name == "series":
         return {"vision": hash_files([run.path / "vision.keras"])}
     series = sorted((run.path / "series").glob("*.npz"))
@@ -19,32 +19,32 @@ def inputs_of(run: Any, name: str) -> dict[str, str]:
 
 
 def take(stage: Any, folder: Path) -> None:
-    """Take a complete stage's output from another run, where the settings agree.
+    """Take a complete stage's output from another run, if the settings agree.
 
     Raises:
         FileNotFoundError: the folder is not a run.
-        ValueError: it was made with another setting, and no flag typed now asks for that.
+        ValueError: a setting differs, and no flag typed now asks for that.
     """
     if not STAGES[stage.name].reusable:
         return
     source = _source(stage, folder)
     facts = stage_facts(source, stage.name)
     if not facts or not facts["complete"]:
-        return stage.run.say(f"{stage.name}: {source} has none that is complete; made here.")
+        return stage.run.say(f"{stage.name}: {source} has no complete one; made here.")
     if differs := _differences(stage, facts["settings"]):
         typed = stage.run.typed
         for name, (here, there) in differs.items():
             if typed is not None and name not in typed and not _kind_typed(name, typed):
                 raise ValueError(
-                    f"{flag_of(name)}: {shown(here)} here, but {source}'s {stage.name} were made "
-                    f"with {shown(there)}; give {flag_of(name)} to make them here, or drop --reuse."
+                    f"{flag_of(name)}: {shown(here)} here, but the {stage.name} stage of {source} "
+                    f"was made with {shown(there)}; give {flag_of(name)} to make it here, or drop "
+                    "--reuse."
                 )
         return stage.run.say(
-            f"{stage.name}: {source}'s were made with other settings ({', '.join(differs)}); "
-            "made here."
+            f"{stage.name}: {source} made it with other settings ({', '.join(differs)}); made here."
         )
     if facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
-        return stage.run.say(f"{stage.name}: {source}'s were made from another input; made here.")
+        return stage.run.say(f"{stage.name}: {source} made it from another input; made here.")
     for output in STAGES[stage.name].outputs:
         _copy(source / output, stage.run.path / output)
     stage.run.say(f"{stage.name}: taken from {source}.")
@@ -64,7 +64,7 @@ def _source(stage: Any, folder: Path) -> Path:
 
 
 def _differences(stage: Any, there: dict) -> dict[str, tuple[Any, Any]]:
-    """Dotted settings that differ: here and there; what the other file lacks does not count."""
+    """Dotted setting -> values here and there, if both are known and differ."""
     found = {}
     for noun, fields in stage.settings.items():
         if not isinstance(fields, dict):
@@ -78,13 +78,13 @@ def _differences(stage: Any, there: dict) -> dict[str, tuple[Any, Any]]:
 
 
 def _kind_typed(name: str, typed: frozenset[str]) -> bool:
-    """Whether another kind of the setting's noun was asked for, which brings its own settings."""
+    """Whether a kind of the setting's noun was typed, since a kind brings its own settings."""
     noun = name.split(".")[0]
     return bool({f"{noun}.kind", f"{noun}.trade"} & typed)
 
 
 def _same_episodes(stage: Any, source: Path) -> bool:
-    """Whether what the stage was made from is what is here: pictures of a size, or episodes."""
+    """Whether the source's V saw the same kind of frames, or its series the same episodes."""
     if stage.name == "vision":
         facts = stage_facts(source, "episodes")
         there = facts["settings"]["env"] if facts else {}

@@ -1,9 +1,9 @@
-"""A run's folder: where things are, who may write, and every random draw.
+"""A run's folder: where things are, who may write, and its random draws.
 
 results/carracing/            a run
   config.json  log.txt
   0/                          an iteration: episodes/ vision.keras series/ memory.keras ...
-  0/stages/<stage>.json       settings, budgets and inputs that a stage was made with
+  0/stages/<stage>.json       the settings, budgets and inputs of a stage
 """
 
 import fcntl
@@ -31,13 +31,13 @@ from WorldModels.experiment.stages import (
 
 
 class Run:
-    """A results folder, opened by one verb at a time, and by any number that only read.
+    """A results folder, opened by one verb at a time, and by any number of verbs that only read.
 
     Args:
         experiment: all settings.
         verb: name of the verb that opens it.
-        flags: what was typed after the verb; a command that remedies something repeats it.
-        reads_only: nothing is made, locked or swept; the folder need not be there.
+        flags: what was typed after the verb; suggested commands repeat it.
+        reads_only: nothing is made, locked or swept; the folder need not exist.
         typed: dotted names of the settings that were typed; None: unknown.
 
     Raises:
@@ -74,7 +74,7 @@ class Run:
             holder = self._lock.read().strip() or "another process"
             self._lock.close()
             raise ValueError(
-                f"{self.folder} is in use by {holder}: expected a folder of our own; wait for it, "
+                f"{self.folder} is in use by {holder}: expected a free folder; wait for it, "
                 "or give --results FOLDER."
             ) from None
         self._lock.truncate(0)
@@ -82,7 +82,7 @@ class Run:
         self._lock.flush()
 
     def _sweep(self) -> None:
-        """Remove what a killed process, or a stopped worker of ours, left half written."""
+        """Remove what a killed process or worker left half written."""
         for left_over in self.folder.rglob(f"{TEMPORARY}*"):
             remove(left_over)
 
@@ -98,7 +98,7 @@ class Run:
         self.note(text)
 
     def note(self, text: str) -> None:
-        """Append a line to log.txt alone."""
+        """Append a line to log.txt only."""
         with open(self.folder / "log.txt", "a") as log:
             for line in text.splitlines():
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.verb}: {line}\n")
@@ -113,14 +113,14 @@ class Run:
         )
 
     def command(self, verb: str, iteration: int | None = None) -> str:
-        """What to type to run a verb on this run, with the flags that were typed for this one."""
+        """The command that runs a verb on this run, with the flags that were typed for this one."""
         flags = self.flags
         if iteration is not None:
             flags = [*without(flags, "--iteration"), "--iteration", str(iteration)]
         return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
-        """Path of an input in the iteration's folder; with --reuse it is taken from there.
+        """Path of an input in the iteration's folder; if missing, --reuse takes it from there.
 
         Raises:
             FileNotFoundError: it is missing, or an empty folder; the message has the command that
@@ -145,7 +145,7 @@ class Run:
             self.stage(stage, inputs_of(self, stage))
 
     def before(self, name: str, made_by: str) -> Path:
-        """Path of what the iteration before has left.
+        """Path of an output of the previous iteration.
 
         Raises:
             FileNotFoundError: it is missing; the message has the command that makes it.
@@ -159,7 +159,7 @@ class Run:
     def need_episodes(self) -> list[Path]:
         """The folders of the episodes that V and M train on.
 
-        Those of all iterations up to this one, or of this one alone; this one's comes last.
+        Those of all iterations up to this one, or only this one's; this one's comes last.
 
         Raises:
             FileNotFoundError: one is missing or empty; the message has the command that records.
@@ -174,15 +174,15 @@ class Run:
         return [*folders, self.need("episodes", "record")]
 
     def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
-        """The state of a stage in this iteration, checked against the present settings."""
+        """A stage of this iteration, checked against the present settings."""
         return Stage(self, name, inputs or {})
 
     def hashes_of(self, *files: Path) -> dict[str, str]:
-        """What a stage notes of its inputs in other iterations: path in the run, and hash."""
+        """Path in the run -> hash, of a stage's inputs in other iterations."""
         return {str(file.relative_to(self.folder)): hash_files([file]) for file in files}
 
     def seed_of(self, stage: str) -> int:
-        """The seed that a stage was made with; where it is not made, this verb's."""
+        """The seed that a stage was made with; this verb's if it is not made yet."""
         return seed_of(self.path, stage, self.experiment.seed)
 
     def rng(self, purpose: str, *indices: int) -> np.random.Generator:
@@ -191,7 +191,7 @@ class Run:
 
 
 def _there(path: Path) -> bool:
-    """Whether a file is there, or a folder with something in it."""
+    """Whether a file exists, or a folder that is not empty."""
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
@@ -202,7 +202,7 @@ def run_folder(name: str, scale: str, results: str = "") -> Path:
 
 
 def without(flags: list[str], name: str) -> list[str]:
-    """The flags without one of them and its value."""
+    """The flags without one of them, nor its value."""
     return [
         flag
         for i, flag in enumerate(flags)

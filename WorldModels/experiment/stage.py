@@ -1,8 +1,8 @@
-"""One stage of one iteration: does what is there contradict the settings, is it complete or stale?
+"""One stage of one iteration: does its output contradict the settings, is it stale or complete?
 
 A verb asks in this order: (1) does a setting contradict its input or its own earlier output?
-(2) was its input made anew since? (3) is it complete? (4) otherwise it runs, continuing what is
-there.
+(2) has its input changed since? (3) is its output complete? (4) If not, it runs and continues
+what exists.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from WorldModels.experiment.stages import (
     stage_settings,
 )
 
-FORMAT = 2  # of the file that says what a stage was made with
+FORMAT = 2  # of the file that records what a stage was made with
 
 
 class Stage:
@@ -33,8 +33,8 @@ class Stage:
         inputs: hashes of the files that the output is made from.
 
     Attributes:
-        done: budgets that have been spent already (empty at the start).
-        complete: nothing is left to do at the present budget.
+        done: budgets spent so far (empty at the start).
+        complete: the output reaches the present budget.
         anew: the earlier output is removed when the stage begins.
 
     Raises:
@@ -45,7 +45,7 @@ class Stage:
         self.run, self.name, self.inputs = run, name, inputs
         self.file = stage_file(run.path, name)
         self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
-        # The environment comes before all else.
+        # Every stage shares the environment of the episodes.
         reads = () if name == "episodes" else dict.fromkeys(("episodes", *STAGES[name].reads))
         for read in reads:
             self._check_input(read)
@@ -58,11 +58,11 @@ class Stage:
             run.remember()
 
     def _facts(self) -> dict:
-        """What is there and still counts; empty where the stage is made anew."""
+        """What the stage's file records; empty if the stage is to be made again."""
         facts = read_json(self.file) or {}
         self.anew = bool(self.run.experiment.force and facts)
         if self.anew:
-            self.run.say(f"{self.name}: made anew, as --force asks.")
+            self.run.say(f"{self.name}: made again, as --force asks.")
             return {}
         if facts:
             self._check_own(facts)
@@ -70,7 +70,7 @@ class Stage:
             changed = [key for key in self.inputs if facts["inputs"].get(key) != self.inputs[key]]
             self.run.say(
                 f"{self.name}: its input ({', '.join(changed)}) has changed since it was made; "
-                f"{self.name} is made anew."
+                f"{self.name} is made again."
             )
             self.anew = True
             return {}
@@ -83,7 +83,7 @@ class Stage:
 
     def _check_noun(self, noun: str, there: dict, read: str) -> None:
         settings = getattr(self.run.experiment, noun)
-        # This stage may have an environment and a dream of its own, but for what it hands on.
+        # A stage may change the recipe of its environment or dream, but not their shape.
         roles = ("shape",) if noun in ("env", "dream") else ("shape", "recipe")
         for field in dataclasses.fields(settings):
             if field.metadata["role"] not in roles or field.name not in there:
@@ -92,13 +92,13 @@ class Stage:
             flag = flag_of(f"{noun}.{field.name}")
             if here != stored:
                 raise ValueError(
-                    f"{flag}: {shown(here)} asked for, but {self.run.path}'s {read} were made with "
-                    f"{shown(stored)}; drop the flag, give {flag} {shown(stored)}, or name another "
-                    "folder with --results FOLDER."
+                    f"{flag}: {shown(here)} asked for, but the {read} stage of {self.run.path} was "
+                    f"made with {shown(stored)}; drop the flag, give {flag} {shown(stored)}, or "
+                    "name another folder with --results FOLDER."
                 )
 
     def _check_own(self, facts: dict) -> None:
-        """Refuse a setting other than the one that the output was made with."""
+        """Refuse a setting that differs from the one that the output was made with."""
         for noun, fields in self.settings.items():
             there = facts["settings"].get(noun)
             if not isinstance(fields, dict):
@@ -110,15 +110,15 @@ class Stage:
     def _compare(self, name: str, new: Any, old: Any) -> None:
         if old is not None and new != old:
             raise ValueError(
-                f"{flag_of(name)}: {shown(new)} asked for, but the {self.name} in {self.run.path} "
-                f"were made with {shown(old)}; keep {shown(old)}, name another folder with "
-                "--results FOLDER, or make them anew with --force."
+                f"{flag_of(name)}: {shown(new)} asked for, but the {self.name} stage of "
+                f"{self.run.path} was made with {shown(old)}; keep {shown(old)}, name another "
+                "folder with --results FOLDER, or start again with --force."
             )
 
     def begin(self, **facts: Any) -> None:
-        """Note what the output is being made with, before the first of it is written.
+        """Record what the output is made with, before any of it is written.
 
-        Call it once nothing can be refused any more: from here on the flags are remembered.
+        Call it when nothing can be refused any more: from here on the flags are remembered.
         """
         if self.anew:
             self.clear()
@@ -127,7 +127,7 @@ class Stage:
         self._write(False, facts)
 
     def finish(self, **facts: Any) -> None:
-        """Note that the output is complete at the present budget."""
+        """Record that the output is complete at the present budget."""
         self.complete, self.done = True, self.budgets
         self._write(True, facts)
 

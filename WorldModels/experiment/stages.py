@@ -14,11 +14,11 @@ class StageKind:
     """What is true of a stage in every run.
 
     Args:
-        verb: makes it.
+        verb: that makes it.
         outputs: files and folders that it writes, in the iteration's folder.
         nouns: whose settings its output depends on.
-        reads: stages that it is made from.
-        iterates: settings of --iterate that it follows from iteration 1 on.
+        reads: stages whose output it is made from.
+        iterates: settings of --iterate that it depends on from iteration 1 on.
         reusable: --reuse can take it from another run.
     """
 
@@ -116,7 +116,7 @@ STAGE_OF = {kind.verb: name for name, kind in STAGES.items()}  # verb -> the sta
 
 
 def nouns_of(name: str, experiment: Any) -> tuple[str, ...]:
-    """The nouns whose settings a stage depends on; the dream's too where C evolves in it."""
+    """The nouns whose settings a stage depends on; the dream too if C evolves in it."""
     dreams = name == "controller" and experiment.controller.world != "real"
     return (*STAGES[name].nouns, *["dream"] * dreams)
 
@@ -139,12 +139,12 @@ def stage_settings(experiment: Any, name: str, iteration: int = 0) -> tuple[dict
 
 
 def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
-    """What a stage's file says that it was made with: dotted setting -> value; budgets apart.
+    """The settings, then the budgets, that a stage was made with: dotted setting -> value.
 
-    Only what today's settings still have is read.
+    Settings that no longer exist are left out.
 
     Args:
-        facts: of the file.
+        facts: contents of the stage's file.
         name: of the stage.
         experiment: any, for the names of its fields.
     """
@@ -170,12 +170,12 @@ def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
 
 
 def stage_file(path: Path, name: str) -> Path:
-    """The file that says what a stage in an iteration's folder was made with."""
+    """The file that records what a stage in an iteration's folder was made with."""
     return path / "stages" / f"{name}.json"
 
 
 def stage_facts(path: Path, name: str) -> dict | None:
-    """What stages/NAME.json of an iteration's folder holds; None where it has not begun.
+    """The contents of stages/NAME.json in an iteration's folder; None if it has not begun.
 
     Raises:
         ValueError: the file is damaged.
@@ -196,5 +196,5 @@ def iterations_in(folder: Path) -> list[int]:
 
 
 def present_iteration(folder: Path, wanted: int) -> int:
-    """The iteration that a verb works on: the one it asks for, or the latest."""
+    """The iteration that a verb works on: the one asked for, or the latest."""
     return wanted if wanted >= 0 else max(iterations_in(folder), default=0)

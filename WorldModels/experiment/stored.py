@@ -1,14 +1,14 @@
 """What a run remembers: the flags typed for it, and what each of its stages was made with.
 
-A setting is resolved so, each line overruling the one before:
+A setting is resolved in this order, each line overriding the one before:
 
     the preset of name, scale and kinds, or with --reuse the other run's settings
-    the settings of the same stage one iteration earlier, where this iteration's is not made
+    the settings of the same stage one iteration earlier, if this iteration's is not made
     the flags remembered as typed
-    the settings that this iteration's stage was made with, where it is made
+    the settings that this iteration's stage was made with, if it is made
     the flags typed now
 
-A budget only grows: a remembered one that is larger than the stage's own continues it.
+A budget only grows: a remembered one larger than the stage's own continues the stage.
 """
 
 import dataclasses
@@ -33,17 +33,17 @@ from WorldModels.experiment.stages import (
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of a command line before it is read whole.
+    """What is known of a command line before it is fully parsed.
 
     Args:
         name: of the experiment.
         scale: its scale.
-        folder: the run's; it need not be there.
+        folder: the run's; it need not exist.
         iteration: -1: the latest.
-        verb: whose stage's own seed counts; empty: the remembered one.
-        typed: what is typed now of the settings that choose others: a kind, env.id.
-        reuse: folder of another run, whose settings take the preset's place.
-        forget: a noun that starts from its preset all the same.
+        verb: the seed of its own stage counts; empty: the remembered seed.
+        typed: flags typed now that choose the defaults of others: kinds, env.id.
+        reuse: folder of another run, whose settings replace the preset.
+        forget: a noun that starts from its preset anyway.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Start:
 
 
 def resolved(start: Start) -> Experiment:
-    """The settings of a run as far as they are known before the command line is read whole.
+    """The settings of a run, as far as known before the command line is fully parsed.
 
     Raises:
         ValueError: a file is damaged, or the settings contradict one another.
@@ -82,7 +82,7 @@ def resolved(start: Start) -> Experiment:
 
 @dataclass
 class _Made:
-    """What stages were made with: dotted setting -> value, budgets apart."""
+    """What stages were made with: settings and budgets, each dotted name -> value."""
 
     fixed: dict[str, Any] = field(default_factory=dict)
     budgets: dict[str, Any] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class _Made:
 def _made(folder: Path, iteration: int, verb: str, probe: Experiment) -> tuple[_Made, _Made]:
     """The settings of stages that only an earlier iteration has, and of those made in this one.
 
-    Every stage counts but the temperatures', whose dreams are its own; the verb's comes last.
+    All stages count except temperatures, which sets its own dreams; the verb's comes last.
     """
     own_stage = STAGE_OF.get(verb)
     order = [name for name in STAGES if name not in ("temperatures", own_stage)]
@@ -116,7 +116,7 @@ def _kinds(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _other_kind(noun: str, typed: dict[str, str], before: list[Any]) -> bool:
-    """Whether a kind typed now is unlike the run's: then the noun's other flags are forgotten."""
+    """Whether a kind typed now differs from the run's: then the noun's flags are forgotten."""
     for name in KINDS:
         if not name.startswith(noun) or name not in typed:
             continue
@@ -147,7 +147,7 @@ def _base(start: Start, kinds: dict[str, str]) -> Experiment:
 
 
 def _larger(stored: Any, remembered: Any) -> Any:
-    """The larger of two budgets; one that is not a number stays as it was stored."""
+    """The larger of two budgets; one that is not a number stays as stored."""
     try:
         return stored if remembered is None or float(stored) >= float(remembered) else remembered
     except (TypeError, ValueError):
@@ -155,7 +155,7 @@ def _larger(stored: Any, remembered: Any) -> Any:
 
 
 def with_values(experiment: Experiment, values: dict[str, Any]) -> Experiment:
-    """An experiment with other values, by dotted name, as JSON holds them; unknown names are left.
+    """An experiment with other values, by dotted name, as in JSON; unknown names are ignored.
 
     Raises:
         ValueError: a value is out of its range, or contradicts another.
@@ -182,18 +182,18 @@ def _replaced(settings: Any, values: dict[str, Any], prefix: str) -> Any:
 
 
 def _as(here: Any, value: Any) -> Any:
-    # JSON has no tuples, and an infinite number is written as its name.
+    # JSON has no tuples, and an infinite number is written as a string.
     if isinstance(here, tuple):
         return tuple(value)
     return float(value) if isinstance(here, float) else value
 
 
 def stored_experiment(folder: str | Path, iteration: int = -1) -> Experiment:
-    """The settings of a run that lies in a folder.
+    """The settings of the run in a folder.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
-        ValueError: a file of it is damaged, or of an unknown experiment.
+        ValueError: a file is damaged, or the experiment is unknown.
     """
     memo = memo_of(folder)
     if memo is None:
@@ -216,7 +216,7 @@ def stored_experiment(folder: str | Path, iteration: int = -1) -> Experiment:
 
 
 def typed(experiment: Experiment) -> list[str]:
-    """What to type after a verb, in an empty folder, to have these settings.
+    """The arguments of a verb that give these settings in an empty folder.
 
     Name, scale, and a flag for each setting that differs from its preset.
     """

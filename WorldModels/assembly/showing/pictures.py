@@ -9,17 +9,17 @@ from WorldModels.experiment.run import Run
 
 GIF_BYTES = 1_900_000
 SECONDS = 12  # of a GIF
-LEAD = 1.0  # seconds of a drive before its GIF begins: CarRacing's camera comes down from far away
+LEAD = 1.0  # seconds of a drive that its GIF skips: CarRacing's camera zooms in first
 STRIP_SECONDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 1.6)  # moments of the strip
 STRIP_START = 0.25  # share of a game before the strip begins
 STRIP_TEMPERATURE = 0.5
 
 
 def strip(run: Run, path: Path) -> None:
-    """Draw moments of a game, V's reconstructions, and what M imagines from the first of them on.
+    """Draw moments of a game, V's reconstructions, and what M imagines from the first one on.
 
-    The game is one of the kind that M knows: the driver's own where it learned in M's dream, else a
-    recorded one.
+    The game is the driver's own if it learned in M's dream, otherwise a recorded one: the kind of
+    game that M knows.
     """
     from WorldModels.assembly.showing.driver import recorded
     from WorldModels.assembly.showing.memory import imagined
@@ -70,7 +70,8 @@ def dream(run: Run, path: Path) -> None:
 def curve(run: Run, path: Path) -> None:
     """Draw how C learned.
 
-    In the game over frames; in a dream over generations, beside the games of some of its drivers.
+    Over frames; for a driver evolved in a dream and tested, over generations, beside the real games
+    of the kept generations.
     """
     from WorldModels.figures.dreams import dream_curve
     from WorldModels.figures.learning import learning_curve
@@ -95,14 +96,14 @@ PICTURES: dict[str, Callable[[Run, Path], None]] = {
 
 
 def _test_drive(run: Run, max_steps: int = 0):
-    """The Episode that stands for the driver's test games."""
+    """An Episode of the driver: the one that its test filmed, if there is one."""
     from WorldModels.assembly.showing import driver
 
     return driver.drive(run, _filmed(run, "filmed", driver.DRIVE_SEED), max_steps)
 
 
 def _filmed(run: Run, what: str, seed: int) -> int:
-    """The seed of the game or dream that the run's test filmed; without a test, `seed`."""
+    """The seed of the game or dream that the test filmed; `seed` if there was no test."""
     filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed

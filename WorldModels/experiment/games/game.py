@@ -1,8 +1,8 @@
-"""What is particular to a game, for whoever records, drives, films or scores it.
+"""The facts of a game, for the code that records, drives, films or scores it.
 
-Nothing else in the package knows one game from another: it asks the Game. An environment that has
-no file here gets the neutral Game, which takes nothing for granted: its actions are symmetric
-numbers, and it has neither laps nor a score that solves it.
+No other code in the package tells games apart: it asks the Game. An environment without a file
+here gets the neutral Game, which assumes nothing: its actions are symmetric numbers, and it has
+neither laps nor a score that solves it.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,9 +19,9 @@ class Action:
     """One number of an action, -1..1, and what it means.
 
     Args:
-        name: as people call it.
-        kind: symmetric: both directions count alike, and 0 does nothing; gas: -1 is none and 1 is
-            full; brake: up to 0 is none and 1 is full.
+        name: for people to read.
+        kind: symmetric: 0 does nothing, and both directions act equally; gas: -1 is none and 1 is
+            full; brake: 0 or less is none and 1 is full.
     """
 
     name: str
@@ -36,26 +36,26 @@ class Game:
         id: of the environment: a Gymnasium id, or a name of our own.
         experiment: whose presets these are; empty for an environment without a file of its own.
         script: name of its launch script.
-        actions: the numbers of an action, in their order; empty where nothing is known.
-        rest: the action while no key is held; zeros where it is empty.
+        actions: the numbers of an action, in order; empty if unknown.
+        rest: the action (A,) while no key is held; empty: zeros.
         keys: arrow key -> (number of the action, what holding the key adds to it).
-        fps: frames a second; None: as the environment says.
+        fps: frames per second; None: as the environment says.
         solved: mean return over 100 games at which it counts as solved.
-        rules: name of each rule that a return is counted by -> suffix of its columns.
+        rules: name of each rule for counting a return -> suffix of its columns.
         has_laps: an episode is a lap, counted by two rules.
-        has_road: the world knows a road: episodes can start anywhere on it, or be cut off it.
+        has_road: the world has a road: episodes can start anywhere on it, or be cut short off it.
         noun: what one episode of a test is called.
-        gate_games: real games of each policy before an evolution in the dream.
-        published: its name in the file of published learning curves.
-        env_settings: the class of its own settings.
+        gate_games: real games of each policy before C is evolved in the dream.
+        published: the game's name in the file of published learning curves.
+        env_settings: the class of its environment's settings.
         as_scored: settings of the environment in a test: official pictures, and a rule under which
             one drive gives the scores of all rules.
-        as_filmed: the same under the rule in force.
-        as_shown: settings of the environment where only people look at it.
-        presets: scale -> noun -> how it differs from the numbers in settings/.
+        as_filmed: the same, but under the rule in force.
+        as_shown: settings of the environment when only people look at it.
+        presets: scale -> noun -> setting -> value, where it differs from settings/.
         random_steps, driven_steps: length of an episode driven at random, and by a driver; None:
             --env.max-steps.
-        speed: stage -> how many times as fast its steps are as CarRacing's.
+        speed: stage -> the speed of its steps relative to CarRacing's.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Game:
     speed: Mapping[str, float] = field(default_factory=dict)
 
     def named_actions(self, size: int) -> tuple[Action, ...]:
-        """The numbers of an action of `size` numbers; where nothing is known, symmetric ones."""
+        """An Action for each of `size` numbers; symmetric ones if the game names another count."""
         if len(self.actions) == size:
             return self.actions
         return tuple(Action(f"action {i}") for i in range(size))
@@ -90,8 +90,8 @@ class Game:
     def pressed(self, held: Collection[str], size: int) -> np.ndarray:
         """The action (size,) float32 in -1..1 while some arrow keys are held.
 
-        Where the game says nothing, left and right are -1 and 1 of the first number, and down and
-        up of the second, if there is one.
+        If the game names no keys, left and right set the first number to -1 and 1, and down and up
+        the second, if there is one.
         """
         keys = self.keys or {
             "left": (0, -1.0),
@@ -107,7 +107,7 @@ class Game:
         return np.clip(action, -1, 1)
 
     def scored(self, env: EnvSettings) -> EnvSettings:
-        """The settings of an environment as a test wants them: see as_scored."""
+        """The settings of an environment for a test: see as_scored."""
         return replace(env, **self.as_scored)
 
     def filmed(self, env: EnvSettings) -> EnvSettings:
@@ -115,5 +115,5 @@ class Game:
         return replace(env, **self.as_filmed)
 
     def shown(self, env: EnvSettings) -> EnvSettings:
-        """The settings of an environment that is rendered for people alone."""
+        """The settings of an environment that is rendered only for people."""
         return replace(env, **self.as_shown)

@@ -1,4 +1,4 @@
-"""The games by the name of their experiment. A new game is a file here and a line."""
+"""The games by name of experiment. A new game is a file in this folder and a line in FILES."""
 
 import importlib
 
@@ -14,6 +14,6 @@ GAMES: dict[str, Game] = {
 
 
 def game_of(env_id: str) -> Game:
-    """The game of an environment's id; the neutral one where it has no file of its own."""
+    """The Game of an environment's id; the neutral one if it has no file here."""
     known = {game.id: game for game in GAMES.values()}
     return known.get(env_id) or Game(env_id)

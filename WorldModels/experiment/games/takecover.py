@@ -1,8 +1,8 @@
-"""Doom's Take Cover: its facts, and its presets by scale. C lives wholly in the dream."""
+"""Doom's Take Cover: its facts, and its presets by scale. C is evolved only in the dream."""
 
 from WorldModels.experiment.games.game import Action, Game
 
-# At every scale (hardmaru/WorldModelsExperiments, doomrnn/).
+# Holds at every scale (hardmaru/WorldModelsExperiments, doomrnn/).
 PAPER = {
     "env": dict(id="TakeCover", max_steps=2100),
     "record": dict(max_frames=2100, full_episode=False, policies="held_short"),

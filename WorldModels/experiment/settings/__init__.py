@@ -1,1 +1,1 @@
-"""Every setting of an experiment: one frozen dataclass a noun, each field with meaning and unit."""
+"""Every setting of an experiment: one frozen dataclass per noun, each field with its meaning."""

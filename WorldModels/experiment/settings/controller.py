@@ -16,40 +16,38 @@ class ControllerSettings:
 
     flag_prefix: ClassVar[str] = "controller"
 
-    # where C evolves; mixed: in the dream, and then on in the real world
+    # where C evolves; mixed: in the dream, then in the real world
     world: Literal["real", "dream", "mixed"] = recipe("real")
-    features: Literal["z", "zh", "zch"] = shape(
-        "zh"
-    )  # what C sees: z alone, with h, or with c and h
+    features: Literal["z", "zh", "zch"] = shape("zh")  # what C sees: z; z and h; or z, c and h
     # units of a tanh hidden layer; 0: linear (paper: 40 for "V with a hidden layer")
     num_hidden: int = shape(0)
     bias: bool = shape(True)  # add a bias to each action
-    # the z that C and M get, in training and in use; after a dream always sampled
+    # the z that C and M get, in training and in use; always sampled for C from a dream
     latent: Literal["mean", "sampled"] = shape("sampled", {"controller.world": ("real",)})
     # evolution strategy (hardmaru es.py); ses: pepg whose mean moves to the best tenth,
     # ga: a genetic algorithm
     optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = recipe("cma")
-    population_size: int = recipe(64, IN_THE_REAL_WORLD)  # candidates a generation
+    population_size: int = recipe(64, IN_THE_REAL_WORLD)  # candidates per generation
     rollouts: int = recipe(16, IN_THE_REAL_WORLD)  # episodes per candidate
-    # episodes per candidate once sigma anneals (0: as before)
+    # episodes per candidate once sigma anneals (0: as --controller.rollouts)
     late_rollouts: int = recipe(0, ANNEALED)
     # initial standard deviation of the search
     sigma: float = recipe(0.1, IN_THE_REAL_WORLD)
     # anneal: sigma falls geometrically late in the budget
     sigma_schedule: Literal["constant", "anneal"] = recipe("constant", IN_THE_REAL_WORLD)
     sigma_final: float = recipe(0.03, ANNEALED)  # anneal: where sigma ends
-    anneal_start: float = recipe(0.4, ANNEALED)  # anneal: share of the budget after which it falls
+    anneal_start: float = recipe(0.4, ANNEALED)  # anneal: share of the budget before it falls
     common_tracks: bool = recipe(True)  # all candidates of a generation drive the same tracks
     # training only: stop an episode after this many steps without a positive reward (0: never)
     hopeless_steps: int = recipe(0, IN_THE_REAL_WORLD)
-    generations: int = budget(1800, IN_THE_REAL_WORLD)  # 0: count steps
-    # training steps of the environment; 0: count generations
+    generations: int = budget(1800, IN_THE_REAL_WORLD)  # of the search; 0: steps count
+    # environment steps of training; 0: generations count
     steps: int = budget(0, IN_THE_REAL_WORLD)
-    # generations between two scores of the mean
+    # generations between validation scores of the mean
     validation_every: int = recipe(25, IN_THE_REAL_WORLD)
-    # episodes in such a score, on tracks never trained on
+    # episodes per validation score, on tracks never trained on
     validation_rollouts: int = recipe(1024, IN_THE_REAL_WORLD)
-    keep_every: int = recipe(25)  # generations between two kept means
+    keep_every: int = recipe(25)  # generations between kept means
     # stop once the mean's validation score reaches this
     target_return: float = budget(math.inf)
     # the mean that record and evaluate use: -1 the best, else a kept generation

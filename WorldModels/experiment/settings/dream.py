@@ -17,23 +17,23 @@ class DreamSettings:
 
     flag_prefix: ClassVar[str] = "dream"
 
-    # uncertainty of the dream: 1 as M learned it (paper: 1.15 gave the best driver)
+    # uncertainty of the dream; 1: as M learned it (paper: 1.15 gave the best driver)
     temperature: float = recipe(1.15)
     reward: Literal["head", "constant"] = recipe("head")  # M's prediction, or step_reward
-    # reward of every step, where it is constant
+    # reward of every step, if constant
     step_reward: float = recipe(1.0, {"dream.reward": ("constant",)})
-    # paper; seed a draw from M's probability; only max_steps
+    # threshold: as in the paper; sampled: drawn by M's probability; never: only by max_steps
     termination: Literal["threshold", "sampled", "never"] = recipe("threshold")
     # probability above which the dream ends (hardmaru: logit > 0)
     threshold: float = recipe(0.5, {"dream.termination": ("threshold",)})
     max_steps: int = recipe(0)  # longest dream; 0: as long as the environment's episodes
-    population_size: int = recipe(64, EVOLVED_HERE)  # candidates a generation
+    population_size: int = recipe(64, EVOLVED_HERE)  # candidates per generation
     rollouts: int = recipe(16, EVOLVED_HERE)  # dreams per candidate
     sigma: float = recipe(0.1, EVOLVED_HERE)  # initial standard deviation of the search
     generations: int = budget(1800, EVOLVED_HERE)  # of the evolution in the dream
-    # generations between two scores of the mean, in the dream
+    # generations between validation scores of the mean, in the dream
     validation_every: int = recipe(25, EVOLVED_HERE)
-    validation_rollouts: int = recipe(1024, EVOLVED_HERE)  # dreams in such a score
+    validation_rollouts: int = recipe(1024, EVOLVED_HERE)  # dreams per score
 
     def __post_init__(self):
         positive(self, "temperature", "rollouts", "sigma", "generations")

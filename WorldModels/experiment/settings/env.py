@@ -15,7 +15,7 @@ class EnvSettings:
     id: str = shape("CarRacing-v3")  # Gymnasium id, or TakeCover (ViZDoom)
     # what V sees: frames, or the environment's own numbers (needs --vision.kind dense)
     observation: Literal["frame", "vector"] = shape("frame")
-    # pixels; CarRacing: 64 = top 84 rows area-resized, 96 = the whole official frame
+    # pixels; CarRacing: 64 = top 84 rows area-resized, 96 = the full official frame
     frame_size: Literal[64, 96] = shape(64, acts={"env.observation": ("frame",)})
     max_steps: int = recipe(1000)  # steps after which an episode is truncated
 
@@ -24,5 +24,5 @@ class EnvSettings:
 
     @property
     def rule(self) -> str:
-        """The name of the rule by which a return counts: a key of Game.rules."""
+        """The name of the rule that counts a return: a key of Game.rules."""
         return "return"

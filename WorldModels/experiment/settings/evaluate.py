@@ -1,4 +1,4 @@
-"""The test: tracks, or games, that chose nothing, in the official environment."""
+"""The test: tracks or games that played no part in training, in the official environment."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,17 +10,17 @@ DREAMT = {"controller.world": ("dream", "mixed")}
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """The test: tracks, or games, that chose nothing, in the official environment."""
+    """The test: tracks or games that played no part in training or choosing the driver."""
 
     flag_prefix: ClassVar[str] = "evaluate"
 
     tracks: int = budget(100)  # test tracks
-    baseline_tracks: int = budget(20)  # test tracks for each policy beside it
-    # blind policies beside it, the random one first: see control/policies.py
+    baseline_tracks: int = budget(20)  # test tracks for each blind policy
+    # blind policies to compare with, the random one first: see control/policies.py
     baselines: str = recipe("cauchy,straight")
-    # dreams of the driver and of each policy, where it was evolved in one
+    # dreams of the driver and of each policy, if C was evolved in a dream
     dreams: int = budget(100, DREAMT)
-    # real games of each kept generation of a driver evolved in the dream
+    # real games for each kept generation of a driver evolved in the dream
     curve_games: int = budget(20, DREAMT)
     frames: bool = budget(False)  # also write every frame of the filmed episode as PNG
     video_tracks: int = budget(1)  # test tracks that are filmed

@@ -33,12 +33,12 @@ class Experiment:
     seed: int = recipe(0)  # every random draw follows from it
     # folder of the run; default results/NAME, results/NAME-smoke, results/NAME-paper
     results: str = free("")
-    force: bool = free(False)  # make this verb's output anew
-    # folder of another run, whose episodes, vision, series and memory are taken
+    force: bool = free(False)  # make this verb's output again
+    # folder of another run to take episodes, vision, series and memory from
     reuse: str = free("")
     workers: int = free(0)  # worker processes; 0: one per core
     iteration: int = free(-1)  # which iteration's folder; -1: the latest
-    iterations: int = free(1)  # how many a launch script goes through
+    iterations: int = free(1)  # how many iterations a launch script runs
     env: EnvSettings = EnvSettings()
     record: RecordSettings = RecordSettings()
     vision: VisionSettings = VisionSettings()
@@ -60,6 +60,6 @@ class Experiment:
             )
         if (self.vision.kind == "dense") != (self.env.observation == "vector"):
             raise ValueError(
-                "--vision.kind: expected dense beside --env.observation vector and only there, "
-                f"received {self.vision.kind} beside {self.env.observation}."
+                "--vision.kind: expected dense with --env.observation vector and only then, "
+                f"received {self.vision.kind} with {self.env.observation}."
             )

@@ -18,48 +18,48 @@ class MemorySettings:
     flag_prefix: ClassVar[str] = "memory"
 
     kind: Literal["mdn_rnn", "transformer", "trade"] = shape("mdn_rnn")  # network family
-    # trade: a GRU in place of the positions; or latents one dimension after the other
+    # trade: seed has a GRU for positions; paper predicts z one dimension at a time
     trade: Literal["seed", "paper"] = shape("seed", TRADE)
     lstm_size: int = shape(256, MDN_RNN)  # mdn_rnn: units of the LSTM, the size of h and of c
     hidden_size: int = shape(256, ATTENTION)  # transformer, trade: numbers in h
     width: int = shape(32, ATTENTION)  # transformer, trade: numbers in a token
     num_layers: int = shape(3, ATTENTION)  # transformer, trade: layers
     num_heads: int = shape(8, ATTENTION)  # transformer, trade: heads of each layer
-    feed_forward: int = shape(2048, ATTENTION)  # transformer, trade: units within each layer
-    # transformer, trade: share of activations that training drops
+    feed_forward: int = shape(2048, ATTENTION)  # transformer, trade: inner units of a layer
+    # transformer, trade: share of activations dropped in training
     dropout: float = recipe(0.1, ATTENTION)
-    # transformer, trade: steps that each layer sees, the present one included
+    # transformer, trade: steps that each layer sees, including the present one
     window: int = shape(64, ATTENTION)
-    # trade paper: of the maximum mean discrepancy between what is drawn and what was seen
+    # trade paper: weight of the maximum mean discrepancy between drawn and real latents
     mmd_weight: float = recipe(0.1, TRADE | {"memory.trade": ("paper",)})
     num_mixtures: int = shape(5)  # Gaussians in a mixture
     # a mixture for each latent dimension (paper), or one over whole latents
     mixture: Literal["independent", "joint"] = shape("independent")
     # mdn_rnn: feed a flag at the first step of an episode (hardmaru doomrnn)
     restart_input: bool = shape(False)
-    # M sees actions as -1, 0 or 1, by this threshold (0: as they are)
+    # M sees actions as -1, 0 or 1, by this threshold (0: unchanged)
     action_threshold: float = shape(0.0)
     reward_head: bool = shape(False)  # predict the reward
     terminated_head: bool = shape(False)  # predict the end of the episode
     # weight of a positive terminated target (hardmaru doomrnn: restart_factor)
     terminated_weight: float = recipe(10.0, WITH_AN_END)
-    # whole episodes, chunks with carried state, random segments
+    # episodes: full ones; streams: chunks with carried state; segments: random ones
     batching: Literal["episodes", "streams", "segments"] = recipe("episodes")
-    batch_size: int = recipe(100)  # sequences a step, or parallel streams
-    sequence_length: int = recipe(999)  # steps of a chunk or segment; whole episodes are cut there
-    steps: int = budget(4000)  # training steps, where epochs is 0
-    epochs: int = budget(0)  # passes over the series; above 0 they count instead of steps
+    batch_size: int = recipe(100)  # sequences per step, or parallel streams
+    sequence_length: int = recipe(999)  # steps of a chunk or segment; longer episodes are cut
+    steps: int = budget(4000)  # training steps, if epochs is 0
+    epochs: int = budget(0)  # passes over the series; above 0, used instead of steps
     learning_rate: float = recipe(1e-3)  # Adam
     # of the learning rate
     schedule: Literal["constant", "cosine", "exponential"] = recipe("exponential")
     # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
     decay: float = recipe(1.0, {"memory.schedule": ("exponential",)})
-    # where cosine or exponential ends
+    # at the end of cosine or exponential
     final_learning_rate: float = recipe(1e-5, {"memory.schedule": ("cosine", "exponential")})
-    beta_2: float = recipe(0.999)  # Adam's, of the mean square of the gradients
+    beta_2: float = recipe(0.999)  # Adam's, for the mean square of the gradients
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
-    clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: not)
-    clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: not)
+    clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
+    clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
     validation_share: float = recipe(0.05)  # share of the episodes held out
     # of training; auto: bfloat16 where the CPU has AVX512_BF16
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
@@ -94,13 +94,13 @@ class MemorySettings:
             )
         if self.preset_kind == "trade:paper" and self.mixture != "independent":
             raise ValueError(
-                f"--memory.mixture: --memory.trade paper expected independent, received "
+                f"--memory.mixture: expected independent with --memory.trade paper, received "
                 f"{self.mixture}; its dimensions already depend on one another."
             )
         if self.kind != "mdn_rnn" and self.restart_input:
             raise ValueError(
-                f"--memory.restart-input: expected none beside --memory.kind {self.kind}, which "
-                "starts every episode with an empty memory, received it."
+                f"--memory.restart-input: expected False with --memory.kind {self.kind}, which "
+                "starts every episode with an empty memory, received True."
             )
 
     @property
@@ -110,10 +110,10 @@ class MemorySettings:
 
     @property
     def has_c(self) -> bool:
-        """Whether this kind has a c beside h, which controller.features zch needs."""
+        """Whether this kind has a c, which --controller.features zch needs."""
         return self.kind == "mdn_rnn"
 
     @property
     def preset_kind(self) -> str:
-        """The kind as presets tell kinds apart: TraDE's two forms are two."""
+        """The kind that chooses a preset: TraDE's two forms count as two."""
         return "trade:paper" if (self.kind, self.trade) == ("trade", "paper") else self.kind

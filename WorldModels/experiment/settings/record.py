@@ -15,17 +15,17 @@ class RecordSettings:
     flag_prefix: ClassVar[str] = "record"
 
     episodes: int = budget(10_000)  # episodes to have in the folder (paper: 10,000)
-    max_frames: int = recipe(1000)  # longest episode, in frames acted upon
+    max_frames: int = recipe(1000)  # longest episode, in steps
     min_frames: int = recipe(100)  # shorter episodes are redrawn
     # ignore terminations, so that every episode has max_frames (hardmaru extract.py)
     full_episode: bool = recipe(True)
-    # start on a random tile of the track, without the zoom-in
+    # start on a random tile of the track, and skip the zoom-in
     random_start: bool = recipe(False, acts=ON_A_ROAD)
-    # with random_start: every n-th episode starts at the line all the same
+    # with random_start: every n-th episode still starts at the line
     line_start_every: int = recipe(8, acts=ON_A_ROAD | {"record.random_start": (True,)})
     # cut an episode after this many steps off the road in a row (0: never)
     off_road_limit: int = recipe(0, acts=ON_A_ROAD)
-    # who drives, as shares: "held:0.4,cauchy:0.3,brownian:0.3"; "controller" needs a trained one
+    # who drives, as shares: "held:0.4,cauchy:0.3,brownian:0.3"; "controller" needs a trained C
     policies: str = recipe("cauchy")
 
     def __post_init__(self):

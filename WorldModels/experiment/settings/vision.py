@@ -23,22 +23,22 @@ class VisionSettings:
     encoder_filters: tuple[int, int, int, int] = shape((32, 64, 128, 256), VAE)
     # channels of the decoder's inner transposed convolutions
     decoder_filters: tuple[int, int, int] = shape((128, 64, 32), VAE)
-    kernel_size: int = shape(5, VAE_GAN)  # vae_gan: of its convolutions
-    # vae_gan: channels of its generator's last layer; the others are multiples
+    kernel_size: int = shape(5, VAE_GAN)  # vae_gan: width of its convolutions
+    # vae_gan: channels of the generator's last layer; the other layers have multiples
     depth: int = shape(32, VAE_GAN)
-    # vae_gan: of the term that holds the latents of a batch to mean 0 and variance 1
+    # vae_gan: weight of the term that keeps a batch's latents at mean 0 and variance 1
     normality_weight: float = recipe(0.1, VAE_GAN)
     # vae_gan: minus the discriminator's loss, or -log D(fake)
     generator_loss: Literal["minimax", "non_saturating"] = recipe("minimax", VAE_GAN)
-    hidden_sizes: tuple[int, ...] = shape((200, 200, 200), DENSE)  # dense: of its encoder's layers
-    decoder_hidden_sizes: tuple[int, ...] = shape((200, 200), DENSE)  # dense: of its decoder's
-    # pixels weigh 1 + this * squared distance from the median frame: so small things are seen
+    hidden_sizes: tuple[int, ...] = shape((200, 200, 200), DENSE)  # dense: of the encoder's layers
+    decoder_hidden_sizes: tuple[int, ...] = shape((200, 200), DENSE)  # dense: of the decoder's
+    # pixels weigh 1 + this * squared distance from the median frame, so that V sees small things
     # (0: all equal)
     rare_weight: float = recipe(0.0)
-    kl_weight: float = recipe(1.0)  # of the KL term in the loss
-    kl_tolerance: float = recipe(0.5)  # nats per latent dimension that the KL term may cost freely
+    kl_weight: float = recipe(1.0)  # weight of the KL term in the loss
+    kl_tolerance: float = recipe(0.5)  # free nats of the KL term per latent dimension
     epochs: int = budget(10)  # passes over the frames
-    batch_size: int = recipe(100)  # frames a step
+    batch_size: int = recipe(100)  # frames per step
     learning_rate: float = recipe(1e-4)  # Adam
     # of the learning rate over the whole budget
     schedule: Literal["constant", "cosine"] = recipe("constant")

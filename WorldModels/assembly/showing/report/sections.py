@@ -9,13 +9,13 @@ from WorldModels.assembly.showing.report.parts import Part, Section
 from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.run import Run
 
-# What a part may raise where a file is damaged.
+# What a part may raise if a file is damaged.
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError)
 Maker = Callable[[Run], Part | None]
 
-# Title -> the text under it, and the functions that make its parts out of a run. A function returns
-# None where its part does not belong to such a run, and raises an error that names the command
-# where the run has not come that far.
+# Title -> the text under it, and the functions that make its parts from a run. A function returns
+# None if its part does not apply to the run, and raises an error with the command to type if the
+# run has not got that far.
 SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
     "Results": (
         "How well the driver does in games that had no part in training or choosing it, and what "
@@ -30,7 +30,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         ),
     ),
     "See: V": (
-        "V squeezes a frame into a few numbers, z, and makes a frame of them again.",
+        "V compresses a frame into a few numbers, z, and rebuilds the frame from them.",
         (
             vision.reconstructions,
             vision.vectors,
@@ -42,7 +42,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         ),
     ),
     "Remember and imagine: M": (
-        "M reads z and actions, predicts the next z, and can go on without the game.",
+        "M reads z and actions, predicts the next z, and can continue without the game.",
         (
             memory.imagined,
             memory.temperatures,
@@ -61,8 +61,8 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
             *map(control.learning, ("generation", "frames", "hours")),
         ),
     ),
-    "Made with": (
-        "Enough to make it again: the same settings and seed give the same run.",
+    "How it was made": (
+        "Enough to reproduce it: the same settings and seed give the same run.",
         (provenance.stages, provenance.settings, provenance.versions, provenance.log),
     ),
 }
@@ -81,7 +81,7 @@ def page_of(run: Run) -> tuple[str, dict[str, None]]:
 
 
 def _made(makers: Iterable[Maker], run: Run) -> tuple[list[Part], dict[str, None]]:
-    """The parts that can be made of a run, and a line for each that cannot, in order."""
+    """The parts that can be made from a run, and a line for each that cannot, in order."""
     parts, missing = [], {}
     for make in makers:
         try:
@@ -103,7 +103,7 @@ def _damage(error: Exception) -> str:
 
 
 def _head(run: Run) -> tuple[str, list[str]]:
-    """The page's title and the lines under it."""
+    """The page's title, and the lines under it."""
     ours = run.experiment
     line = (
         f"{ours.env.id} at {ours.scale} scale, seed {ours.seed}, iteration {run.iteration}. "
