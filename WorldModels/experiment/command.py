@@ -163,8 +163,6 @@ def run_verb(
 ) -> None:
     """Parse the command line, open the run's folder, and do the work.
 
-    A user's mistake becomes one line and status 2.
-
     Args:
         verb: the verb's name.
         work: what it does with the open run.
@@ -176,8 +174,6 @@ def run_verb(
     Raises:
         SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
     """
-    quiet_tensorflow()
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     argv = sys.argv[1:] if argv is None else argv
     run = None
     try:
@@ -190,8 +186,8 @@ def run_verb(
             raise
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        place = f"everything written so far is in {run.folder if run else '.'}"
-        print(f"\nstopped. The same command continues from here; {place}.")
+        place = run.folder if run else "."
+        print(f"\nstopped; the same command continues. What is done so far is in {place}.")
         raise SystemExit(130) from None
     finally:
         if run:
@@ -199,7 +195,9 @@ def run_verb(
 
 
 def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool) -> Run:
-    """The open run; its log notes what holds of oneDNN."""
+    """The open run; libraries keep quiet, and the log notes whether oneDNN is on."""
+    quiet_tensorflow()
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     shared = _shared(argv, type(experiment))
     run = Run(experiment, verb, shared, reads_only, typed_names(argv))
     if not reads_only:
