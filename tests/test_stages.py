@@ -168,3 +168,26 @@ def test_random_draws_depend_on_their_purpose_alone():
     purpose, index = (0, "record", "policy", 5), (0, "record", "episode", 6)
     for other in (seed, stage, purpose, index):
         assert (rng(*other[:3], 0, other[3]).random(4) != draw).any()
+
+
+@pytest.mark.parametrize(("minutes", "kept"), [(5, False), (11, True)])
+def test_output_that_took_over_ten_minutes_is_kept_when_it_is_replaced(
+    experiment, tmp_path, capsys, minutes, kept
+):
+    opened(experiment, "vision", finish=True)
+    path = tmp_path / "run/0"
+    facts = files.read_json(path / "stages/vision.json")
+    files.write_json(path / "stages/vision.json", facts | {"ended": facts["began"] + 60 * minutes})
+    (path / "vision.keras").write_text("old")
+    (path / "replaced/vision-1").mkdir(parents=True)  # of an earlier time
+    opened(dataclasses.replace(experiment, force=True), "vision", finish=True)
+    assert not (path / "vision.keras").exists()
+    assert (path / "replaced/vision-1").exists() is not kept
+    there = [str(p.relative_to(path)) for p in path.glob("replaced/vision-2*/**/*") if p.is_file()]
+    assert (
+        len(there) == (2 if kept else 0)
+        and ("replaced/vision-2" in capsys.readouterr().out) is kept
+    )
+    if kept:
+        (old,) = path.glob("replaced/vision-2*/vision.keras")
+        assert old.read_text() == "old" and (old.parent / "stages/vision.json").exists()

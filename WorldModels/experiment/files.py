@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,28 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def put_aside(folder: Path, name: str, paths: list[Path]) -> Path:
+    """Move files and folders to folder/replaced/NAME-TIME; an earlier replaced/NAME-* is removed.
+
+    Args:
+        folder: that all of them are in, at any depth; the new folder keeps their relative paths.
+        name: of what they make up.
+        paths: those that are missing are skipped.
+
+    Returns:
+        The new folder.
+    """
+    for earlier in (folder / "replaced").glob(f"{name}-*"):
+        remove(earlier)
+    target = folder / "replaced" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for path in paths:
+        if path.exists():
+            new = target / path.relative_to(folder)
+            new.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, new)
+    return target
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

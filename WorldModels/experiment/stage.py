@@ -7,11 +7,12 @@ what exists.
 
 import dataclasses
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.fields import flag_of, plain, shown
-from WorldModels.experiment.files import read_json, remove, write_json
+from WorldModels.experiment.files import put_aside, read_json, remove, write_json
 from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
     STAGES,
@@ -21,6 +22,7 @@ from WorldModels.experiment.stages import (
     stage_settings,
 )
 
+WORTH_KEEPING = 600  # seconds that an output must have taken to be kept when it is replaced
 FORMAT = 2  # of the file that records what a stage was made with
 
 
@@ -134,14 +136,23 @@ class Stage:
     def _write(self, complete: bool, facts: dict) -> None:
         budgets = {k: str(v) if _number(v) == math.inf else v for k, v in self.budgets.items()}
         made_with = {"format": FORMAT, "settings": self.settings, "budgets": budgets}
-        state = {"inputs": self.inputs, "complete": complete}
+        state = {"inputs": self.inputs, "complete": complete, "began": self._began()}
+        state |= {"ended": time.time()} if complete else {}
         write_json(self.file, {**made_with, **state, **facts})
 
+    def _began(self) -> float:
+        """When the stage began, in seconds since 1970; a resumed stage keeps its beginning."""
+        return (read_json(self.file) or {}).get("began", time.time())
+
     def clear(self) -> None:
-        """Remove the stage's output."""
-        for output in STAGES[self.name].outputs:
-            remove(self.run.path / output)
-        remove(self.file)
+        """Remove the stage's output; what took over ten minutes is kept in replaced/."""
+        outputs = [self.run.path / name for name in STAGES[self.name].outputs]
+        facts = read_json(self.file) or {}
+        if facts.get("ended", time.time()) - facts.get("began", math.inf) > WORTH_KEEPING:
+            kept = put_aside(self.run.path, self.name, [*outputs, self.file])
+            self.run.say(f"{self.name}: its earlier output is kept in {kept}.")
+        for output in (*outputs, self.file):
+            remove(output)
 
 
 def covers(done: dict, budgets: dict) -> bool:
