@@ -350,9 +350,9 @@ def test_the_paper_scale_runs_shortened_on_its_own_networks(tmp_path):
         "1",
     ]
     for verb in SIX:
-        done = run_verb_process(verb, tmp_path / "run", "--scale", "paper", *short)
+        done = run_verb_process(verb, tmp_path / "run", *short, scale="paper")
         assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
-    config = json.loads((tmp_path / "run/config.json").read_text())
-    assert config["scale"] == "paper" and config["vision"]["learning_rate"] == 1e-4
+    vision = json.loads((tmp_path / "run/0/stages/vision.json").read_text())
+    assert vision["settings"]["vision"]["learning_rate"] == 1e-4
     with np.load(tmp_path / "run/0/controller/mean.npz", allow_pickle=False) as driver:
         assert max(np.asarray(driver[name]).size for name in driver.files) == 867
