@@ -272,7 +272,7 @@ def test_a_driver_is_evolved_and_tested(lander, capsys, world):
     verbs(lander, "train_controller", "evaluate", flags=flags)
     printed = capsys.readouterr().out
     assert (lander / "0/real.mp4").stat().st_size > 0 and (lander / "0/evaluation.json").exists()
-    assert not (lander / "0/reconstructed.mp4").exists() and "8 numbers, no pictures" in printed
+    assert not (lander / "0/reconstructed.mp4").exists() and "8 numbers, not pictures" in printed
     if world == "dream":
         assert not (lander / "0/dream.mp4").exists() and "skipping dream.mp4" in printed
 

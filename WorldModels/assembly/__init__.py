@@ -1,1 +1,1 @@
-"""What combines several nouns: worlds, evolutions, tests, comparisons and pages."""
+"""Combines V, M and C: worlds, evolutions, tests, comparisons and pages."""

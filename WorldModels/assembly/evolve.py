@@ -54,7 +54,7 @@ def controller_shape(run: Run) -> Any:
 
 
 def mean_before(run: Run) -> Path | None:
-    """The file of the driver from which this iteration's search starts; None: from zeros.
+    """The file of the driver that this iteration's search starts from; None: it starts at zero.
 
     Raises:
         FileNotFoundError: it is missing; the message gives the command that evolves it.
@@ -64,7 +64,7 @@ def mean_before(run: Run) -> Path | None:
 
 
 def parameters_of(file: Path, shape: Any) -> np.ndarray:
-    """The parameters (N,) float64 of a driver that has the same shape.
+    """The parameters (N,) float64 of a driver with this shape.
 
     Args:
         file: see `mean_before`.
@@ -76,7 +76,7 @@ def parameters_of(file: Path, shape: Any) -> np.ndarray:
     there, parameters, _ = type(shape).load(file)
     if there != shape:
         raise ValueError(
-            f"{file}: expected a driver like the one asked for ({shape}), received {there}; give "
+            f"{file}: expected a driver like the one to evolve ({shape}), received {there}; give "
             "--iterate.controller anew."
         )
     return parameters
@@ -131,7 +131,7 @@ class DreamScores:
         run: the open run.
         dream: a memory.imagine.PopulationDream.
         latents: mean and log-variance (N, Z) of first frames.
-        validation_rollouts: how many dreams validate a mean.
+        validation_rollouts: number of dreams that validate a mean.
     """
 
     run: Run
@@ -142,7 +142,7 @@ class DreamScores:
     def population(
         self, parameters: np.ndarray, generation: int, rollouts: int, heard: Callable
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns and lengths (P, R) of a generation; heard(steps) is called as lanes end."""
+        """Returns and lengths (P, R) of a generation; heard(steps) is called after each block."""
         draw = self.run.rng("dreams", generation)
         common = self.run.experiment.controller.common_tracks
         shape = (rollouts,) if common else (len(parameters), rollouts)
@@ -158,7 +158,7 @@ class DreamScores:
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
 ) -> Any:
-    """The evolution in a folder, with drivers in the real world, in the executor's workers.
+    """The evolution in a folder; drivers play in the real world, in the executor's workers.
 
     Args:
         run: the open run.
@@ -182,14 +182,14 @@ def dream_generations(
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
 ) -> Any:
-    """The evolution in a folder, with drivers in dreams, in one compiled loop.
+    """The evolution in a folder; drivers play in dreams, in one compiled loop.
 
     Args:
         run: the open run.
         folder: of the evolution.
         controller: a control.controller.Controller.
         mean: where the search starts, (N,); None: at zero.
-        dream: settings of the dream; default the run's.
+        dream: settings of the dream; by default the run's.
 
     Raises:
         FileNotFoundError: there is no M, or no first latents.

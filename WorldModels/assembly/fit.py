@@ -1,4 +1,4 @@
-"""Trains a Keras model such that a run killed and started again ends with the same weights.
+"""Trains a Keras model so that a run killed and started again ends with the same weights.
 
 one epoch of fit() -> validate -> checkpoint (weights, optimizer, metrics, place, rows)
     -> CSV, TensorBoard
@@ -57,9 +57,9 @@ class Training:
         csv_file: one row per epoch: epoch (from 0), step, seconds, the model's metrics, and what
             `validate` returned. All of it is rewritten from the rows in the checkpoint, so a kill
             neither loses nor duplicates a row.
-        epochs: the budget; 0: only `steps` counts.
-        steps: the budget; where both are above 0, whichever ends first. The last epoch may be
-            short.
+        epochs: the budget in epochs; 0: only `steps` counts.
+        steps: the budget in steps; if both are above 0, the smaller one counts. The last epoch may
+            be short.
         validate: called after each epoch with its number; returns scalars for the row, which must
             depend only on the weights.
         callbacks: Keras callbacks; their on_epoch_end(epoch, logs) runs before `validate`.
@@ -104,8 +104,8 @@ def fit_with_checkpoints(
         how: the other fields of Training.
 
     Raises:
-        ValueError: the checkpoint is damaged or of another network, there are no batches, or the
-            loss is not finite.
+        ValueError: the checkpoint is damaged or belongs to another network, there are no batches,
+            or the loss is not finite.
         KeyboardInterrupt: after Ctrl-C, once the step is finished and the checkpoint is written.
     """
     training = Training(model, batches, **how)

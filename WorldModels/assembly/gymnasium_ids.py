@@ -1,9 +1,9 @@
-"""What gymnasium.make calls for WorldModels/DreamCarRacing-v0 and this package's other ids.
+"""Entry points of gymnasium.make for WorldModels/DreamCarRacing-v0 and the other ids.
 
     gymnasium.make("WorldModels/DreamCarRacing-v0", results="results/carracing", temperature=1.1)
 
-Each takes `results`, a run's folder (default results/<experiment>), and `iteration` (default the
-latest with an M). All other settings are those that the run remembers.
+Each takes `results`, a run's folder (by default results/<experiment>), and `iteration` (by default
+the latest with an M). The run remembers all other settings.
 """
 
 from dataclasses import replace
@@ -26,8 +26,8 @@ def dream(
 
     Raises:
         FileNotFoundError: the folder has no M; the message gives the command that makes it.
-        ValueError: the folder is a run of another environment, M lacks a head, or the temperature
-            is not positive.
+        ValueError: the folder holds a run of another environment, M lacks a head, or the
+            temperature is not positive.
     """
     return _dream_maker(experiment, results, temperature, iteration)(render_mode=render_mode)
 
@@ -57,7 +57,7 @@ def latent(experiment: str, results: str = "", iteration: int = -1, render_mode:
 
 
 def latent_vector(experiment: str, num_envs: int = 1, **how: Any):
-    """Many real worlds, one after another in this process: a SyncVectorEnv of LatentObservation."""
+    """Many real worlds, stepped in turn in this process: a SyncVectorEnv of LatentObservation."""
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
     makers = [lambda: latent(experiment, **how)] * num_envs

@@ -221,7 +221,7 @@ def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:
-    """The perception that two .keras files make up.
+    """The perception built from two .keras files.
 
     Raises:
         FileNotFoundError: one is missing.

@@ -11,7 +11,7 @@ import numpy as np
 
 PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
 ENCODE, DECODE = "encode.onnx", "decode.onnx"
-BATCH = 100  # frames that V gets at a time
+BATCH = 100  # frames or latents per call of V
 KERAS_BATCH = 256  # frames that Keras encodes in one call
 
 
@@ -109,7 +109,7 @@ def open_decode(folder: str | Path, threads: int = 1) -> Callable[[np.ndarray], 
 
 
 def lazy_decode(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """`open_decode` on the first call, since most dreams are never shown."""
+    """`open_decode`, but opened on the first call, since most dreams are never shown."""
     opened = []
 
     def decode(z):
@@ -153,7 +153,8 @@ def _encoder(folder: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
 def keras_encoder(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """The V in a .keras file as a function from observations to mean and log-variance (N, Z).
 
-    Observations are (N, H, W, 3) uint8 or (N, D) float32. All batches have the same size.
+    Observations are (N, H, W, 3) uint8 or (N, D) float32. Batches are padded to one size, so that
+    Keras compiles V once.
 
     Raises:
         FileNotFoundError: there is no such file.

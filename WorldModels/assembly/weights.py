@@ -8,7 +8,7 @@ from WorldModels.experiment.run import Run
 
 # Steps over which the learning rate rises when a new Adam continues from trained weights. Its
 # first steps at the full rate would throw them far off: one step at 1e-3 raised V's squared error
-# a frame from 16 to 384.
+# per frame from 16 to 384.
 WARMUP_STEPS = 60
 
 
@@ -23,11 +23,11 @@ def weights_before(run: Run, name: str, made_by: str) -> Path | None:
 
 
 def take_weights(network: keras.Model, file: Path) -> None:
-    """Copy into a built network the trained weights of another one of the same sizes.
+    """Copy into a built network the trained weights of another network of the same sizes.
 
     Args:
         network: a keras.Model.
-        file: a .keras file of a class that Keras knows.
+        file: a .keras file whose class is registered with Keras.
 
     Raises:
         ValueError: the file is damaged, or the sizes differ.
@@ -42,8 +42,8 @@ def take_weights(network: keras.Model, file: Path) -> None:
     own, taken = network.trainable_variables, source.trainable_variables
     if [tuple(v.shape) for v in own] != [tuple(v.shape) for v in taken]:
         raise ValueError(
-            f"{file}: expected a network of the sizes that the settings ask for, received one of "
-            "other sizes; keep the sizes from iteration to iteration, or give --iterate.networks "
+            f"{file}: expected a network of the sizes in the settings, received one of other "
+            "sizes; keep the sizes from iteration to iteration, or give --iterate.networks "
             "afresh --iterate.controller anew."
         )
     for variable, value in zip(own, taken, strict=True):

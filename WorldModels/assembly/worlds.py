@@ -27,7 +27,7 @@ class WorldMaker:
         folder: an iteration's folder with V and M; not read for a bare world.
         features: "z", "zh" or "zch"; empty: the bare world, which emits what V sees.
         latent: z is the "mean" of V's posterior, or "sampled" from it.
-        random_start: begin on a random tile, where the game has a road.
+        random_start: begin on a random tile, if the game has a road.
         max_steps: the limit of an episode; 0: the one in `env`.
     """
 
@@ -129,7 +129,7 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
 
     Args:
         run: the open experiment.run.Run.
-        iteration: its number; default the run's.
+        iteration: its number; by default the run's.
 
     Raises:
         FileNotFoundError: there is no driver yet, or that generation was not kept; the message
@@ -157,7 +157,7 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
 
 
 def driver_before(run: Any) -> Path:
-    """The file of the previous iteration's driver; at iteration 0, of its own.
+    """The file of the previous iteration's driver; at iteration 0, its own driver.
 
     Raises:
         FileNotFoundError: it is missing; the message gives the command that evolves it.
@@ -170,7 +170,7 @@ def driven(env: Any, controller: str | Path, folder: str | Path) -> tuple[Any, A
 
     Args:
         env: emits what V sees.
-        controller: the driver's file, which says what it sees, and whether z is mean or sampled.
+        controller: the driver's file, which says what it sees, and whether z is sampled.
         folder: the iteration's folder with V and M.
 
     Raises:

@@ -1,7 +1,7 @@
 """A run for each kind, beside the run in which the kinds are compared.
 
-What the kinds share is taken from that run. The verbs make the rest in a folder for each kind, so
-it can be resumed like any run.
+What the kinds share is taken from that run. The verbs make the rest in a folder for each kind,
+which can be resumed like any run.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class Contestant:
 
 
 def make(contestant: Contestant, noun: str, verbs: Mapping[str, Callable[[Run], None]]) -> None:
-    """Make a contestant's V, series, M and driver, except those that exist or the run has.
+    """Make a contestant's V, series, M and driver, except what exists or the kinds share.
 
     Args:
         contestant: the one to make.

@@ -36,7 +36,7 @@ def memory_facts(contestant: Contestant) -> dict:
     """The facts of a contestant's M.
 
     Returns:
-        parameters; nll, in nats a dimension of held-out latents, with those of the baselines;
+        parameters; nll, M's and the baselines', in nats per dimension of held-out latents;
         horizon, see evaluation.truth.horizon_errors.
     """
     path = contestant.path
@@ -71,7 +71,7 @@ def _horizon(contestant: Contestant) -> dict | None:
 
 
 def _unconditional(contestant: Contestant, memory) -> dict:
-    """The baseline that memory.csv of an earlier version lacks, with the draws of train_memory."""
+    """The baseline that an earlier version's memory.csv lacks, with train_memory's random draws."""
     from WorldModels.episodes.series import read_split
     from WorldModels.memory.baselines import held_out_batches, unconditional
 
@@ -98,8 +98,8 @@ def vision_facts(contestant: Contestant) -> dict:
     """The facts of a contestant's V on held-out frames.
 
     Returns:
-        parameters; frames, how many; squared_error, summed over a frame; ssim; history, from the
-        last row of vision.csv.
+        parameters; frames, their number; squared_error, summed over a frame; ssim; history, from
+        the last row of vision.csv.
     """
     path = contestant.path
     made_with = {"vision": hash_files([path / "vision.keras"])}
@@ -135,7 +135,7 @@ def held_out_frames(contestant: Contestant, most: int = 0) -> np.ndarray:
     """Evenly spaced frames (N, H, W, 3) uint8 that the contestant's V was not trained on.
 
     Args:
-        contestant: the owner of V.
+        contestant: one with a V.
         most: the most frames; 0: --vision.max-validation-frames.
 
     Raises:
@@ -162,7 +162,7 @@ def driver_facts(contestant: Contestant, tracks: int) -> dict:
 
     Returns:
         figures.scores.summary of its returns on test tracks; tracks, those returns; the frames,
-        generations and minutes of its evolution; best_generation, the one whose mean it is; curve.
+        generations and minutes of its evolution; best_generation, whose mean drives; curve.
         The curve has frames and validation of the validated generations, and population, the
         frames and mean return of every generation.
     """
@@ -189,7 +189,8 @@ def driver_facts(contestant: Contestant, tracks: int) -> dict:
 def tested(contestant: Contestant, tracks: int) -> list[float]:
     """Returns of a contestant's driver on test tracks, under the rule in force.
 
-    The tracks played no part in training. Each is driven only once; its result is kept.
+    The tracks played no part in training or choosing the driver. Each is driven only once; its
+    result is kept.
 
     Args:
         contestant: one with a driver.

@@ -81,7 +81,7 @@ class Kind:
 
     @property
     def suffix(self) -> str:
-        """What the kind's folder adds to the name of the run's."""
+        """What is added to the name of the run's folder to name the kind's."""
         return "-" + self.name.replace(":", "-")
 
 

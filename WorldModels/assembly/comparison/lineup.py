@@ -24,7 +24,7 @@ def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
             driver evolved only in dreams.
 
     Raises:
-        ValueError: the kind cannot give what the other settings ask for.
+        ValueError: the kind does not support what the other settings ask for.
     """
     flags = run.flags
     for name in ("--results", "--reuse", "--iteration", "--scale"):
@@ -41,7 +41,8 @@ def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:
 def frames_of(experiment: Experiment, frames: int, of_preset: int) -> int:
     """Steps of the environment for each driver.
 
-    They are --frames; else --controller.steps if it differs from the scale's; else FRAMES.
+    These are --frames if given, else --controller.steps if it differs from the scale's, else
+    FRAMES.
 
     Args:
         experiment: the run's.

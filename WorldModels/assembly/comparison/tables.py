@@ -34,7 +34,7 @@ def markdown(facts: Mapping) -> str:
 def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     columns = {
         "parameters": lambda r: f"{r['parameters']:,}",
-        "held-out nats a dimension": lambda r: _number(r["nll"].get("held_out"), 3),
+        "held-out nats per dimension": lambda r: _number(r["nll"].get("held_out"), 3),
         "its head without inputs": lambda r: _number(r["nll"].get("unconditional"), 3),
     }
     for horizon in _horizons(rows):
@@ -57,7 +57,7 @@ def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
 def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     columns = {
         "parameters": lambda r: f"{r['parameters']:,}",
-        "squared error a frame": lambda r: _number(r["squared_error"], 1),
+        "squared error per frame": lambda r: _number(r["squared_error"], 1),
         "SSIM": lambda r: _number(r["ssim"], 3),
         "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
         **_driver(rows),
@@ -124,8 +124,8 @@ def _baselines(rows: Sequence[Mapping]) -> list[list[str]]:
     copied, static = (_number(first["nll"].get(name), 3) for name in ("copy_previous", "static"))
     errors = [_error(first, CONSTANT, horizon) for horizon in horizons]
     return [
-        ["*latent before, last frame kept*", MISSING, copied, MISSING, *errors],
-        ["*latents that never move*", MISSING, static, MISSING, *[MISSING] * len(horizons)],
+        ["*previous latent, last frame kept*", MISSING, copied, MISSING, *errors],
+        ["*static Gaussian*", MISSING, static, MISSING, *[MISSING] * len(horizons)],
     ]
 
 

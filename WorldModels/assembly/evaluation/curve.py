@@ -1,7 +1,7 @@
 """The learning curve of a driver evolved in a dream: does it also get better at the game?
 
-Means kept during evolution play real games, on seeds of their own. The curve is only shown; it
-chooses nothing.
+Means kept during evolution play real games, on seeds of their own. The curve is only shown; no
+driver is chosen by it.
 """
 
 from collections.abc import Mapping

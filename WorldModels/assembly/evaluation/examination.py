@@ -23,7 +23,7 @@ def examine(
     Args:
         make_worker: an Examiner, which plays them.
         wanted: the episodes.
-        folder: of KIND.csv, from which rows are read and to which they are added; None: no files.
+        folder: of KIND.csv, whose rows are read and extended; None: no files.
         workers: number of processes; 0: one per core.
         say: prints a line for each worker that is replaced.
         label: the name on the progress bar.

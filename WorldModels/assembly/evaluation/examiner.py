@@ -137,7 +137,7 @@ class Examiner:
 
 
 class _Player:
-    """Plays tasks, with only one world open at a time: engines and sessions take much memory."""
+    """Plays tasks, with one world open at a time: engines and sessions take a lot of memory."""
 
     def __init__(self, examiner: Examiner):
         self.examiner, self.view, self.world = examiner, "", None

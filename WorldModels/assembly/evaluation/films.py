@@ -50,8 +50,8 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[st
     episode, world = _played_again(examiner, SEEDS["tracks"] + track)
     if "rgb_array" not in world.metadata.get("render_modes", ()):
         run.say(
-            "evaluate: the environment draws no pictures; skipping real.mp4, reconstructed.mp4 and "
-            "reconstructed.gif."
+            "evaluate: the environment renders no pictures; skipping real.mp4, reconstructed.mp4 "
+            "and reconstructed.gif."
         )
         return []
     name, fps = f"{prefix}real.mp4", examiner.frames_a_second()
@@ -59,7 +59,7 @@ def _film_game(run: Run, examiner: Examiner, track: int, prefix: str) -> list[st
     videos.write_mp4(run.path / name, _seen_by_a_person(shown, episode), fps)
     if episode.observations.ndim == 2:
         run.say(
-            f"evaluate: V sees {episode.observations.shape[1]} numbers, no pictures; skipping "
+            f"evaluate: V sees {episode.observations.shape[1]} numbers, not pictures; skipping "
             "reconstructed.mp4 and reconstructed.gif."
         )
         return [name]
@@ -110,7 +110,7 @@ def _seen_by_a_person(world, episode) -> Iterator[np.ndarray]:
 def film_dream(run: Run, examiner: Examiner) -> dict | None:
     """Film one of the driver's dreams as dream.mp4 and dream.gif.
 
-    Of the dreams that ran in the first lockstep, it is the one whose return is nearest the median.
+    It is the one with the return nearest the median, among the dreams of the test's first task.
 
     Args:
         run: the open run.
@@ -120,7 +120,7 @@ def film_dream(run: Run, examiner: Examiner) -> dict | None:
         dream (its number), seed, score, steps, temperature, files; None if V decodes no pictures.
     """
     if run.experiment.env.observation == "vector":
-        return run.say("evaluate: V sees numbers, no pictures; skipping dream.mp4 and dream.gif.")
+        return run.say("evaluate: V sees numbers, not pictures; skipping dream.mp4 and dream.gif.")
     from WorldModels.figures.scores import nearest_quantiles
 
     numbers = range(min(LANES, run.experiment.evaluate.dreams))

@@ -1,9 +1,9 @@
 """Compares blind policies' returns in dream and game, before a driver is evolved in the dream.
 
-If the dream is much kinder to some policy than the game is, evolution finds that within generations
-and exploits it, and the dream's score becomes meaningless. So policies that do not look (standing
-still, always left and so on: --evaluate.baselines) play in the game and in the dream, and a table
-compares the two. The gates only warn; they never stop anything.
+If the dream is much kinder to some policy than the game is, evolution soon finds and exploits that,
+and the dream's score becomes meaningless. So policies that do not look (standing still, always left
+and so on: --evaluate.baselines) play in the game and in the dream, and a table compares the two.
+The gates only warn; they never stop anything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 
 RATIO = 2.0  # warn if the dream gives more than this many times the game's return
-LOWEST_AUC = 0.95  # M's foresight of the end; anything lower is pointed out
+LOWEST_AUC = 0.95  # of M's predictions of the end; a lower AUC is pointed out
 
 
 def show_gates(run: Run) -> dict:
     """Print how blind policies fare in the game and in the dream, and save that in gates.json.
 
-    A gates.json made with the same M, first latents and settings is shown as it is.
+    A gates.json made with the same M, first latents and settings is printed again.
 
     Args:
         run: the open run, with V, M and first latents.
@@ -65,7 +65,7 @@ def _made_with(run: Run, dream: dict) -> dict:
 
 
 def _same(there: dict, here: dict) -> bool:
-    """Whether both match in what is noted today; older files also note other games' settings."""
+    """Whether both are equal; other games' settings, which older files also hold, do not count."""
     environment = {name: there["environment"].get(name) for name in here["environment"]}
     return there | {"environment": environment} == here
 
@@ -169,8 +169,8 @@ def _table(policies: Mapping[str, Mapping]) -> str:
 def _foresight_line(seen: Mapping) -> str:
     auc, recall = seen["terminal_auc"], seen["terminal_recall"]
     shown = "-" if recall is None else f"{recall:.2f}"
-    low = f"; below {LOWEST_AUC:g} M hardly knows when an episode ends" if auc < LOWEST_AUC else ""
+    low = f"; below {LOWEST_AUC:g}, M hardly knows when an episode ends" if auc < LOWEST_AUC else ""
     return (
-        f"M's foresight of the end on {seen['episodes']} held-out episodes: recall {shown}, "
+        f"M's predictions of the end on {seen['episodes']} held-out episodes: recall {shown}, "
         f"{seen['false_alarms']:.2f} false alarms per episode, AUC {auc:.3f}{low}."
     )

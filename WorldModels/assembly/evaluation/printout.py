@@ -69,7 +69,7 @@ def _show_checks(run: Run, checks: dict) -> None:
     )
     if foreseen and foreseen["terminal_recall"] is not None:
         run.say(
-            f"M foresees {100 * foreseen['terminal_recall']:.0f}% of the ends of held-out episodes "
+            f"M predicts {100 * foreseen['terminal_recall']:.0f}% of the ends of held-out episodes "
             f"at the exact step, with {foreseen['false_alarms']:.2f} false alarms per episode."
         )
     if checks["horizon"]:
@@ -81,7 +81,7 @@ def _show_horizon(run: Run, horizon: dict) -> None:
 
     run.say(
         f"Mean squared error of dreams that continue true history, given the true actions "
-        f"({horizon['windows']} places):"
+        f"({horizon['windows']} windows):"
     )
     run.say(" ".join([f"{'steps':24}", *(f"{h:8}" for h in horizon["horizons"])]))
     for what in ("latent", "frame"):

@@ -65,7 +65,7 @@ def _dream_report(
 
 
 def _dream_checks(run: Run, rows: dict[Key, dict], random: str) -> dict:
-    """How true the dream is: what M foresees, and how long a random policy lasts in each world."""
+    """How true the dream is: what M predicts, and how long a random policy lasts in each world."""
     from WorldModels.assembly.evaluation.truth import foresight_of, held_out_series, horizon_errors
     from WorldModels.figures.scores import summary
 

@@ -1,6 +1,6 @@
-"""Tests on held-out episodes how true M's dreams are.
+"""Tests how true M's dreams are, on held-out episodes.
 
-One test asks whether M foresees the end of an episode, the other how long M's own dream follows it.
+One test asks whether M predicts the end of an episode, the other how soon M's dream strays from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict
 
 
 def foresight(memory_file: Path, series: Sequence[Any]) -> dict:
-    """How well M foresees the end of an episode at each step of its true history.
+    """How well M predicts the end of an episode at each step of its true history.
 
     Args:
         memory_file: .keras file of an M with a terminated head.
@@ -72,7 +72,7 @@ def foresight(memory_file: Path, series: Sequence[Any]) -> dict:
 
 
 def horizon_errors(folder: Path, series: Sequence[Any], draw: Draw) -> dict | None:
-    """How far M's dream strays from the truth after true history, given the true actions.
+    """How far M's dream strays from an episode that it continues, given the true actions.
 
     The truth is the mean of V's posterior, and the frame that V decodes from it. M dreams at
     temperature 1, and at 0, where each dimension of z is the mean of its heaviest component. The
@@ -81,10 +81,10 @@ def horizon_errors(folder: Path, series: Sequence[Any], draw: Draw) -> dict | No
     Args:
         folder: an iteration's folder with V and M.
         series: held-out Series.
-        draw: gives the generators of the "windows" and the "noise".
+        draw: gives the random generators of "windows" and "noise".
 
     Returns:
-        horizons; windows, how many; latent and frame, the mean squared difference of z and of
+        horizons; windows, their number; latent and frame, the mean squared difference of z and of
         pixels in 0..1 at each horizon, for "mode", "sampled" and "last frame kept". None if no
         episode is long enough.
     """

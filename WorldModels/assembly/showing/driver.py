@@ -70,7 +70,7 @@ def episode(run: Run, max_steps: int = 0) -> Any:
 
 
 def rendered(env: EnvSettings, episode: Any) -> Iterator[np.ndarray]:
-    """Replay an episode, and render each of its T+1 moments for people: (H, W, 3) uint8.
+    """Replay an episode, and render its T+1 frames as people see them: (H, W, 3) uint8 each.
 
     Args:
         env: settings of its environment.

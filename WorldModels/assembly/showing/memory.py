@@ -70,7 +70,7 @@ def imagined(
 def _stepped(
     run: Run, episode: Any, seen: int, end: int, temperature: float, draw: np.random.Generator
 ) -> np.ndarray:
-    """M's next z (end, Z) along an episode: from the true z up to frame `seen`, then its own."""
+    """M's predictions of the next z (end, Z): from the true z up to frame `seen`, then its own."""
     run.need("memory.keras", "train_memory")
     imagination = open_imagination(run.path)
     mean, _ = posterior(run, episode.observations[: seen + 1])
@@ -106,7 +106,7 @@ def dream(
 ) -> Dreamt:
     """A dream of the trained driver, or of the first blind policy if there is no driver yet.
 
-    Equal seeds give the same start and the same noise at every temperature.
+    The same seed gives the same start and the same noise at every temperature.
 
     Args:
         run: the open run.

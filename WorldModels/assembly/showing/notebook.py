@@ -51,8 +51,8 @@ def chosen_run(kind: str = "") -> Run:
             results/EXPERIMENT-KIND.
 
     Raises:
-        NotebookError: RESULTS is not a run, or its experiment is not EXPERIMENT, or its kind of
-            vision is another; or a verb failed.
+        NotebookError: RESULTS is not a run, its experiment is not EXPERIMENT, its kind of vision is
+            not `kind`, or a verb failed.
     """
     _begin()
     try:
@@ -225,5 +225,5 @@ def _check(run: Run, kind: str) -> None:
     if kind and seen != kind:
         raise ValueError(
             f"{run.folder}: expected a run whose V is of kind {kind}, received {seen}; "
-            "name another with RESULTS."
+            "name another run with RESULTS."
         )

@@ -56,7 +56,7 @@ def animated(
     Args:
         frames: (H, W, 3) uint8 each, all of one size.
         fps: frames a second of the given sequence.
-        every: show every n-th frame; if that is too large, fewer, down to about FEWEST.
+        every: show every n-th frame; fewer, down to about FEWEST, if the film is too large.
         most: the most bytes, unless FEWEST frames take more.
 
     Raises:

@@ -70,8 +70,8 @@ def dream(run: Run, path: Path) -> None:
 def curve(run: Run, path: Path) -> None:
     """Draw how C learned.
 
-    Over frames; for a driver evolved in a dream and tested, over generations, beside the real games
-    of the kept generations.
+    The x-axis is frames; for a driver evolved in a dream and tested, it is generations, with the
+    returns of kept generations in real games.
     """
     from WorldModels.figures.dreams import dream_curve
     from WorldModels.figures.learning import learning_curve

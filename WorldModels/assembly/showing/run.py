@@ -3,7 +3,7 @@
     run = opened("results/carracing")
 
 facts.py reads what the run holds; vision.py, memory.py and driver.py show its V, M and driver at
-work. All of these only read the run, and equal runs give equal results.
+work. All of these only read the run, and the same run gives the same results.
 """
 
 from dataclasses import replace

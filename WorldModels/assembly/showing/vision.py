@@ -19,7 +19,7 @@ SWEEP = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)  # standard deviations of the pri
 
 
 def held_out_episodes(run: Run) -> list[Path]:
-    """Paths of the episodes that V was not trained on; if none was held out, of all.
+    """Paths of the episodes that V was not trained on; all paths if none were held out.
 
     Raises:
         FileNotFoundError: there are no episodes.

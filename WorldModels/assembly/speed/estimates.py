@@ -37,8 +37,8 @@ REFERENCE = 200.0
 # road; in training that stops hopeless episodes; in other training and in tests.
 RECORDED, STOPPED, SCORED = 0.83, 0.6, 0.95
 # Time of a stage relative to 64x64 pixels. With 96x96, the convolutions take more operations, and
-# every step draws the official picture. With vectors, a step of training costs little more than
-# its call.
+# every step draws the official picture. With vectors, a training step costs little more than
+# the call itself.
 WHOLE = {"vision": 2.3, "series": 2.9, "episodes": 3.6, "controller": 3.0}
 VECTORS = {"vision": 0.02, "series": 0.01}
 # The same for other kinds of networks, at laptop scale (`compare`).
@@ -170,13 +170,13 @@ def _evolved(experiment: Experiment, row: dict) -> float:
 def seconds(
     experiment: Experiment, steps_a_second: float, gflops: float, processes: int, iteration: int = 0
 ) -> dict[str, float]:
-    """How many seconds each stage takes from its beginning.
+    """The seconds that each stage takes from its beginning.
 
     Args:
         experiment: all settings.
         steps_a_second: of the official environment, in all processes together.
         gflops: GFLOP/s of the float32 matrix product with all threads.
-        processes: how many drove.
+        processes: number of those processes.
         iteration: its number.
     """
     machine, speed = REFERENCE * processes / steps_a_second, game_of(experiment.env.id).speed

@@ -81,7 +81,7 @@ def matrix_product(size: int, seconds: float, repeats: int, library: str = "nump
     """Products per second of two square float32 matrices.
 
     Args:
-        size: of a matrix's side.
+        size: length of a matrix's side.
         seconds: minimum length of a block.
         repeats: number of blocks.
         library: "numpy", or "keras" for Keras's backend.

@@ -16,7 +16,7 @@ class Measurement:
         work: MFLOP per item, if known.
         limit: the key of Benchmark.limits to compare the work with.
         share: the share of that limit.
-        compared: the figure that the goals are about.
+        compared: the figure that the goals apply to.
         of: the unit of that figure.
         must: the goal that it must reach.
         aim: the goal that it should reach.

@@ -1,4 +1,4 @@
-"""Drivers that keep CarRacing's car on the road, since a picture's content decides its cost."""
+"""Drivers that keep CarRacing's car on the road: what a frame shows decides what it costs."""
 
 import math
 
@@ -20,11 +20,11 @@ class RoadFollower:
         self.world = env.unwrapped
 
     def reset(self, seed: int | None = None) -> None:
-        """Begin at the start line of the world's present track."""
+        """Begin at the start line of the world's current track."""
         self.road, self.tile = [tile[2:4] for tile in self.world.track], 0
 
     def act(self, observation=None) -> np.ndarray:
-        """The action (3,) float32 in -1..1, in a few microseconds, which hardly count."""
+        """The action (3,) float32 in -1..1; takes a few microseconds, too few to matter."""
         hull, road = self.world.car.hull, self.road
         self._move_on(hull.position)
         x, y = hull.position
@@ -35,7 +35,7 @@ class RoadFollower:
         return np.array((min(max(-2 * error, -1.0), 1.0), gas, -1.0), np.float32)
 
     def _move_on(self, position) -> None:
-        """Advance the present tile for as long as the next one is nearer to the car."""
+        """Advance the current tile for as long as the next one is nearer to the car."""
         x, y = position
         while True:
             following = (self.tile + 1) % len(self.road)
@@ -46,7 +46,7 @@ class RoadFollower:
 
 
 class OnTheRoad:
-    """Asks a controller, but obeys a road follower: costs what a trained driver does, untrained.
+    """Computes a controller's actions, takes a road follower's: costs what a trained driver does.
 
     Args:
         controller: a control.controller.ControllerPolicy.

@@ -80,7 +80,7 @@ class Benchmark:
         return self.rows[name]
 
     def _prepared(self) -> str:
-        """The folder with V and M, which the first call makes."""
+        """The folder with V and M; the first call makes them."""
         if not any(self.folder.iterdir()):
             self.engine = self.measured("prepare", folder=str(self.folder))["engine"]
         return str(self.folder)

@@ -34,7 +34,7 @@ def transformer(seconds: float, repeats: int, quick: bool = False) -> dict:
 
 
 def _loop(memory, kept: bool, lanes: int):
-    """A function that makes STEPS steps in all lanes and returns how many that is."""
+    """A function that makes STEPS steps in all lanes and returns their number."""
     model, inputs = _model(memory, kept), _inputs(memory, kept, lanes)
 
     def work() -> int:

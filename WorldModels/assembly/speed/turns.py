@@ -43,8 +43,8 @@ def _prepared(settings: dict, series: str):
 def driving(tasks: list[dict], seconds: float, rounds: int) -> dict:
     """Steps/s of driving episodes: rates (rounds, tasks).
 
-    A car is kept on the road, whatever its driver does, because the cost of a picture depends on
-    what is in it.
+    A car is kept on the road, whatever its driver does, because what a frame shows decides what it
+    costs.
 
     Args:
         tasks: each has `maker`, fields of a WorldMaker, `driver`, a file, and `steps`, the most in

@@ -8,7 +8,7 @@ from WorldModels.assembly.showing.report.parts import Part, picture
 from WorldModels.experiment.run import Run
 
 CAPTIONS = {
-    "generation": "By generation, beside the published curve where there is one.",
+    "generation": "Returns by generation, beside the published curve if there is one.",
     "hours": "The same by wall time.",
     "frames": "The same by training steps.",
 }

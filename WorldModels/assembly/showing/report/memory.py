@@ -81,12 +81,12 @@ def foreseen(run: Run) -> Part:
 
 
 def learning(run: Run) -> Part:
-    """M's loss by training step, beside those of the baselines."""
+    """M's loss and the baselines' by training step."""
     from WorldModels.figures.curves import memory_curves
 
     return picture(
         memory_curves(read_rows(run.need("memory.csv", "train_memory"))),
-        "M's training: the negative log likelihood of the next z, in nats a latent dimension.",
+        "M's training: the negative log likelihood of the next z, in nats per dimension.",
     )
 
 

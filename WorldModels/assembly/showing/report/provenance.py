@@ -25,7 +25,7 @@ def beside_published(run: Run) -> Iterator[tuple[str, str, Any, Any]]:
 
 
 def settings(run: Run) -> Part:
-    """A table of every setting, with those marked that differ from the published experiment."""
+    """A table of every setting; those that differ from the published experiment are marked."""
     found = list(beside_published(run))
     marked = frozenset(i for i, (*_, mine, theirs) in enumerate(found) if mine != theirs)
     return Part(
@@ -40,14 +40,14 @@ def settings(run: Run) -> Part:
 
 
 def stages(run: Run) -> Part | None:
-    """A table of what each stage was made with; None before the first stage has begun."""
+    """A table of each stage's settings and budgets; None before the first stage has begun."""
     found = list(made_with(run.path, preset(run.experiment.name, "paper")))
     if not found:
         return None
     rows = [(stage, name, _text(ours), _text(theirs)) for stage, name, ours, theirs in found]
     return Part(
         "table",
-        caption="What each stage was made with. Differences from the published values are marked.",
+        caption="Each stage's settings. Differences from the published values are marked.",
         columns=("stage", "setting", "value", "published"),
         rows=rows,
         marked=frozenset(
@@ -58,7 +58,7 @@ def stages(run: Run) -> Part | None:
 
 
 def made_with(path: Path, published: Experiment) -> Iterator[tuple[str, str, Any, Any]]:
-    """What each stage of an iteration was made with: stage, setting, value, published value.
+    """The settings of each stage of an iteration: stage, setting, value, published value.
 
     Args:
         path: the iteration's folder, with stages/<stage>.json.
@@ -118,7 +118,7 @@ def versions(run: Run) -> Part:
     ]
     return Part(
         "table",
-        caption="The packages and the machine that the last verb ran with.",
+        caption="The packages that the last verb used, and the machine that it ran on.",
         columns=("", ""),
         rows=rows,
         wide=True,

@@ -18,8 +18,8 @@ Maker = Callable[[Run], Part | None]
 # run has not got that far.
 SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
     "Results": (
-        "How well the driver does in games that had no part in training or choosing it, and what "
-        "that looks like.",
+        "How well the driver does in games that played no part in training or choosing it, and "
+        "what that looks like.",
         (
             results.scores,
             results.histogram,
@@ -69,7 +69,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
 
 
 def page_of(run: Run) -> tuple[str, dict[str, None]]:
-    """The report of a run as HTML, and a line for each part that cannot be made of it."""
+    """The report of a run as HTML, and a line for each part that cannot be made."""
     sections, left_out = [], {}
     for title, (text, makers) in SECTIONS.items():
         print(f"report: {title} ...", flush=True)

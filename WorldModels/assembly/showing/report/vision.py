@@ -66,7 +66,7 @@ def traversal(run: Run) -> Part:
     swept = vision.traversal(run, frames[len(frames) // 2], most)
     return picture(
         latent_traversal(swept, vision.SWEEP, most),
-        "One number of a frame's z is changed at a time: those that carry the most.",
+        "The numbers of a frame's z that carry the most, changed one at a time.",
     )
 
 
