@@ -2,8 +2,8 @@
 
 Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller,
 evaluate. Each is a module that can be run: `python -m WorldModels.record carracing`.
-Importing the package imports nothing heavy: it registers the worlds of a run with Gymnasium, as
-strings, and switches oneDNN on in case TensorFlow is imported later.
+Importing the package is cheap: it registers a run's worlds with Gymnasium by name, and switches
+oneDNN on in case TensorFlow is imported later.
 """
 
 import os
@@ -12,8 +12,8 @@ from gymnasium import register
 
 __version__ = "0.1.0"
 
-# Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value that the
-# user has set wins.
+# Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value set by
+# the user wins.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Experiment -> name in Gymnasium ids: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.

@@ -13,10 +13,10 @@ VERBS = {
     "play": "drive yourself: in the real game, as V sees it, or in the dream",
     "temperatures": "one driver evolved at each temperature of the dream, tested in the real game",
     "compare": "kinds of memory, vision or evolution side by side, each in its own folder",
-    "report": "a run on one page -> report.html, with its scores, films, curves and settings in it",
+    "report": "a run on one page -> report.html, with its scores, films, curves and settings",
     "pictures": "a run's pictures for a README -> imgs/: frames, a drive, a dream, a curve",
     "estimate": "how long an experiment takes on this machine",
-    "benchmark": "how fast each stage is here, against the machine's limit",
+    "benchmark": "how fast each stage runs here, against the machine's limit",
 }
 
 

@@ -1,10 +1,10 @@
-"""How fast each stage is on this machine, against the machine's own limit.
+"""How fast each stage runs on this machine, against the machine's own limit.
 
     python -m WorldModels.benchmark                                # everything, a few minutes
     python -m WorldModels.benchmark --only environment,rollouts
 
 The limit is a 2048 x 2048 float32 matrix product by numpy, with one thread and with all; for
-environments it is the official one on one core. Every measure runs in its own process, warms up,
+environments, the official one on one core. Every measurement runs in its own process, warms up,
 and gives the median of its repeats. Only the operations per item are computed, not measured.
 Networks have the paper's sizes and are untrained: this is about speed, not quality.
 """
@@ -39,10 +39,10 @@ BUSY = 0.25  # load per core above which other programs disturb the measurement
 class Settings:
     """Flags of the benchmark."""
 
-    name: Literal["carracing"] = "carracing"  # whose environment and sizes
+    name: Literal["carracing"] = "carracing"  # the experiment that is measured
     seconds: float = 3.0  # shortest duration of each repeat
-    repeats: int = 3  # of each measure; the median counts
-    only: str = ",".join(MEASURES)  # which measures
+    repeats: int = 3  # of each measurement; the median counts
+    only: str = ",".join(MEASURES)  # which measurements to make
     workers: int = 0  # processes that drive; 0: one per core
     output: str = "results/benchmark.json"  # where the figures are written
     quick: bool = False  # everything tiny: a smoke test whose figures mean nothing

@@ -1,4 +1,4 @@
-"""Compare kinds side by side: the same episodes, driving budget and measurements for all.
+"""Compare kinds side by side: all get the same episodes, driving budget and tests.
 
     python -m WorldModels.compare carracing                           # all kinds of memory
     python -m WorldModels.compare carracing --kinds mdn_rnn,mdn_rnn:joint,trade:paper
@@ -7,7 +7,7 @@
 
 A kind may have options (kind:option). For results/carracing, trade:paper is made in
 results/carracing-trade-paper. Each kind takes from the run (as --reuse does) what was made with the
-same settings: episodes; for memories also V and series; for optimizers M as well. The run's own
+same settings: episodes; for memories also V and series; for optimizers M too. The run's own
 kind takes everything that exists. Each kind evolves a driver for --frames environment steps
 (smoke 300, laptop 600,000, paper 100,000,000) and tests it on --tracks.
 
@@ -70,7 +70,7 @@ def compare(run: Run) -> None:
     """Compare the kinds and write the table to compare/ in the run's folder.
 
     Raises:
-        ValueError: the request cannot be compared, or a kind failed; then the table has the others.
+        ValueError: the flags rule out a comparison, or a kind failed; the table has the others.
         FileNotFoundError: the run lacks something that the kinds share.
     """
     experiment, file = run.experiment, run.folder / "compare" / f"{run.experiment.noun}.json"
@@ -107,8 +107,8 @@ def _contestants(run: Run) -> list:
         )
     if run.iteration:
         raise ValueError(
-            "--iteration: expected 0, since kinds are compared on its episodes, received "
-            f"{run.iteration}; give --iteration 0."
+            "--iteration: expected 0, since kinds are compared on the episodes of iteration 0, "
+            f"received {run.iteration}; give --iteration 0."
         )
     of_preset = preset(experiment.name, experiment.scale).controller.steps
     frames = frames_of(experiment, experiment.frames, of_preset)
@@ -145,7 +145,7 @@ def _measure(run: Run, contestants: Sequence, facts: dict, file: Path) -> list:
 
 
 def _row(contestant: Any, experiment: Experiment) -> dict:
-    """A contestant's row of the table: its numbers, or why there are none."""
+    """A contestant's row in the table: its numbers, or why there are none."""
     from WorldModels.assembly.comparison import facts as measures
     from WorldModels.assembly.comparison.contestants import make
 

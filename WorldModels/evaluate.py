@@ -1,4 +1,4 @@
-"""Test the driver: games that played no part in training -> evaluation.json, videos, curves.
+"""Test the driver on test tracks -> evaluation.json, videos, curves.
 
     python -m WorldModels.evaluate carracing                              # the best mean
     python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
@@ -7,10 +7,10 @@ Games are played in the official environment. In CarRacing one drive per track, 
 "every tile", gives the scores of both lap rules: until the rule "95 % of the tiles" would end it, a
 drive is the same under either.
 
-The report compares the driver with blind policies (--evaluate.baselines). Where it was evolved in a
-dream, the report adds dreams of all of them, real games of each kept generation, games of the
-blindfolded driver, and how true the dream is. Each result is kept as it comes, so an interrupted
-test continues where it stopped.
+Test tracks played no part in training or choosing the driver. The report compares the driver with
+blind policies (--evaluate.baselines). If it was evolved in a dream, the report adds all their
+scores in dreams, real games of each kept generation, games of the blindfolded driver, and how true
+the dream is. Each result is saved as it comes, so an interrupted test continues where it stopped.
 """
 
 from WorldModels.experiment.command import run_verb

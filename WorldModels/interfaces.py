@@ -87,7 +87,7 @@ class Memory(Protocol):
     def sequence(
         self, z: Any, actions: Any, rewards: Any, state: State, restarts: Any = None
     ) -> tuple[Any, State]:
-        """Many steps in one call; equal to as many calls of `step`.
+        """Many steps in one call; the same as that many calls of `step`.
 
         Args:
             z: (B, T, Z).
@@ -95,7 +95,7 @@ class Memory(Protocol):
             rewards: (B, T).
             state: before the first step.
             restarts: (B, T), 1 where an episode begins: the state is zeroed before that step. None:
-                nowhere. An episode that begins with the sequence needs none, as its state is zero.
+                nowhere. An episode that begins with the sequence needs no 1, as its state is zero.
 
         Returns:
             h (B, T, hidden_size) after every step, float32, and the state after the last one.

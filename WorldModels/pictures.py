@@ -30,7 +30,7 @@ def pictures(run: Run) -> None:
     """Draw the pictures of a run into the folder --to.
 
     Raises:
-        FileNotFoundError: the run lacks the parts for every one of them.
+        FileNotFoundError: the run lacks the parts for all of them.
         ValueError: the run's observations are vectors.
     """
     from WorldModels.assembly.showing.pictures import PICTURES
@@ -51,7 +51,7 @@ def pictures(run: Run) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the verb on a command line, by default the process's own."""
+    """Run the verb."""
     run_verb("pictures", pictures, argv, __doc__, settings=PictureSettings, reads_only=True)
 
 

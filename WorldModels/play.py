@@ -7,8 +7,8 @@
 
 The arrow keys drive; m hands over to the trained controller and back; space pauses, and . steps
 once while paused; [ and ] lower and raise the temperature of a dream; r restarts, n takes another
-track, game or dream; g saves a GIF of the last ten seconds in play/ of the iteration's folder; Esc
-quits. Apart from GIFs it writes nothing in the run's folder, so it may run beside another verb.
+track, game or dream; g saves a GIF of the last ten seconds to play/ in the iteration's folder; Esc
+quits. Apart from GIFs it writes nothing to the run's folder, so it may run beside another verb.
 """
 
 import math
@@ -47,7 +47,7 @@ class PlaySettings(Experiment):
 
     # real: the game; latent: the game as V sees it; dream: M's dream
     world: Literal["real", "latent", "dream"] = free("real")
-    temperature: float | None = free(None)  # of the dream; default --dream.temperature
+    temperature: float | None = free(None)  # of the dream; by default --dream.temperature
     frames: int = free(0)  # stop after this many thirtieths of a second (0: when you quit)
 
     def __post_init__(self):
@@ -68,7 +68,7 @@ def play(run: Run) -> None:
     settings = run.experiment
     if settings.env.observation == "vector" and settings.world != "real":
         raise ValueError(
-            "--world: expected real beside --env.observation vector, since V sees no frames, "
+            "--world: expected real with --env.observation vector, since V sees no frames, "
             f"received {settings.world}."
         )
     for name, verb in NEEDS[settings.world].items():
@@ -135,7 +135,7 @@ def _temperature(settings: PlaySettings) -> float:
 
 
 def _game(run: Run) -> tuple[Any, Any, str]:
-    """The real world through V and M, C, and ""; or the bare world, None, and why."""
+    """The real world through V and M, C, and ""; or the bare world, None, and why there is no C."""
     from WorldModels.assembly.worlds import controller_file, driven, real_world
 
     bare = real_world(run.path, run.experiment.env)()

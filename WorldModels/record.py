@@ -31,7 +31,7 @@ class Recorder:
 
     Attributes:
         experiment: all settings.
-        iteration: that the episodes belong to.
+        iteration: the one that the episodes belong to.
         folder: where they are written.
         shares: driver -> its share of the episodes.
         controller: file of the trained controller that drives the share "controller", and the
@@ -82,8 +82,8 @@ class Recorder:
                 return result.length, result.return_, policy.name
         raise ValueError(
             f"--record.min-frames: expected episodes of {settings.min_frames} steps, received "
-            f"{MAX_ATTEMPTS} shorter ones by {policy.name}; ask for fewer, or another driver in "
-            "--record.policies."
+            f"{MAX_ATTEMPTS} shorter ones by {policy.name}; give a smaller number, or another "
+            "driver in --record.policies."
         )
 
     def world(self, random_start: bool, by_controller: bool) -> tuple[Any, Any]:

@@ -30,7 +30,7 @@ def report(run: Run) -> None:
 
     Raises:
         FileNotFoundError: there is no run; the message has the command that makes one.
-        ValueError: the run is another experiment's, or --to is a folder.
+        ValueError: the run belongs to another experiment, or --to is a folder.
     """
     from WorldModels.assembly.showing.report.sections import page_of
     from WorldModels.assembly.showing.run import opened_as
@@ -56,7 +56,7 @@ def _place(run: Run) -> Path | None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the verb on a command line, by default the process's own."""
+    """Run the verb."""
     run_verb("report", report, argv, __doc__, settings=ReportSettings, reads_only=True)
 
 

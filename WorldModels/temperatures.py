@@ -20,7 +20,7 @@ from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
 FIRST_SEED = 7_000_000  # of the real games; nothing else in the project uses these seeds
-DREAMS = 256  # dreams that score each driver
+DREAMS = 256  # that score each driver
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@
 CMA-ES (paper section A.4) or another --controller.optimizer: each generation a population drives
 full episodes, in worker processes or, in the dream, in one compiled loop. The result is the mean of
 the distribution: it is scored now and then on validation tracks or dreams, and the mean with the
-highest score so far is best.npz. After a kill the same command continues, to identical numbers.
+highest score so far is best.npz. If killed, the same command continues, with identical numbers.
 """
 
 from pathlib import Path

@@ -3,9 +3,9 @@
     python -m WorldModels.train_memory carracing
     python -m WorldModels.train_memory carracing --memory.epochs 3
 
-Each row of memory.csv has the held-out loss beside what it must beat: a Gaussian around the
-previous latent, one that never moves, and M's own head fit without inputs. A killed run, started
-again with the same command, ends with the same weights bit for bit.
+Each row of memory.csv has the held-out loss beside what it must beat: the previous latent, a
+static Gaussian, and M's own head fitted without inputs. A killed run, started again with the same
+command, ends with the same weights bit for bit.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
 
-LEAST_EPOCH = 25  # least steps between two rows, where steps are counted
+LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 
 
 def train_memory(run: Run) -> None:
@@ -71,8 +71,8 @@ def _split(run: Run) -> tuple[list, list]:
 def _against_baselines(row: dict[str, float]) -> str:
     return (
         f"train_memory: held-out loss {row['val_nll']:.3f} nats per dimension (previous latent: "
-        f"{row['copy_previous_nll']:.3f}, never moving: {row['static_nll']:.3f}, the head without "
-        f"inputs: {row['unconditional_nll']:.3f})."
+        f"{row['copy_previous_nll']:.3f}, static Gaussian: {row['static_nll']:.3f}, the head "
+        f"without inputs: {row['unconditional_nll']:.3f})."
     )
 
 

@@ -20,7 +20,7 @@ from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.run import Run
 
 PICTURES = 16  # held-out frames in an epoch's picture, and samples of the prior
-SAMPLES = 128  # of the prior, whose spread is measured
+SAMPLES = 128  # drawn from the prior, to measure their spread
 # Columns of vision.csv that are printed at the end.
 SAID = (
     "epoch",
@@ -104,8 +104,8 @@ def _fit(
     Args:
         run: the open run.
         vision: V, built.
-        frames: to train on.
-        episodes: those to train on, and those held out.
+        frames: the stream to train on.
+        episodes: files to train on, and files held out.
         continues: 0; or, if V continues from trained weights, the number of iterations whose
             episodes it trains on.
     """
@@ -137,7 +137,7 @@ def _fit(
 
 
 def _compile(run: Run, vision: Any, frames: Any, continues: int) -> int:
-    """Give V its optimizer; the steps of its whole training."""
+    """Give V its optimizer; return the steps of its complete training."""
     import keras
 
     from WorldModels.assembly.weights import warmup_steps

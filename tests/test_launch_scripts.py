@@ -87,7 +87,7 @@ def test_a_launch_script_goes_through_all_iterations(image, script, experiment, 
         (["--iteratons", "2"], "--iteratons"),
         (["--iterations", "many"], "many"),
         (["--iterations", "0"], "--iterations: expected a number from 1"),
-        (["--iterations", "2", "--iteration", "1"], "--iteration: expected none beside"),
+        (["--iterations", "2", "--iteration", "1"], "--iteration: expected none with"),
     ],
 )
 def test_a_launch_script_refuses_flags_once_and_runs_no_verb(image, typed, expected):

@@ -1,7 +1,7 @@
 """Blind policies: they ignore what they see and act at random or by a rule.
 
-They play any world whose actions lie in -1..1, and are told what each number of an action means.
-Most of them record the episodes of Doom's Take Cover, and are baselines for a trained player.
+They play any world whose actions are in -1..1, and are told what each number of an action means.
+They record episodes, and are baselines for a trained driver.
 """
 
 import math

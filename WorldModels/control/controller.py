@@ -115,7 +115,7 @@ class Controller:
         return list(zip(sizes[:-1], sizes[1:], strict=True))
 
     def save(self, path: str | os.PathLike, parameters: np.ndarray, **facts: float) -> None:
-        """Write a driver as .npz, atomically.
+        """Write a driver to an .npz, atomically.
 
         Args:
             path: .npz file.
@@ -145,19 +145,20 @@ class Controller:
             FileNotFoundError: no such file.
             ValueError: the file is damaged or not a driver.
         """
-        remedy = "expected a driver (.npz) of train_controller; run train_controller again"
+        wanted = "expected a driver (.npz) made by train_controller"
         try:
             controller, parameters, facts = cls._read(path)
         except FileNotFoundError:
             raise
         except Exception as error:
             raise ValueError(
-                f"{path}: {remedy}, received a file that cannot be read as one: {error}."
+                f"{path}: {wanted}, received a file that cannot be read as one ({error}); run "
+                "train_controller again."
             ) from None
         if not controller._fits(parameters):
             raise ValueError(
-                f"{path}: {remedy}, received {parameters.shape} parameters for "
-                f"{controller.num_parameters}."
+                f"{path}: {wanted}, received {parameters.shape} parameters for "
+                f"{controller.num_parameters}; run train_controller again."
             )
         return controller, parameters, facts
 

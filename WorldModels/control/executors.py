@@ -76,7 +76,7 @@ class Executor:
             and results are pickled.
         workers: number of processes; they start at once and build in parallel.
         say: receives a line about every worker that is replaced.
-        attempts: everything stops once one task, or starting a worker, has failed this often.
+        attempts: everything stops once one task, or starting a worker, has failed this many times.
         hang_seconds: a task may take this long, or `hang_factor` times the median if that is
             longer; until the first task has finished, ten times this long.
         hang_factor: see `hang_seconds`.
@@ -222,7 +222,7 @@ class Executor:
         self._fill()
 
     def _count_failure(self, tasks: list, built: bool, failures: dict[Hashable, int]) -> int:
-        """How often the task that failed, or starting a worker, has now failed."""
+        """How many times the failed task, or starting a worker, has failed by now."""
         if tasks:
             task_id = tasks[0][0]
             failures[task_id] = failures.get(task_id, 0) + 1

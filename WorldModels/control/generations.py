@@ -195,7 +195,7 @@ class Generations:
 
 
 def _cut_rows(path: Path, last: int) -> None:
-    """Drop rows of generations after `last`: they were killed before they wrote state.pkl."""
+    """Drop rows of generations after `last`: killed before state.pkl was written."""
     rows = read_rows(path)
     kept = sum(int(row["generation"]) <= last for row in rows)
     if kept < len(rows):

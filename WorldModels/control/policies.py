@@ -166,7 +166,7 @@ def drivers(policies: str, controller_share: float, iteration: int) -> dict[str,
 
 
 def policy_of_episode(shares: dict[str, float], index: int) -> str:
-    """Which policy plays episode `index` (from 0); any number of episodes is close to the shares.
+    """Which policy plays episode `index` (from 0); any number of them comes close to the shares.
 
     Multiples of the golden ratio modulo 1 spread evenly over 0..1, and so do every second, every
     third ... of them. Hence every n-th episode (say, those that start at the line) follows the

@@ -14,8 +14,8 @@ class Drive:
     """A task: one episode of one driver on one track.
 
     Attributes:
-        parameters: the driver's, (N,).
-        seed: the track's.
+        parameters: (N,), the driver's.
+        seed: the track's seed.
         max_steps, hopeless_steps: see `rollout`.
     """
 

@@ -28,7 +28,7 @@ def load_state(folder: Path) -> tuple[Any, Any] | None:
     It unpickles, so it must only read files that we wrote ourselves.
 
     Args:
-        folder: the evolution's, see generations.Generations.
+        folder: the evolution's folder, see generations.Generations.
 
     Raises:
         ValueError: the file is damaged.

@@ -87,7 +87,7 @@ class Worker:
         return message
 
     def finish(self) -> Hashable:
-        """Remove the task that was answered; returns its id."""
+        """Remove the task that was answered; return its id."""
         self.since = time.monotonic()
         return self.tasks.popleft()[0]
 

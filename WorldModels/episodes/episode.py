@@ -210,7 +210,7 @@ def sound_episodes(
     (`set_aside`) and counted.
 
     Args:
-        folder: the episodes' folder.
+        folder: the folder of the episodes.
         say: receives a line about every file that is set aside.
         frames: read every frame, so that no damage is found only later.
     """

@@ -106,7 +106,7 @@ def common_frame(files: Sequence[FrameFile]) -> tuple[tuple[int, ...], np.dtype]
 
 
 def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
-    """At most `most` frames (n, H, W, 3), spread evenly over all frames of these episodes.
+    """At most `most` frames, (n, H, W, 3) or (n, D), spread evenly over these episodes.
 
     Raises:
         ValueError: there are no files, their frames differ, or a file is damaged.

@@ -70,7 +70,7 @@ def read_series(
     """Every sound series of a folder, in the order of their names.
 
     Args:
-        folder: the series' folder.
+        folder: the folder of the series.
         say: receives a line about every damaged file, which is set aside.
 
     Returns:
@@ -92,8 +92,8 @@ def read_split(
     """The series of a folder that M trains on, and those held out; see split.split_series.
 
     Args:
-        folder: the series' folder.
-        seed: the run's.
+        folder: the folder of the series.
+        seed: the run's seed.
         share: share of each iteration's episodes that is held out, 0..1.
         iteration: the current one.
         say: receives a line about every damaged file, which is set aside.

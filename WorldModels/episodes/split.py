@@ -1,4 +1,4 @@
-"""Which episodes are held out of training, to measure how well a network does on unseen ones."""
+"""Which episodes are held out of training, to measure a network on episodes it has not seen."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from WorldModels.experiment.draws import rng
 def held_out(paths: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
     """Split episodes into those to train on and those to validate on.
 
-    The files whose names have the lowest hashes are held out. Hence the choice has no period, and
-    hardly changes when episodes are added.
+    The files whose names have the lowest hashes are held out. Hence the choice follows no pattern
+    in the names, and hardly changes when episodes are added.
 
     Args:
         paths: the episode files.
-        share: share of the episodes to hold out, 0..1; above 0, at least one of two or more.
+        share: share of the episodes to hold out, 0..1; above 0, at least one, but never all.
 
     Returns:
         (training, validation), each in the order given.
@@ -40,10 +40,10 @@ def split_series(
 
     Args:
         paths: files of the sound series, in the order of their names.
-        seed: the run's.
-        share: share of each iteration's episodes to hold out, 0..1; above 0, at least one of two
-            or more, but never all.
-        iteration: the current one, which recorded the episodes without a number before a dash.
+        seed: the run's seed.
+        share: share of each iteration's episodes to hold out, 0..1; above 0, at least one,
+            but never all.
+        iteration: the current one, to which the names without an iteration number belong.
 
     Returns:
         (training, held out), each in the order given.

@@ -63,7 +63,7 @@ class FrameStream:
         self._held: np.ndarray | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """The epoch's batches (B, H, W, 3) from number `start` on.
+        """The epoch's batches, (B, H, W, 3) or (B, D), from number `start` on.
 
         A thread makes them ahead of time; close the iterator to stop early.
         """
@@ -119,7 +119,7 @@ class _Frames:
 
 
 def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
-    """Put the next frames into these places of the buffer; returns how many it filled."""
+    """Put the next frames into these places of the buffer; return how many it filled."""
     done = 0
     while done < len(places):
         frames = source.take(len(places) - done)
@@ -131,7 +131,7 @@ def _fill(source: _Frames, slots: np.ndarray, places: np.ndarray) -> int:
 
 
 def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
-    """Close the gaps in a buffer with its last frames; returns how many gaps there were."""
+    """Close the gaps in a buffer with its last frames; return how many gaps there were."""
     end = filled - len(gaps)
     movable = np.setdiff1d(np.arange(end, filled), gaps)
     slots[np.sort(gaps[gaps < end])] = slots[movable]

@@ -22,7 +22,7 @@ from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved
 
-# Settings that choose the defaults of others, and what says where the run is.
+# Settings that choose the defaults of others; FIRST adds those that locate the run.
 CHOOSING = (*KINDS, "env.id", "env.observation", "controller.features")
 FIRST = ("results", "reuse", "iteration", *CHOOSING)
 
@@ -66,7 +66,7 @@ def parse(
 
 
 def _start(verb: str, argv: list[str], forget: str) -> Start:
-    """What a command line says before it is read whole."""
+    """What is known of a command line before it is fully parsed."""
     name, scale, first = _first(argv)
     folder = run_folder(name, scale or "laptop", first["results"])
     scale = _scale_of(name, scale, folder)
@@ -126,7 +126,7 @@ def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "")
     """Refuse a flag that nothing in this run would use.
 
     Args:
-        experiment: as it was parsed.
+        experiment: the settings as parsed.
         typed: dotted names of the flags.
         exempt: a noun whose kinds are compared: a flag may mean nothing to some of them.
 
@@ -166,7 +166,7 @@ def run_verb(
     Args:
         verb: the verb's name.
         work: what it does with the open run.
-        argv: arguments; default those of the process.
+        argv: arguments; by default those of the process.
         description: for --help.
         settings: see `parse`.
         reads_only: see `Run`.
@@ -195,7 +195,7 @@ def run_verb(
 
 
 def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool) -> Run:
-    """The open run; libraries keep quiet, and the log notes whether oneDNN is on."""
+    """Open the run, silence the libraries, and log whether oneDNN is on."""
     quiet_tensorflow()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     shared = _shared(argv, type(experiment))

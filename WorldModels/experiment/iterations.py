@@ -24,7 +24,7 @@ def passes(experiment: Experiment) -> list[str]:
         return [""]
     if iteration >= 0:
         raise ValueError(
-            f"--iteration: expected none beside --iterations {count}, which goes through all of "
+            f"--iteration: expected none with --iterations {count}, which goes through all of "
             f"them from 0, received {iteration}."
         )
     return [f"--iteration {k}" for k in range(count)]

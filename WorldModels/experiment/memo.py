@@ -46,8 +46,8 @@ def to_remember(folder: Path, experiment: Any, typed: frozenset[str]) -> dict[st
     A new kind of V or M drops the earlier flags of its noun.
 
     Args:
-        folder: the run's.
-        experiment: as it was parsed.
+        folder: the run's folder.
+        experiment: the settings as parsed.
         typed: dotted names of the flags typed now.
     """
     memo = memo_of(folder)
@@ -68,7 +68,7 @@ def to_remember(folder: Path, experiment: Any, typed: frozenset[str]) -> dict[st
 
 
 def drop(values: dict[str, Any], noun: str) -> None:
-    """Forget a noun's settings."""
+    """Remove a noun's settings."""
     for name in [name for name in values if name.startswith(f"{noun}.")]:
         del values[name]
 

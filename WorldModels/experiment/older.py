@@ -8,7 +8,7 @@ PRESETS = "presets_before.json"  # the presets of that time, by experiment and s
 
 
 def flags_of(stored: dict) -> dict[str, Any]:
-    """The flags taken as typed for such a run: settings that differ from the preset of its time.
+    """The flags counted as typed in such a run: settings that differ from the preset of its time.
 
     Args:
         stored: contents of its config.json: settings by noun.

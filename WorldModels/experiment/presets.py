@@ -33,7 +33,8 @@ PUBLISHED_TRANSFORMER = dict(
     beta_2=0.98,
     clip_value=0.0,
 )
-# At laptop scale two wider layers of fewer units learn more in as many steps, in half the time.
+# At laptop scale two wider layers with fewer inner units learn more in as many steps, in half the
+# time.
 TRANSFORMER = {
     "paper": PUBLISHED_TRANSFORMER,
     "laptop": dict(
@@ -106,7 +107,7 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     """The settings of an experiment at a scale.
 
     Args:
-        name: of the experiment.
+        name: the experiment's name.
         scale: one of SCALES.
         kinds: noun -> kind of network, if it is not the preset's own; trade:paper for
             --memory.trade paper.
@@ -135,7 +136,7 @@ def env_of(env_id: str, like: EnvSettings, **values: Any) -> EnvSettings:
     """The settings of another environment: its game's own class, keeping the values both have.
 
     Args:
-        env_id: of the environment.
+        env_id: the environment's id.
         like: settings whose values are kept if the other class has fields of the same names.
         values: field -> value; fields that the class lacks are ignored.
     """

@@ -10,7 +10,7 @@ import tempfile
 from types import ModuleType
 from typing import Any
 
-# Lines of level I, and the line that absl writes before its log is set up.
+# Log lines of level INFO, and the line that absl writes before its log is set up.
 NOTES = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
 
 

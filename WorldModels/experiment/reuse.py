@@ -11,7 +11,7 @@ from WorldModels.experiment.stages import STAGES, iterations_in, stage_facts
 
 
 def inputs_of(run: Any, name: str) -> dict[str, str]:
-    """The hashes of the inputs of a stage that can be reused, as its verb records them."""
+    """The hashes of a reusable stage's inputs, as its verb records them."""
     if name == "series":
         return {"vision": hash_files([run.path / "vision.keras"])}
     series = sorted((run.path / "series").glob("*.npz"))

@@ -35,7 +35,7 @@ class Run:
 
     Args:
         experiment: all settings.
-        verb: name of the verb that opens it.
+        verb: name of the verb that opens the folder.
         flags: what was typed after the verb; suggested commands repeat it.
         reads_only: nothing is made, locked or swept; the folder need not exist.
         typed: dotted names of the settings that were typed; None: unknown.
@@ -87,7 +87,7 @@ class Run:
             remove(left_over)
 
     def close(self) -> None:
-        """Let the next verb in."""
+        """Release the folder for the next verb."""
         if self._lock:
             self._sweep()
             self._lock.close()
@@ -120,7 +120,7 @@ class Run:
         return f"python -m WorldModels.{verb} {shlex.join(flags)}"
 
     def need(self, name: str, made_by: str) -> Path:
-        """Path of an input in the iteration's folder; if missing, --reuse takes it from there.
+        """Path of an input in the iteration's folder; a missing one is taken from --reuse.
 
         Raises:
             FileNotFoundError: it is missing, or an empty folder; the message has the command that
@@ -178,7 +178,7 @@ class Run:
         return Stage(self, name, inputs or {})
 
     def hashes_of(self, *files: Path) -> dict[str, str]:
-        """Path in the run -> hash, of a stage's inputs in other iterations."""
+        """Path in the run -> hash, for a stage's inputs in other iterations."""
         return {str(file.relative_to(self.folder)): hash_files([file]) for file in files}
 
     def seed_of(self, stage: str) -> int:
@@ -202,7 +202,7 @@ def run_folder(name: str, scale: str, results: str = "") -> Path:
 
 
 def without(flags: list[str], name: str) -> list[str]:
-    """The flags without one of them, nor its value."""
+    """The flags without one of them and its value."""
     return [
         flag
         for i, flag in enumerate(flags)

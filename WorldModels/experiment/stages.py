@@ -1,4 +1,4 @@
-"""The stages of an iteration, in one table: who makes each, from what, and with which settings."""
+"""The stages of an iteration, in one table: what makes each, from what, and with which settings."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class StageKind:
     """What is true of a stage in every run.
 
     Args:
-        verb: that makes it.
+        verb: the verb that makes it.
         outputs: files and folders that it writes, in the iteration's folder.
-        nouns: whose settings its output depends on.
+        nouns: the nouns whose settings its output depends on.
         reads: stages whose output it is made from.
         iterates: settings of --iterate that it depends on from iteration 1 on.
-        reusable: --reuse can take it from another run.
+        reusable: whether --reuse can take it from another run.
     """
 
     verb: str
@@ -145,8 +145,8 @@ def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
 
     Args:
         facts: contents of the stage's file.
-        name: of the stage.
-        experiment: any, for the names of its fields.
+        name: the stage's name.
+        experiment: any; only the names of its fields are used.
     """
     known = {
         noun: {each.name for each in dataclasses.fields(getattr(experiment, noun))}
@@ -184,7 +184,7 @@ def stage_facts(path: Path, name: str) -> dict | None:
 
 
 def seed_of(path: Path, name: str, otherwise: int) -> int:
-    """The seed that a stage in an iteration's folder was made with; `otherwise` if unmade."""
+    """The seed that a stage in an iteration's folder was made with; else `otherwise`."""
     facts = stage_facts(path, name)
     return facts["settings"].get("seed", otherwise) if facts else otherwise
 

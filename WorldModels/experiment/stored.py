@@ -36,11 +36,11 @@ class Start:
     """What is known of a command line before it is fully parsed.
 
     Args:
-        name: of the experiment.
+        name: the experiment's name.
         scale: its scale.
-        folder: the run's; it need not exist.
+        folder: the run's folder; it need not exist.
         iteration: -1: the latest.
-        verb: the seed of its own stage counts; empty: the remembered seed.
+        verb: the seed is that of its stage, if made; empty: the remembered one.
         typed: flags typed now that choose the defaults of others: kinds, env.id.
         reuse: folder of another run, whose settings replace the preset.
         forget: a noun that starts from its preset anyway.
@@ -91,7 +91,7 @@ class _Made:
 def _made(folder: Path, iteration: int, verb: str, probe: Experiment) -> tuple[_Made, _Made]:
     """The settings of stages that only an earlier iteration has, and of those made in this one.
 
-    All stages count except temperatures, which sets its own dreams; the verb's comes last.
+    All stages count except temperatures, which sets its own dreams; the verb's own comes last.
     """
     own_stage = STAGE_OF.get(verb)
     order = [name for name in STAGES if name not in ("temperatures", own_stage)]

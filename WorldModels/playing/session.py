@@ -12,7 +12,7 @@ from PIL import Image
 from WorldModels.playing.hands import ARROWS, Hands
 
 FPS = 30  # ticks per second
-CLIP_SECONDS = 10  # length of the clip that `g` saves, up to now
+CLIP_SECONDS = 10  # the last seconds, which `g` saves
 MESSAGE_SECONDS = 6
 CLIP_EVERY = 2  # a clip keeps every second step
 CLIP_WIDTH = 320  # most pixels across a clip's picture; wider ones shrink to 1/2, 1/3 ...

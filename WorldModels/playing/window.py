@@ -20,7 +20,7 @@ NAMES = {
 BACKGROUND, TEXT, DIM, BRIGHT = (24, 26, 30), (235, 235, 235), (150, 155, 165), (255, 196, 80)
 SMALL, MIDDLE, LARGE = 20, 22, 40  # font sizes
 MARGIN, LABEL, PANEL = 12, 22, 156  # pixels: around everything, above a picture, below the pictures
-WIDTH, HEIGHT = 640, 480  # pixels into which the pictures are enlarged at first
+WIDTH, HEIGHT = 640, 480  # pixels that the pictures are first enlarged to fit
 NARROWEST = 640  # least width of a new window, in pixels
 GAP = " " * 5  # between the facts of a line
 
@@ -29,7 +29,7 @@ class Window:
     """A window that enlarges a session's pictures by an integer factor, so that pixels stay square.
 
     Args:
-        world: its name.
+        world: the world's name.
         pictures: the first ones; they determine the window's initial size.
 
     Raises:
@@ -115,7 +115,7 @@ class Window:
                 top += size - 1
 
     def _write(self, text: str, size: int, colour, place: tuple[int, int]) -> int:
-        """Write a line; returns where it ends, in pixels from the left."""
+        """Write a line; return where it ends, in pixels from the left."""
         words = self.fonts[size].render(text, True, colour)
         self.surface.blit(words, place)
         return place[0] + words.get_width()

@@ -21,7 +21,7 @@ class Action:
     Args:
         name: for people to read.
         kind: symmetric: 0 does nothing, and both directions act equally; gas: -1 is none and 1 is
-            full; brake: 0 or less is none and 1 is full.
+            full; brake: 0 or less is none, and 1 is full.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Game:
     """The facts of a game.
 
     Args:
-        id: of the environment: a Gymnasium id, or a name of our own.
-        experiment: whose presets these are; empty for an environment without a file of its own.
+        id: the environment's Gymnasium id, or a name of our own.
+        experiment: the one that has these presets; empty if the environment has no file of its own.
         script: name of its launch script.
         actions: the numbers of an action, in order; empty if unknown.
         rest: the action (A,) while no key is held; empty: zeros.
-        keys: arrow key -> (number of the action, what holding the key adds to it).
+        keys: arrow key -> (index into the action, what holding the key adds there).
         fps: frames per second; None: as the environment says.
         solved: mean return over 100 games at which it counts as solved.
         rules: name of each rule for counting a return -> suffix of its columns.
@@ -82,7 +82,7 @@ class Game:
     speed: Mapping[str, float] = field(default_factory=dict)
 
     def named_actions(self, size: int) -> tuple[Action, ...]:
-        """An Action for each of `size` numbers; symmetric ones if the game names another count."""
+        """An Action for each of `size` numbers; symmetric ones if the game has another number."""
         if len(self.actions) == size:
             return self.actions
         return tuple(Action(f"action {i}") for i in range(size))

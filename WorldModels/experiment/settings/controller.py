@@ -29,7 +29,7 @@ class ControllerSettings:
     optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = recipe("cma")
     population_size: int = recipe(64, IN_THE_REAL_WORLD)  # candidates per generation
     rollouts: int = recipe(16, IN_THE_REAL_WORLD)  # episodes per candidate
-    # episodes per candidate once sigma anneals (0: as --controller.rollouts)
+    # episodes per candidate once sigma anneals (0: same as --controller.rollouts)
     late_rollouts: int = recipe(0, ANNEALED)
     # initial standard deviation of the search
     sigma: float = recipe(0.1, IN_THE_REAL_WORLD)
@@ -40,8 +40,8 @@ class ControllerSettings:
     common_tracks: bool = recipe(True)  # all candidates of a generation drive the same tracks
     # training only: stop an episode after this many steps without a positive reward (0: never)
     hopeless_steps: int = recipe(0, IN_THE_REAL_WORLD)
-    generations: int = budget(1800, IN_THE_REAL_WORLD)  # of the search; 0: steps count
-    # environment steps of training; 0: generations count
+    generations: int = budget(1800, IN_THE_REAL_WORLD)  # of the search; 0: no limit
+    # environment steps of training; 0: no limit
     steps: int = budget(0, IN_THE_REAL_WORLD)
     # generations between validation scores of the mean
     validation_every: int = recipe(25, IN_THE_REAL_WORLD)
@@ -75,6 +75,6 @@ class ControllerSettings:
     def seen(self) -> str:
         """The z that C sees, "mean" or "sampled".
 
-        A dream has no mean, so a driver that has dreamt sees sampled z in the real world too.
+        A dream gives no mean, so a driver evolved in one sees sampled z in the real world too.
         """
         return self.latent if self.world == "real" else "sampled"

@@ -22,7 +22,7 @@ class DreamSettings:
     reward: Literal["head", "constant"] = recipe("head")  # M's prediction, or step_reward
     # reward of every step, if constant
     step_reward: float = recipe(1.0, {"dream.reward": ("constant",)})
-    # threshold: as in the paper; sampled: drawn by M's probability; never: only by max_steps
+    # threshold: as in the paper; sampled: drawn by M's probability; never: only max_steps ends it
     termination: Literal["threshold", "sampled", "never"] = recipe("threshold")
     # probability above which the dream ends (hardmaru: logit > 0)
     threshold: float = recipe(0.5, {"dream.termination": ("threshold",)})
@@ -30,7 +30,7 @@ class DreamSettings:
     population_size: int = recipe(64, EVOLVED_HERE)  # candidates per generation
     rollouts: int = recipe(16, EVOLVED_HERE)  # dreams per candidate
     sigma: float = recipe(0.1, EVOLVED_HERE)  # initial standard deviation of the search
-    generations: int = budget(1800, EVOLVED_HERE)  # of the evolution in the dream
+    generations: int = budget(1800, EVOLVED_HERE)  # of the search in the dream
     # generations between validation scores of the mean, in the dream
     validation_every: int = recipe(25, EVOLVED_HERE)
     validation_rollouts: int = recipe(1024, EVOLVED_HERE)  # dreams per score

@@ -1,4 +1,4 @@
-"""The test: tracks or games that played no part in training, in the official environment."""
+"""The test, on test tracks or games of the official environment."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -33,7 +33,7 @@ class MemorySettings:
     # trade paper: weight of the maximum mean discrepancy between drawn and real latents
     mmd_weight: float = recipe(0.1, TRADE | {"memory.trade": ("paper",)})
     num_mixtures: int = shape(5)  # Gaussians in a mixture
-    # a mixture for each latent dimension (paper), or one over whole latents
+    # a mixture for each latent dimension (paper), or one over the full latent
     mixture: Literal["independent", "joint"] = shape("independent")
     # mdn_rnn: feed a flag at the first step of an episode (hardmaru doomrnn)
     restart_input: bool = shape(False)
@@ -43,25 +43,25 @@ class MemorySettings:
     terminated_head: bool = shape(False)  # predict the end of the episode
     # weight of a positive terminated target (hardmaru doomrnn: restart_factor)
     terminated_weight: float = recipe(10.0, WITH_AN_END)
-    # episodes: full ones; streams: chunks with carried state; segments: random ones
+    # episodes: complete ones; streams: chunks with carried state; segments: random chunks
     batching: Literal["episodes", "streams", "segments"] = recipe("episodes")
     batch_size: int = recipe(100)  # sequences per step, or parallel streams
     sequence_length: int = recipe(999)  # steps of a chunk or segment; longer episodes are cut
     steps: int = budget(4000)  # training steps, if epochs is 0
     epochs: int = budget(0)  # passes over the series; above 0, used instead of steps
-    learning_rate: float = recipe(1e-3)  # Adam
-    # of the learning rate
+    learning_rate: float = recipe(1e-3)  # Adam's
+    # learning-rate schedule
     schedule: Literal["constant", "cosine", "exponential"] = recipe("exponential")
     # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
     decay: float = recipe(1.0, {"memory.schedule": ("exponential",)})
-    # at the end of cosine or exponential
+    # learning rate at the end of cosine or exponential
     final_learning_rate: float = recipe(1e-5, {"memory.schedule": ("cosine", "exponential")})
     beta_2: float = recipe(0.999)  # Adam's, for the mean square of the gradients
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
     clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
     validation_share: float = recipe(0.05)  # share of the episodes held out
-    # of training; auto: bfloat16 where the CPU has AVX512_BF16
+    # dtype in training; auto: bfloat16 where the CPU has AVX512_BF16
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
 
     def __post_init__(self):

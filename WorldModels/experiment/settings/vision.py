@@ -30,8 +30,10 @@ class VisionSettings:
     normality_weight: float = recipe(0.1, VAE_GAN)
     # vae_gan: minus the discriminator's loss, or -log D(fake)
     generator_loss: Literal["minimax", "non_saturating"] = recipe("minimax", VAE_GAN)
-    hidden_sizes: tuple[int, ...] = shape((200, 200, 200), DENSE)  # dense: of the encoder's layers
-    decoder_hidden_sizes: tuple[int, ...] = shape((200, 200), DENSE)  # dense: of the decoder's
+    # dense: units of the encoder's layers
+    hidden_sizes: tuple[int, ...] = shape((200, 200, 200), DENSE)
+    # dense: units of the decoder's layers
+    decoder_hidden_sizes: tuple[int, ...] = shape((200, 200), DENSE)
     # pixels weigh 1 + this * squared distance from the median frame, so that V sees small things
     # (0: all equal)
     rare_weight: float = recipe(0.0)
@@ -39,16 +41,16 @@ class VisionSettings:
     kl_tolerance: float = recipe(0.5)  # free nats of the KL term per latent dimension
     epochs: int = budget(10)  # passes over the frames
     batch_size: int = recipe(100)  # frames per step
-    learning_rate: float = recipe(1e-4)  # Adam
-    # of the learning rate over the whole budget
+    learning_rate: float = recipe(1e-4)  # Adam's
+    # learning-rate schedule over the full budget
     schedule: Literal["constant", "cosine"] = recipe("constant")
-    final_learning_rate: float = recipe(1e-4, {"vision.schedule": ("cosine",)})  # where it ends
+    final_learning_rate: float = recipe(1e-4, {"vision.schedule": ("cosine",)})  # at its end
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     validation_share: float = recipe(0.05)  # share of the episodes held out
     max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
     # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
     buffer_frames: int = free(60_000, remembered=True)
-    # of training; auto: bfloat16 where the CPU has AVX512_BF16
+    # dtype in training; auto: bfloat16 where the CPU has AVX512_BF16
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
     # how the same decoder weights are computed; auto: depth_to_space where the CPU has AVX512_BF16
     decoder_form: Literal["auto", "transpose", "depth_to_space"] = recipe("auto", VAE)
