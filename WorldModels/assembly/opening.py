@@ -4,7 +4,7 @@ Heavy imports wait until a file needs them: a worker that opens perception.onnx 
 Keras.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -131,23 +131,23 @@ def open_encoder(
         FileNotFoundError: there is no V.
         ValueError: a file is damaged.
     """
-    encode = _encoder(Path(folder))
-
-    def in_batches(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pieces = [encode(observations[i : i + BATCH]) for i in range(0, len(observations), BATCH)]
-        mean, log_var = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-        return mean, log_var
-
-    return in_batches
-
-
-def _encoder(folder: Path) -> Callable[[np.ndarray], Sequence[np.ndarray]]:
+    folder = Path(folder)
     if not (folder / ENCODE).exists():
         return keras_encoder(folder / "vision.keras")
     from WorldModels.envs.sessions import open_session
 
     session = open_session(folder / ENCODE, threads=0)
-    return lambda observations: session.run(["mean", "log_var"], {"observations": observations})
+
+    def encode(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        starts = range(0, len(observations), BATCH)
+        pieces = [
+            session.run(["mean", "log_var"], {"observations": observations[i : i + BATCH]})
+            for i in starts
+        ]
+        mean, log_var = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+        return mean, log_var
+
+    return encode
 
 
 def keras_encoder(path: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
