@@ -6,7 +6,7 @@
 #   sudo bash docker/clean_root.bash FOLDER               # makes FOLDER/root, 4 GB; half an hour
 #   sudo MIRROR=URL bash docker/clean_root.bash FOLDER    # takes Debian's packages from URL; default: this machine's mirror
 # FOLDER/debian.tar and FOLDER/pip are kept, so that the next run downloads nothing. Needs debootstrap and iproute2. The root gets
-# this machine's pip settings, as build arguments would pass them. This shows neither that `docker build` accepts the file nor that
+# this machine's pip settings, as build arguments would pass them. This does not show that `docker build` accepts the file, nor that
 # a GPU is found.
 set -euo pipefail
 fail() { echo "error: clean_root.bash: $*" >&2; exit 2; }
@@ -24,18 +24,18 @@ fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 arguments=(DEVICE=cpu) # of the build, as --build-arg sets them
-build=()               # arguments, the Dockerfile's defaults and this machine's settings: for RUN only, not for the container
+build=()               # the Dockerfile's ARGs and this machine's settings: for RUN only, not for the container
 environment=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 user=0 workdir=/
 
-# Runs a command in the root as the current user, in the current folder, with nothing but the image's environment.
+# Runs a command in the root as $user, in $workdir, with only the image's environment.
 inside() {
   local home
   home="$(chroot "$root" getent passwd "$user" | cut -d: -f6)"
   chroot --userspec="$user" "$root" env --ignore-environment --chdir="$workdir" HOME="$home" "${environment[@]}" "$@"
 }
 
-# Prints this machine's pip.conf and PIP_* variables, all of them as variables.
+# Prints this machine's pip.conf and PIP_* variables, all in the form of variables.
 pip_settings() {
   python3 -m pip config list 2> /dev/null | sed -nE "s/^(global|install)\.([a-z-]+)='(.*)'$/\2 \3/p" | while read -r name value; do
     name="${name//-/_}"
@@ -131,7 +131,7 @@ alone bash launch_scripts/carracing.bash --scale smoke
 alone bash launch_scripts/wm_doom.bash --scale smoke
 alone sh -c 'ls -l results/*/0/evaluation.json && [ ! -e .venv ]'
 
-# The published port is reached from outside the container; 127.0.0.2 simulates that: a server on 127.0.0.1 does not hear it.
+# The published port is reached from outside the container. 127.0.0.2 simulates that: a server on 127.0.0.1 does not hear it.
 alone python - << 'END'
 import re, socket, subprocess, time, urllib.error, urllib.request
 

@@ -4,7 +4,7 @@
 #   bash launch_scripts/carracing.bash                   # laptop scale: about half an hour on two cores
 #   bash launch_scripts/carracing.bash --scale smoke     # everything, tiny, in two minutes
 #   bash launch_scripts/carracing.bash --seed 1 --results results/carracing-seed1 --memory.epochs 20
-#   bash launch_scripts/carracing.bash --iterations 2    # then again: record with the driver, train V, M and C further
+#   bash launch_scripts/carracing.bash --iterations 2    # then all again: the driver records, and V, M and C train further
 # Every flag goes to every verb; `.venv/bin/python -m WorldModels.record carracing --help` lists them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,5 +19,5 @@ python -m WorldModels.estimate carracing "$@"
 # 3. encode            V encodes every frame of the episodes.                                  -> 0/series/
 # 4. train_memory      M learns to remember, and to predict what V sees next.                  -> 0/memory.keras
 # 5. train_controller  C learns to act: CMA-ES evolves its 867 parameters.                     -> 0/controller/
-# 6. evaluate          The test: 100 held-out tracks, in the official environment.             -> 0/evaluation.json, videos
+# 6. evaluate          The test: 100 test tracks, in the official environment.                 -> 0/evaluation.json, videos
 six_verbs carracing "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts JupyterLab in notebooks/, for this machine only. It prints the address to open, with a token that is new each time.
+# Starts JupyterLab on notebooks/, reachable only from this machine. It prints the address to open, with a token that is new each time.
 #   bash launch_scripts/notebook.bash                        # http://127.0.0.1:8888
 #   bash launch_scripts/notebook.bash --port 9999            # every flag goes to `jupyter lab`
 #   EXPERIMENT=takecover RESULTS=results/takecover-seed1 bash launch_scripts/notebook.bash

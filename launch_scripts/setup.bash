@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv with everything in requirements.txt, once; later calls return at once.
-#   bash launch_scripts/setup.bash           # CPU; --cpu says so explicitly
+#   bash launch_scripts/setup.bash           # for the CPU; --cpu says the same
 #   bash launch_scripts/setup.bash --gpu     # with CUDA and cuDNN from PyPI; the host needs only NVIDIA's driver
 #   bash launch_scripts/setup.bash --doom    # with ViZDoom, for Take Cover
 # WORLDMODELS_VENV names a virtual environment to use instead of .venv, in all launch scripts; the container sets it.
@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv="${WORLDMODELS_VENV:-.venv}"
-# --gpu and --doom stick: later calls without them only update the environment.
+# --gpu and --doom stick: later calls keep them even if they are not given.
 gpu=false doom=false
 [[ -f "$venv/.gpu" ]] && gpu=true
 [[ -f "$venv/.doom" ]] && doom=true

@@ -1,6 +1,6 @@
-# The six verbs of an experiment, in order. Launch scripts source this file and call
+# The six verbs of an experiment, in order. Launch scripts source this file and call:
 #   six_verbs carracing "$@"
-# which passes every flag to every verb. With --iterations N all six run N times, each time in the
+# It passes every flag to every verb. With --iterations N all six run N times, each time in the
 # next folder of the run: 0/, 1/, ...
 # shellcheck shell=bash
 

@@ -1,9 +1,9 @@
 """Commands of the tests: `python -m WorldModels.VERB` in a child that is forked from a server.
 
-The server has imported TensorFlow already, which takes seconds, so a verb starts in a few
-hundredths of one. Everything else is as in a process of its own: arguments, environment, working
-folder, output, exit status, and the `__main__` that the verb's own workers import. Whatever needs
-to be killed, interrupted or limited needs a real process.
+The server has already imported TensorFlow, which takes seconds, so a verb starts in a few
+hundredths of a second. Everything else is as in a process of its own: arguments, environment,
+working folder, output, exit status, and the `__main__` that the verb's workers import. A test that
+kills, interrupts or limits a process needs a real one.
 """
 
 import atexit
@@ -27,12 +27,12 @@ PRELOADED = (
     "tqdm",
     "cma",
 )
-# Read when those packages are imported: each set of values has a server of its own.
+# Packages read these when they are imported, so each set of values has a server of its own.
 READ_AT_IMPORT = (
     *("KERAS_BACKEND", "KERAS_HOME", "PYTHONPATH", "MPLBACKEND", "CUDA_VISIBLE_DEVICES"),
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS"),
 )
-MOST = 2  # servers at a time, of half a gigabyte each
+MOST = 2  # servers at a time; each takes half a gigabyte
 _servers: dict[tuple, subprocess.Popen] = {}
 
 
@@ -42,7 +42,7 @@ def run_module(
     env: dict[str, str] | None = None,
     cwd: str | Path = ROOT,
 ) -> subprocess.CompletedProcess:
-    """What `python -m module arguments` does, as subprocess.run gives it with captured text.
+    """Run `python -m module arguments`; the result is that of subprocess.run with captured text.
 
     Args:
         module: its full name.
@@ -92,7 +92,7 @@ def _server_for(env: dict[str, str]) -> subprocess.Popen:
 def serve() -> None:
     """Fork a child for every line of the standard input; answer with its exit status.
 
-    In the child this returns when the module has run, so the interpreter ends as it always does.
+    In the child this returns when the module has run, so the interpreter ends as usual.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # as a verb does, before it imports anything
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # numpy starts threads when imported
@@ -100,7 +100,7 @@ def serve() -> None:
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     for name in (*PRELOADED, backend):
         importlib.import_module(name)
-    if sys.platform == "linux":  # a child has no other threads, and would wait for them for ever
+    if sys.platform == "linux":  # a child lacks other threads and would wait forever for them
         threads = len(os.listdir("/proc/self/task"))
         assert threads <= 2, f"{threads} threads"
     gc.collect()

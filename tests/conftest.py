@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import run_module
 
-# Several processes share the cores already: more threads in each only wait for one another.
+# Several processes already share the cores: more threads in each only wait for one another.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 SIX = ["record", "train_vision", "encode", "train_memory", "train_controller", "evaluate"]
 
 
-# The files that take longest, longest first: the first two make the two runs that all share. One
-# process that began such a file last would keep the others waiting.
+# The slowest files, slowest first; the first two make the runs that all share. If a process began
+# such a file last, the others would wait for it.
 LONGEST = (
     *("pipeline", "dream_pipeline", "notebooks", "compare", "two_iterations", "vision_laws"),
     *("compare_others", "without_tensorflow", "benchmark", "report", "frame_96"),
@@ -30,9 +30,9 @@ LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The longest files come first, then the others with slow tests, then the quick ones.
+    """The slowest files come first, then others with slow tests, then the quick ones.
 
-    A test of a run that a launch script has to make first is slow.
+    A test that needs a run made by a launch script is slow.
     """
     for item in items:
         if {"smoke_launch", "doom_script"} & set(getattr(item, "fixturenames", ())):
@@ -42,17 +42,15 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
 
 
-# Seconds that a test waits for what always comes: processors differ fivefold, and may be busy.
+# Seconds that a test waits for something certain: processors differ fivefold, and may be busy.
 PATIENCE = 600
 
-# What compiles for a second or two on JAX takes ten times as long with every optimization of XLA.
+# With all of XLA's optimizations, compiling on JAX takes ten times as long as a second or two.
 JAX_QUICKLY = {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 
 
 def assert_same(received, expected, what=""):
-    """Two computations of one array by float32: they may differ by 1e-4 of the largest value, since
-    libraries add in other orders.
-    """
+    """Two float32 results agree to within 1e-4 of the largest value: the order of sums varies."""
     received, expected = np.asarray(received), np.asarray(expected)
     np.testing.assert_allclose(
         received, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0), err_msg=what
@@ -60,18 +58,16 @@ def assert_same(received, expected, what=""):
 
 
 def hears_ctrl_c():
-    """For a child, before it begins: to hear Ctrl-C, to which the children of a job in the
-    background are born deaf.
-    """
+    """Call it in a child before it starts: children of a background job ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_verb_process(
     verb, folder, *flags, experiment="carracing", scale="smoke", env=None, **kwargs
 ):
-    """A verb as a user types it, at smoke scale or, with None, that of the run; gives the process.
+    """Run a verb as a user types it, at smoke scale or, with scale None, the run's.
 
-    It is forked from a server that has TensorFlow imported; with arguments of subprocess.run it is
+    It is forked from a server that has imported TensorFlow; with arguments for subprocess.run it is
     a process of its own.
     """
     scales = ["--scale", scale] if scale else []
@@ -85,9 +81,9 @@ def run_verb_process(
 
 
 def launched(script, tmp_path_factory):
-    """The folder of a launch script at smoke scale, what it printed, and its errors and bars.
+    """The folder that a launch script made at smoke scale, its stdout and its stderr.
 
-    It is run once; each process of the tests has its own copy.
+    It runs once; each test process has its own copy of the folder.
     """
     own = tmp_path_factory.getbasetemp()
     root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
@@ -115,7 +111,7 @@ def launched(script, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def smoke_launch(tmp_path_factory):
-    """What `bash launch_scripts/carracing.bash --scale smoke` made, printed and wrote as errors."""
+    """`bash launch_scripts/carracing.bash --scale smoke`: its folder, stdout and stderr."""
     return launched("carracing", tmp_path_factory)
 
 
@@ -145,9 +141,7 @@ def doom_run(doom_script):
 
 @pytest.fixture(scope="module")
 def beside(smoke_run, tmp_path_factory):
-    """A folder for a comparison with the smoke-scale run in it, by links: what lies there is only
-    read.
-    """
+    """A folder for a comparison, with the smoke-scale run in it as links, which are only read."""
     folder = tmp_path_factory.mktemp("compare") / "run"
     folder.mkdir()
     (folder / "0").symlink_to(smoke_run / "0")

@@ -1,6 +1,6 @@
 """A cheap world for tests: follow a random line, seen as four features.
 
-Its makers can be pickled for workers.
+Its makers can be pickled and sent to workers.
 
 `python fake_world.py FOLDER WORKERS` evolves a driver in it.
 """

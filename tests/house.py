@@ -20,7 +20,7 @@ def files() -> dict[str, Path]:
 
 
 def imported_names(path: Path) -> set[str]:
-    """Dotted names that a file imports, also in functions; `from a import b` gives a and a.b."""
+    """Dotted names that a file imports, in functions too; `from a import b` gives a and a.b."""
     found = set()
     package = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
@@ -76,7 +76,7 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
 
 
 def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
-    """What some nodes import, directly or through others; includes themselves only if circular."""
+    """What some nodes import, directly or not; they include themselves only in a circle."""
     found: set[str] = set()
     left = [other for name in start for other in edges[name]]
     while left:
@@ -87,7 +87,7 @@ def reached(edges: dict[str, set[str]], start: Iterable[str]) -> set[str]:
 
 
 def floors(edges: dict[str, set[str]]) -> int:
-    """The number of floors: a node is one above all that it imports; a circle is on one floor."""
+    """The number of floors: a node is one above everything it imports; a circle is one floor."""
     group = {name: tuple(circle) for circle in circles(edges) for name in circle}
 
     @cache

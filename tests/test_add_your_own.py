@@ -91,7 +91,7 @@ def copy(tmp_path_factory):
     for name in ("WorldModels", "launch_scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    # The environment is set up already, and must not be pointed at the copy.
+    # The environment is already set up, and setup must not point it at the copy.
     (folder / "launch_scripts/setup.bash").write_text("exit 0\n")
     for block in blocks():
         if block.file:

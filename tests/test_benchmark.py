@@ -25,7 +25,7 @@ STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
 
 
 def forked(command, env=None, run=subprocess.run, **how):
-    """Like subprocess.run, but the process of a measure need not import TensorFlow."""
+    """Like subprocess.run, but forked, so a measurement need not import TensorFlow."""
     if command[:2] == [sys.executable, "-m"]:
         return run_module(*command[2:], env=env)
     return run(command, env=env, **how)

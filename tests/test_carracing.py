@@ -1,4 +1,4 @@
-"""CarRacing with our renderers is gymnasium's: same physics, and (nearly) the same picture."""
+"""CarRacing with our renderers has gymnasium's physics and (nearly) its picture."""
 
 import math
 import pickle
@@ -46,14 +46,14 @@ class Follower:
 
 
 class Leaver(Follower):
-    """Drives straight on, out of the field."""
+    """Drives straight ahead until it leaves the field."""
 
     def act(self):
         return np.array([0, 0.3, 0], np.float32)
 
 
 def as_seen(picture):
-    """The frame that V would see of an official picture."""
+    """The frame that V would see for an official picture."""
     return np.array(
         Image.fromarray(np.ascontiguousarray(picture[:84])).resize((64, 64), Image.Resampling.BOX)
     )
@@ -151,7 +151,7 @@ def test_a_driver_that_finishes_a_lap():
 
 
 def drive_fast(env, seed, actions=None, steps=2500):
-    """Drive to the end of the episode; return the actions, rewards and infos of its steps."""
+    """Drive to the end of the episode; return the action, reward and info of each step."""
     env.reset(seed=seed)
     policy, taken, rewards, infos, terminated = Follower(env, seed), [], [], [], False
     while not terminated and len(taken) < steps:
@@ -163,14 +163,14 @@ def drive_fast(env, seed, actions=None, steps=2500):
 
 
 def seed_that_starts_behind_the_line():
-    """A seed whose random start is two tiles or more, but under 4 % of the track, past the line."""
+    """A seed whose random start is at least two tiles past the line, but under 4 % of a lap."""
     env = CarRacing(random_start=True)
     for seed in range(1000):
         env.reset(seed=seed)
         start = min(tile.idx for wheel in env.car.wheels for tile in wheel.tiles)
         if 2 <= start < 0.04 * len(env.track):
             return seed
-    raise AssertionError("no seed of a thousand starts there")
+    raise AssertionError("none of a thousand seeds starts there")
 
 
 def test_one_drive_under_the_old_rule_gives_the_score_of_both():

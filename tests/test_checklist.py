@@ -48,7 +48,7 @@ ERRORS = {
 
 
 def numbers_of(figure: Figure) -> np.ndarray:
-    """Every number that a figure's curves, bars, dots, bands and pictures are drawn from."""
+    """Every number from which a figure draws its curves, bars, dots, bands and pictures."""
     found = []
     for axes in figure.axes:
         found += [line.get_ydata() for line in axes.lines] + [

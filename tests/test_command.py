@@ -174,7 +174,7 @@ def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwi
 ):
     """Without AVX512, TensorFlow would leave it off; log.txt says whether it is on.
 
-    Those who import the library get it too.
+    Importing the package does the same.
     """
     environment = {
         name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"

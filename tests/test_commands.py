@@ -1,4 +1,4 @@
-"""A verb forked from a server behaves like one in its own process; TensorFlow is quiet."""
+"""A verb forked from a server behaves like one in its own process; TensorFlow prints nothing."""
 
 import os
 import subprocess

@@ -20,7 +20,7 @@ from WorldModels.experiment.presets import preset
 from WorldModels.figures import comparison
 from WorldModels.figures.curves import save
 
-# Small transformers, because converting their graphs to ONNX takes long, layer by layer.
+# Small transformers: each layer makes the conversion to ONNX longer.
 SMALL = ["--memory.num-layers", "1", "--memory.feed-forward", "64", "--memory.window", "16"]
 COMPARED = ["mdn_rnn", "transformer:joint", "trade:seed"]
 VOLATILE = {"log.txt", ".lock", "config.json"}

@@ -1,4 +1,4 @@
-"""Worlds of numbers, here LunarLander: recorded, encoded by a dense V, remembered and driven in."""
+"""A world of numbers, LunarLander, in all six verbs with a dense V."""
 
 import os
 import shutil
@@ -104,7 +104,7 @@ def test_published_layers_and_parameters():
 
 
 def test_the_paper_scale_has_the_published_numbers():
-    """From 02_train_vae.py there; it has no weight of the divergence, so that one is ours."""
+    """From 02_train_vae.py there, whose loss has no KL term: that weight is ours."""
     from WorldModels.experiment.presets import preset
 
     vision = preset("carracing", "paper", {"vision": "dense"}).vision
@@ -138,7 +138,7 @@ def test_the_loss_is_squared_error_and_the_divergence():
 
 @pytest.mark.slow
 def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
-    """Variances 1 and 0.09: the second is below weight / 2 with weight 0.3, not with 0.003."""
+    """Variances 1 and 0.09: the second is below weight / 2 for weight 0.3, but not for 0.003."""
     import keras
 
     from WorldModels.vision.dense import DenseVAE
@@ -259,7 +259,7 @@ def _made(path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", ["real", "dream"])
 def test_a_driver_is_evolved_and_tested(lander, capsys, world):
-    """Once in the real world and once in the dream; pictures are skipped, with a line."""
+    """Once in the real world and once in the dream; a line says that pictures are skipped."""
     flags = [
         "--controller.world",
         world,

@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs/container.md").read_text()
 HADOLINT = shutil.which(
     "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 )
-# hadolint's rules, and how to break each.
+# hadolint's rules, each with a change that breaks it.
 BROKEN = {
     "DL3006 a base without a tag": ("python:3.11-slim-bookworm", "python"),
     "DL3007 the latest base": ("python:3.11-slim-bookworm", "python:latest"),
@@ -69,7 +69,7 @@ def test_a_broken_rule_is_found(rule):
 
 
 def packages_apart(lines):
-    """Whether the layer with the packages depends only on the pins, and the sources come later."""
+    """Whether the packages' layer depends only on the pins, and the sources come later."""
     copied = []
     for instruction, rest in lines:
         if instruction == "RUN" and "setup.bash" in rest:
@@ -150,7 +150,7 @@ def answer(url):
 
 
 def until_heard(port):
-    """Wait: JupyterLab prints its address a moment before it listens."""
+    """Wait until JupyterLab listens: it prints its address a moment earlier."""
     for _ in range(10 * PATIENCE):
         with socket.socket() as knock:
             if knock.connect_ex(("127.0.0.1", port)) == 0:

@@ -1,6 +1,6 @@
-"""What README and docs/ tell people to type.
+"""The commands in README and docs/.
 
-Every command parses, and those not marked `not run` run at smoke scale, in the order of their page.
+All of them parse, and those not marked `not run` run at smoke scale, in the order of their page.
 """
 
 import importlib
@@ -28,7 +28,7 @@ BY_FIXTURE = {  # already run by smoke_run and doom_run
     "bash launch_scripts/carracing.bash",
     "bash launch_scripts/wm_doom.bash",
 }
-RAN = set()  # equal commands on several pages run once
+RAN = set()  # a command that is on several pages runs once
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def typed(page):
 
 
 def inline(page):
-    """The commands within a page's sentences and tables, which are parsed but not run."""
+    """The commands in a page's sentences and tables, which are parsed but not run."""
     text = re.sub(r"^```.*?^```$", "", PAGES[page].read_text(), flags=re.M | re.S)
     shape = rf"`((?:python -m WorldModels\.|bash launch_scripts/|(?:{'|'.join(SIX)}) --)[^`]*)`"
     for found in re.findall(shape, text):
@@ -75,7 +75,7 @@ RUNNING = [page for page in PAGES if any(c.runs for c in OF_BLOCKS if c.page == 
 
 
 def settings_of(verb):
-    """The settings class that a verb parses: its own if it has flags of its own."""
+    """The settings class that a verb parses: its own class if it has flags of its own."""
     module = importlib.import_module(f"WorldModels.{verb}")
     found = [each for each in vars(module).values() if isinstance(each, type)]
     own = [each for each in found if issubclass(each, Experiment) and each is not Experiment]
@@ -184,7 +184,7 @@ def run_as_typed(command):
 
 @pytest.fixture(scope="module")
 def desk(smoke_run, tmp_path_factory):
-    """A folder to work in, with a finished smoke-scale run where the commands expect it."""
+    """A working folder, with a finished smoke-scale run where the commands expect it."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(smoke_run, folder / "results/carracing-smoke")
     return folder

@@ -1,4 +1,4 @@
-"""Doom's engine leaves no process, shared file or temporary folder, whichever process ends and how.
+"""Doom's engine leaves no process, shared file or temporary folder, however its processes end.
 
 Everything is looked up by our own process ids and the instance ids found through them, since others
 may play Doom on this machine too.
@@ -46,7 +46,7 @@ def children(process, role="/vizdoom"):
 
 
 def shared_by(process):
-    """Names of ViZDoom's files in /dev/shm that a process has mapped, also if already unlinked."""
+    """Names of ViZDoom's files in /dev/shm that a process has mapped, even if unlinked."""
     return {
         line.split()[5]
         for line in text(f"/proc/{process}/maps").splitlines()
@@ -84,7 +84,7 @@ def left_of(names):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder for temporary files of our own, to tell ours from others'."""
+    """A folder for our own temporary files, to tell them from others'."""
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -106,7 +106,7 @@ def test_nothing_is_left_while_it_runs_nor_after_close(folder, monkeypatch, tmp_
     env.close()
     assert not alive(engine) and not children(engine) and left_of(names) == []
     assert [path.name for path in tmp_path.iterdir()] == ["tmp"]
-    env.close()  # twice does no harm
+    env.close()  # a second call does no harm
 
 
 def test_an_engine_that_dies_is_one_clear_line():
@@ -228,7 +228,7 @@ def test_a_kill_while_it_starts_leaves_nothing(victim, delay, parent, folder):
 
 
 class Breaker:
-    """A worker that plays; on two of its tasks, at the first try, it or its engine is killed."""
+    """A worker that plays; on the first try of two tasks it, or its engine, is killed."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Dreams: what a step promises, many lanes equal one at a time, and bugs that are easily missed."""
+"""Dreams: what a step promises, many lanes equal one at a time, and easily missed bugs."""
 
 import os
 
@@ -30,7 +30,7 @@ def memory():
     )
     for (
         weight
-    ) in memory.trainable_variables:  # untrained heads hardly move: give them larger weights
+    ) in memory.trainable_variables:  # untrained heads hardly vary: give them larger weights
         weight.assign(np.random.default_rng(len(weight.shape)).normal(0, 0.5, weight.shape))
     memory.terminated.bias.assign([-4.0])
     return memory
@@ -104,7 +104,7 @@ def test_the_features_are_z_c_h_in_this_order_and_begin_with_an_empty_memory(ima
     np.testing.assert_array_equal(features[Z:], 0)
     assert (
         np.abs(first[0] - features[:Z]).sum(1).min() < 1.0
-    )  # one of the first latents, to within its posterior
+    )  # near one of the first latents, by its posterior's width
     features = env.step(np.zeros(A))[0]
     c, h = features[Z : Z + UNITS], features[Z + UNITS :]
     assert np.abs(h).max() < 1 and not np.allclose(c, h)

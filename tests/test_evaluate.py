@@ -1,4 +1,4 @@
-"""The verb evaluate, as a user runs it, on a tiny V and M.
+"""The verb evaluate as a user runs it, with a tiny V and M.
 
 Workers import this module, so nothing heavy is imported at its top.
 """
@@ -132,7 +132,7 @@ def evaluate(folder, *flags, tracks=2, baseline=1, workers=2):
 
 
 def drop_end(folder):
-    """Leave the folder as a kill while the tracks were driven would have left it."""
+    """Leave the folder as a kill during the tracks would have left it."""
     facts = json.loads((folder / "0" / "stages" / "evaluation.json").read_text())
     (folder / "0" / "stages" / "evaluation.json").write_text(
         json.dumps(facts | {"complete": False})

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, written without TensorFlow."""
+"""Event files for TensorBoard are written without TensorFlow."""
 
 import struct
 import subprocess

@@ -1,4 +1,4 @@
-"""CMA-ES and its generations: a killed and resumed run equals an uninterrupted one, bit for bit."""
+"""CMA-ES and its generations: a run killed and resumed equals an uninterrupted one, bit for bit."""
 
 import csv
 import math
@@ -105,7 +105,7 @@ def breed(folder, *, kill=None, settings=None, **changes):
 
 
 def everything(folder):
-    """What a run has written, except its wall times."""
+    """Everything that a run has written, except wall times."""
     rows = [
         {k: v for k, v in row.items() if k not in ("elapsed_seconds", "wall_time")}
         for row in table(folder)
@@ -276,7 +276,7 @@ def test_a_search_of_an_earlier_version_loads_and_continues(tmp_path):
     np.testing.assert_array_equal(again.ask(), asked)
 
 
-# The same with real worker processes and a real kill.
+# The same law, with real worker processes and a real kill.
 
 
 def start(folder, workers):

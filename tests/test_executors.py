@@ -1,4 +1,4 @@
-"""Workers: results do not depend on them; failed ones are replaced; none is left behind."""
+"""Workers do not affect results; failed ones are replaced; none is left behind."""
 
 import os
 import signal
@@ -74,9 +74,7 @@ def test_results_do_not_depend_on_the_number_of_workers():
             assert {i: r[0] for i, r in found.items()} == expected
             assert os.getpid() not in {pid for _, pid in found.values()}
             assert dict(executor.map_unordered([])) == {}
-            assert (
-                len(dict(executor.map_unordered(tasks(5)))) == 5
-            )  # once more with the same workers
+            assert len(dict(executor.map_unordered(tasks(5)))) == 5  # the same workers again
 
 
 def test_parameters_travel_exactly():

@@ -187,7 +187,7 @@ def test_the_96_pixel_vision_and_a_memory_with_restarts_agree_too(tmp_path):
 
 
 def test_a_file_of_swapped_weights_gets_no_name(models, tmp_path, monkeypatch):
-    """The file is compared with a Keras model that has two columns of a kernel swapped."""
+    """The file is compared with a Keras model in which two columns of a kernel are swapped."""
     import keras
 
     from WorldModels.export import endpoints, onnx, savedmodel

@@ -248,7 +248,7 @@ def test_an_overlay_is_grey_where_all_agree_and_yellow_where_the_new_was_foresee
         210,
         90,
         90,
-    ]  # not foreseen: red
+    ]  # not predicted: red
 
 
 def test_the_published_curve_ends_where_its_log_does():

@@ -1,4 +1,4 @@
-"""The whole 96x96 picture through all six verbs, play and dreams, with tiny networks."""
+"""The full 96x96 picture in all six verbs, in play and in dreams, with tiny networks."""
 
 import importlib
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_videos_show_it_beside_what_v_makes_of_it(whole):
     left, right = frame[-4 * 96 :, : 4 * 96], frame[-4 * 96 :, -4 * 96 :]
     assert (
         left.std() > 10 and np.abs(left.astype(int) - right).mean() > 1
-    )  # a picture, and a barely trained network's version of it
+    )  # a picture, and a barely trained network's reconstruction of it
     assert (whole / "0/real.mp4").stat().st_size > 0 and (whole / "0/evaluation.json").exists()
 
 

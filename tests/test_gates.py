@@ -24,7 +24,7 @@ from WorldModels.experiment.run import Run
 
 
 class Walk:
-    """An imagination whose latent moves by the action plus noise, and which ends far from 0."""
+    """An imagination whose latent moves by the action plus noise, and that ends far from 0."""
 
     sizes, action_size, heads, state_spec = (
         {"z": 2, "h": 2},

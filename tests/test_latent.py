@@ -1,4 +1,4 @@
-"""A real world seen through V and M: what a controller gets."""
+"""A real world seen through V and M: what a controller receives."""
 
 import gymnasium
 import numpy as np

@@ -1,4 +1,4 @@
-"""make_env: the frame that V sees, actions in -1..1, clear errors, and a light import."""
+"""make_env: the frame that V sees, actions in -1..1, clear errors, and a cheap import."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Laws of batches of series: seed and epoch decide what is in a batch, and steps stay in order."""
+"""Laws of batches of series: seed and epoch decide their content, and steps stay in order."""
 
 import os
 

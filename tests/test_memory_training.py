@@ -1,5 +1,6 @@
-"""Laws of training every kind of memory: streams, seeds, and bfloat16. A new kind is tested by
-being in KINDS.
+"""Laws of training every kind of memory: streams, seeds and bfloat16.
+
+A new kind is tested once it is in KINDS.
 """
 
 import keras
@@ -38,7 +39,7 @@ def test_streams_carry_the_state_from_batch_to_batch_and_drop_it_with_the_epoch(
 
 def train(batching, **options):
     """Weights after three epochs, and the loss on one batch before and after them."""
-    # One layer: each more is compiled for as long again, and learns by the same rules.
+    # One layer: each further one takes as long to compile and learns by the same rules.
     model, series = memory(num_layers=1, **options), some_series([12, 5, 9, 30])
     trained = StreamTraining(model, 2) if batching == "streams" else model
     trained.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
@@ -59,8 +60,8 @@ def test_equal_seeds_give_equal_weights_and_training_learns(batching, kind):
     weights, before, after = train(batching, **kind, **BOTH)
     again, *_ = train(batching, **kind, **BOTH)
     for a, b in zip(weights, again, strict=True):
-        # Where threads add in another order, last bits differ. A key's bias has no gradient but
-        # those, and Adam makes steps of them.
+        # Threads may add in another order, so last bits differ. The gradient of a key's bias is
+        # only such rounding error, and Adam turns it into steps.
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-4)
     assert after < before
 

@@ -1,6 +1,6 @@
-"""Every test of tests-before.txt is there, or a line `old -> new or reason` of tests-moved.txt.
+"""Every test of tests-before.txt exists, or has a line `old -> new or reason` in tests-moved.txt.
 
-Goes with both lists.
+Delete this file together with both lists.
 """
 
 import pytest

@@ -1,6 +1,6 @@
 """The notebooks run from top to bottom on any run, show pictures, and define nothing.
 
-Those that are committed have run.
+The committed ones contain their outputs.
 """
 
 import ast
@@ -27,7 +27,7 @@ LARGEST = 2_000_000  # bytes of a committed notebook
 FINE = (
     "has not learned in a dream",
     "temperatures.json is missing",
-)  # what a whole run of CarRacing may still leave out
+)  # what may be left out even for a complete run of CarRacing
 
 
 def read(name: str):
@@ -54,7 +54,7 @@ def printed(cells) -> str:
     )
 
 
-# The tour's own networks learn for two minutes; that is for whoever looks at them.
+# The tour's networks train for two minutes, which a test does not need.
 SHORTER = """from WorldModels.assembly.showing import notebook
 notebook.TOUR = ["1" if flag == "7" else "8" if flag == "50" else flag for flag in notebook.TOUR]
 assert {"1", "8"} < set(notebook.TOUR)
@@ -62,10 +62,10 @@ assert {"1", "8"} < set(notebook.TOUR)
 
 
 def executed(name: str, root: Path, monkeypatch, before="", kernels=ForkedKernel, **environment):
-    """A notebook's cells after it has run in root/notebooks, where root/results lies.
+    """A notebook's cells after it has run in root/notebooks, with the runs in root/results.
 
-    Its first cell of code begins with the lines `before`. The tour has a kernel that is a process
-    of its own, as a user's is.
+    Its first code cell begins with the lines `before`. `kernels` is the class that starts the
+    kernel: the tour gets a process of its own, as a user's kernel is.
     """
     from nbclient import NotebookClient
 
@@ -89,7 +89,7 @@ def executed(name: str, root: Path, monkeypatch, before="", kernels=ForkedKernel
 
 
 def clone(root: Path, **runs: Path) -> Path:
-    """A folder with results/NAME of some runs, as a clone of the repository has it."""
+    """A folder with some runs in results/NAME, like a clone of the repository."""
     for name, folder in runs.items():
         shutil.copytree(folder, root / "results" / name.replace("_", "-"), copy_function=os.link)
     return root

@@ -1,4 +1,4 @@
-"""Runs made before the flags were remembered as typed: they resume, are evaluated and reported."""
+"""Runs made before typed flags were remembered can be resumed, evaluated and reported."""
 
 import tarfile
 
@@ -10,7 +10,7 @@ from WorldModels.experiment.memo import memo_of
 from WorldModels.experiment.stored import stored_experiment
 
 pytestmark = pytest.mark.slow
-# What was typed for them: see tests/data/README.md.
+# The flags typed for them: see tests/data/README.md.
 TYPED = {
     "seed": 3,
     "vision.encoder_filters": [4, 4, 8, 8],

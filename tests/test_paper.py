@@ -2,7 +2,7 @@
 
 [P] = Ha & Schmidhuber 2018; otherwise the file of hardmaru/WorldModelsExperiments that has the
 number, in carracing/ for CarRacing and in doomrnn/ for Take Cover. "ours": the original has no such
-setting; the value here does the same, has no effect, or is our choice.
+setting; the value gives the original's behaviour, has no effect, or is our choice.
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ CARRACING = {
         "latent_size": 32,  # [P] A.1
         "encoder_filters": [32, 64, 128, 256],  # [P] figure 22
         "decoder_filters": [128, 64, 32],  # [P] figure 22
-        "rare_weight": 0.0,  # ours; vae.py weighs all pixels alike
+        "rare_weight": 0.0,  # ours; vae.py weights all pixels equally
         "kl_weight": 1.0,  # vae.py
         "kl_tolerance": 0.5,  # vae_train.py
         "epochs": 10,  # vae_train.py
@@ -80,7 +80,7 @@ CARRACING = {
         "mixture": "independent",  # [P] A.2
         "num_mixtures": 5,  # [P] A.2
         "restart_input": False,
-        "action_threshold": 0.0,  # ours; rnn.py takes actions as they are
+        "action_threshold": 0.0,  # ours; rnn.py takes actions unchanged
         "reward_head": False,  # rnn_train.py: only z is predicted
         "terminated_head": False,
         "terminated_weight": 10.0,  # doomrnn; no effect without the head
@@ -203,7 +203,7 @@ PUBLISHED = {
     "carracing": CARRACING,
     "takecover": {noun: fields | TAKECOVER.get(noun, {}) for noun, fields in CARRACING.items()},
 }
-for own in ("renderer", "lap_complete"):  # CarRacing's alone
+for own in ("renderer", "lap_complete"):  # only CarRacing has these
     del PUBLISHED["takecover"]["env"][own]
 
 

@@ -1,5 +1,6 @@
-"""Perception: one law for the Keras models and for the file that the workers run. Imports no Keras
-at module level: workers import it.
+"""Perception: one law for the Keras models and for the file that the workers run.
+
+Workers import this module, so it does not import Keras at its top.
 """
 
 import multiprocessing
@@ -19,7 +20,7 @@ BATCH, Z, A = 2, 4, 3
 
 @pytest.fixture(scope="module")
 def models():
-    """A small V and M with weights that are not at their initial values."""
+    """A small V and M whose weights are no longer at their initial values."""
     import keras
 
     from WorldModels.memory.mdn_rnn import MDNRNN
@@ -35,7 +36,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def run_folder(models, tmp_path_factory):
-    """An iteration's folder with what a worker opens, and with a file of another model."""
+    """An iteration's folder with the file that a worker opens, and a file of another model."""
     if export.unavailable():
         pytest.skip(export.unavailable())
     from WorldModels.assembly.models import Perception
@@ -50,7 +51,7 @@ def run_folder(models, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=[pytest.param("onnx", marks=pytest.mark.slow), "keras"])
 def perception(request, models, tmp_path_factory):
-    """What a worker opens: the exported file, or, where there is none, the Keras models."""
+    """What a worker opens: the exported file, or the Keras models if there is none."""
     if request.param == "onnx":
         return open_perception(request.getfixturevalue("run_folder"))
     folder = tmp_path_factory.mktemp("keras")

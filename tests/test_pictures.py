@@ -1,4 +1,4 @@
-"""The README's pictures: one command draws those that a run has parts for, the same each time."""
+"""The README's pictures: one command draws those that a run allows, the same each time."""
 
 import re
 import shutil

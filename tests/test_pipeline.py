@@ -1,6 +1,6 @@
 """The user's commands at smoke scale, in the real environment.
 
-The launch script, then again, then with damage and kills.
+The launch script runs once, then again, then with damaged files and kills.
 """
 
 import contextlib
@@ -157,7 +157,7 @@ def test_damaged_episodes_are_set_aside_by_name_and_counted(smoke_run, tmp_path,
 
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
-    # To a process that writes, a limit on file sizes looks like a full disk.
+    # A process that writes sees a limit on file sizes as a full disk.
     done = run_verb_process(
         "record",
         tmp_path / "run",
@@ -272,7 +272,7 @@ def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_
 
 
 def living(group):
-    """Processes of a process group that still run; zombies do not count."""
+    """Processes of a process group that still run, without zombies."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

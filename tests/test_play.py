@@ -1,4 +1,4 @@
-"""A person at the keys: posted key events, an invisible window, and what happens in the world."""
+"""A person at the keys: posted key events, an invisible window, and their effect on the world."""
 
 import os
 
@@ -69,7 +69,7 @@ class Robot:
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    """A session in a window: keys are posted as the system posts them, then frames are shown."""
+    """A session in a window: keys are posted as the system would, then frames are shown."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     from WorldModels.playing.window import Window
 

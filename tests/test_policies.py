@@ -11,7 +11,7 @@ from WorldModels.experiment.games.registry import game_of
 
 BY_RULE = {"stay", "left", "right", "sweep", "straight"}  # the same in every episode
 CAR = game_of("CarRacing-v3").named_actions(3)
-UNKNOWN = game_of("Lander-v9").named_actions(3)  # three numbers, but not a car
+UNKNOWN = game_of("Lander-v9").named_actions(3)  # three numbers, but not a car's
 TRUCK = Game(  # a toy game: CarRacing's numbers in another order, and a second brake
     "Truck-v0", actions=tuple(Action(k, k) for k in ("gas", "brake", "symmetric", "brake"))
 ).named_actions(4)

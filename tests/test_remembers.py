@@ -1,4 +1,4 @@
-"""A run remembers: flags hold for every later verb, and each stage keeps its own settings."""
+"""A run remembers: flags hold for every later verb, and each stage keeps its settings."""
 
 import dataclasses
 import json
@@ -95,7 +95,7 @@ def test_each_stage_has_its_own_seed(folder):
     run = called(folder, "train_vision", "--seed", "2", stage="vision")
     assert (run.seed_of("episodes"), run.seed_of("vision")) == (1, 2)
     assert alone(folder, "record").seed == 1 and alone(folder, "train_vision").seed == 2
-    assert alone(folder, "encode").seed == 2  # the seed that was typed last
+    assert alone(folder, "encode").seed == 2  # the last seed typed
 
 
 def test_a_budget_grows_and_never_shrinks(folder):

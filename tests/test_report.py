@@ -24,8 +24,8 @@ from WorldModels.experiment.presets import preset
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-# What a loaded page reports: the widths of its pictures and films (0 if one cannot be shown), and
-# the size that it needs.
+# What a loaded page reports: the widths of its pictures and films in pixels (0 if one cannot be
+# shown), and the size that it needs.
 ASKED = """<pre id="told"></pre><script>
 onload = () => setTimeout(() => { told.textContent = JSON.stringify({
   pictures: [...document.images].map(i => i.naturalWidth),
@@ -35,7 +35,7 @@ onload = () => setTimeout(() => { told.textContent = JSON.stringify({
 
 
 class Page(HTMLParser):
-    """The addresses, words and elements of a page."""
+    """The addresses, words and elements of an HTML page."""
 
     def __init__(self, text: str):
         super().__init__()

@@ -21,7 +21,7 @@ THIS_CALL_ONLY = {*FIRST, "controller.generation"}
 
 
 def every_setting():
-    """(name, field) of every setting: of all games, and of the verbs that have their own."""
+    """(name, field) of every setting: of all games, and of verbs with flags of their own."""
     for name in GAMES:
         yield from ((each, field) for each, field, _ in named(preset(name, "laptop")))
     for kind in OWN:

@@ -47,7 +47,7 @@ def test_it_climbs_in_a_hundred_dimensions(kind, score, noise, left):
     """300 generations of 32 candidates.
 
     `left` is the share of the initial loss (138 and 35) that may remain; the worst of the five
-    strategies reached 0.04 and 0.18.
+    strategies left 0.04 and 0.18.
     """
     evolution, generator = search(kind), np.random.default_rng(9)
     for _ in range(300):
@@ -154,7 +154,7 @@ def test_annealing_brings_sigma_down_and_never_up(kind):
     assert small.sigma == pytest.approx(0.01)
 
 
-# Mistakes of the published implementations.
+# Mistakes in the published implementations.
 
 
 @OURS
@@ -202,7 +202,7 @@ def test_elites_drive_again_and_stay_only_if_they_are_still_among_the_best():
         asked = evolution.ask()
         np.testing.assert_array_equal(asked[: len(evolution.elites)], evolution.elites)
         scores = quadratic(asked)
-        assert scores.max() >= best  # nothing good is forgotten
+        assert scores.max() >= best  # the best elite is kept
         best = scores.max()
         evolution.tell(scores)
     assert len(evolution.elites) == 3
@@ -298,7 +298,7 @@ def test_the_command_takes_the_strategy_and_no_other_one_goes_on(train, capsys):
     rows = train("--controller.optimizer", "openes")
     assert [float(row["sigma"]) for row in rows] == pytest.approx(
         [0.1, 0.0999]
-    )  # CMA-ES would give others
+    )  # those of CMA-ES differ
     capsys.readouterr()
     with pytest.raises(SystemExit) as stop:
         train("--controller.optimizer", "ga")

@@ -62,7 +62,7 @@ def test_the_order_follows_from_seed_and_epoch_alone(paths, buffer_frames):
 
 
 def test_a_buffer_smaller_than_the_data_still_mixes_episodes(paths):
-    # 150 frames minus those read ahead leave 80 in the buffer; 20 of them are there when the first
+    # Of 150 frames, those read ahead leave room for 80 in the buffer, which holds 20 when the first
     # batch is drawn.
     episode = np.repeat(np.arange(len(LENGTHS)), np.array(LENGTHS) + 1)
     mixed = [len(set(episode[batch])) for batch in numbers(stream(paths, 150).batches(0))]
@@ -105,7 +105,7 @@ def test_frames_of_another_size_are_refused_by_name(paths, tmp_path):
 
 def test_damaged_frames_are_never_given_out(paths, tmp_path):
     content = bytearray(paths[3].read_bytes())
-    content[3000] ^= 255  # inside the frames: the archive's list of members is sound
+    content[3000] ^= 255  # among the frames: the archive's list of members stays sound
     broken = tmp_path / "broken.npz"
     broken.write_bytes(content)
     for buffer_frames in (90, 10_000):
@@ -132,7 +132,7 @@ def test_held_out_episodes_follow_from_their_names(paths):
     assert len(held_out(paths, 0.01)[1]) == 1
     many = [f"{i:06}.npz" for i in range(1000)]
     shares = np.histogram([int(p[:6]) % 8 for p in held_out(many, 0.2)[1]], 8)[0]
-    assert shares.min() > 10  # no period, such as never holding out every eighth episode
+    assert shares.min() > 10  # no period, such as every eighth episode being held out
 
 
 def test_spread_frames_cover_all_episodes(paths):

@@ -1,4 +1,4 @@
-"""Doom's Take Cover: frame, three actions, step count, end, and a seed that fixes all of them."""
+"""Doom's Take Cover: its frame, three actions, step count and end; a seed fixes all of them."""
 
 import hashlib
 import os
@@ -149,7 +149,7 @@ def test_the_return_counts_the_steps_and_the_fatal_action_is_kept(env, tmp_path)
     assert len(episode.observations) == result.length + 1
     assert np.array_equal(
         episode.observations[-1], episode.observations[-2]
-    )  # the last picture is repeated: death has none
+    )  # the last picture is repeated: there is none after death
     assert not np.array_equal(episode.observations[-2], episode.observations[-3])
     assert episode.observations.mean((1, 2, 3)).min() > 30  # none is black
     episode.save(tmp_path / "game.npz")

@@ -1,4 +1,4 @@
-"""TraDE: its size, its draws and their gradients, the discrepancy; it resumes and dreams."""
+"""TraDE: its size, draws, gradients and discrepancy; it resumes and dreams."""
 
 import os
 from dataclasses import replace
@@ -45,7 +45,7 @@ def memory(**options):
 
 @pytest.fixture(scope="module")
 def mixture():
-    """A mixture with larger weights: untrained, a dimension hardly depends on the others."""
+    """A mixture with larger weights: without them its dimensions hardly depend on one another."""
     layer = AutoregressiveMixture(Z, HIDDEN, K, seed=0)
     layer.readout.assign(np.random.default_rng(0).normal(0, 0.1, layer.readout.shape))
     return layer

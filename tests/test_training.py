@@ -1,4 +1,4 @@
-"""Laws of training: a resumed run ends like an uninterrupted one, and its rows are complete."""
+"""Laws of training: a resumed run ends like an uninterrupted one, with all rows."""
 
 import csv
 import os
@@ -28,7 +28,7 @@ class Batches:
 
 
 class Noisy(keras.Model):
-    """A network with its own noise, as in a VAE, and its own metric."""
+    """A network with noise of its own, like a VAE, and a metric of its own."""
 
     def __init__(self, units=3):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What only the transformer has: its size, window and dropout; and that it dreams and exports."""
+"""The transformer's size, window and dropout; it dreams and can be exported."""
 
 import os
 from dataclasses import replace

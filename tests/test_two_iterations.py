@@ -110,7 +110,7 @@ def test_going_on_does_not_throw_vision_off(two):
     errors = [
         float(read_rows(two[0] / f"{k}/vision.csv")[-1]["val_reconstruction"]) for k in (0, 1)
     ]
-    assert errors[1] < 4 * errors[0]  # without the slow start it was 24 times as large
+    assert errors[1] < 4 * errors[0]  # without a warmup it was 24 times as large
 
 
 @pytest.mark.parametrize(

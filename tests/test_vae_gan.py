@@ -24,7 +24,7 @@ def array(tensor):
 
 
 def published_losses(vision, x):
-    """Each network's loss as published, with none frozen; draws its noise in the model's order."""
+    """Each network's published loss, with no network frozen; draws noise in the model's order."""
     mean, log_var = vision.encode(x, training=True)
     e, r, again = (keras.random.normal(mean.shape, seed=vision.noise) for _ in range(3))
     fake, random = tf.split(

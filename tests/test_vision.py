@@ -1,4 +1,4 @@
-"""Laws of V: published sizes, one decoder in two forms, and training that the seed decides."""
+"""Laws of V: published sizes, one decoder in two forms, and training that follows the seed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -158,7 +158,7 @@ def test_batches_come_in_order_epoch_by_epoch():
     np.testing.assert_array_equal(batches[1], frames(8, seed=1))
     np.testing.assert_array_equal(
         batches[0], frames(8, seed=0)
-    )  # Keras peeks at the first batches before it begins
+    )  # Keras reads the first batches before training begins
     with pytest.raises(ValueError, match="shuffle=False"):
         batches[2]
     batches.begin_epoch(4)

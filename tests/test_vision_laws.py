@@ -27,7 +27,7 @@ SMALL = {
 }
 SHAPES = {kind: VECTOR if kind == "dense" else PICTURE for kind in KINDS}
 Z = 3
-# Three networks that learn from one another take long to compile.
+# Three networks that train together take long to compile.
 EACH = [pytest.param(kind, marks=pytest.mark.slow if kind == "vae_gan" else ()) for kind in KINDS]
 EVERY = pytest.mark.parametrize("kind", EACH)
 

@@ -99,7 +99,7 @@ def test_without_weights_the_loss_is_the_published_one():
     assert loss_and_metrics(plain, seen, parts)[0] == pytest.approx(loss, rel=1e-6)
     assert (
         len(vision.variables) == len(plain.variables) - 1
-    )  # the background exists only if it is used
+    )  # V has a background only if it uses it
 
 
 def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):

@@ -67,7 +67,7 @@ def test_a_row_holds_the_means_of_its_steps_and_a_table_is_never_doubled(tmp_pat
     model = Once()
     model.compile(keras.optimizers.SGD(0.0))
     x, written = np.arange(50, dtype=np.float32)[:, None], []
-    for _ in range(2):  # the second run is as after a kill that lost the first
+    for _ in range(2):  # the second run is like one after a kill that lost the first
         written.clear()
         model.optimizer.iterations.assign(0)
         model.fit(

@@ -15,7 +15,7 @@ def test_the_six_verbs_run_on_jax_without_tensorflow(tmp_path):
         (tmp_path / "blocked" / name / "__init__.py").write_text(
             f"raise ModuleNotFoundError('blocked', name={name!r})\n"
         )
-    # The blocked packages come first on the path, in child processes and their children.
+    # The blocked packages come first on the path of child processes and their children.
     env = {**os.environ, **JAX_QUICKLY, "PYTHONPATH": str(tmp_path / "blocked")}
     short = "--env.max-steps 60 --evaluate.tracks 1 --evaluate.baseline-tracks 1 --workers 1 "
     small = "--vision.encoder-filters 4 4 8 8 --vision.decoder-filters 8 8 4 --memory.lstm-size 16"
