@@ -30,7 +30,7 @@ def evaluate(run: Run) -> None:
     stage, report_file = run.stage("evaluation", inputs), run.path / "evaluation.json"
     report = read_json(report_file) if stage.complete else None
     if report and _covers(report, examiner):
-        run.say("evaluate: this driver has been scored already.")
+        run.say("evaluate: the scores of this driver are there already.")
         return show(run, report)
     stage.begin()
     how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}

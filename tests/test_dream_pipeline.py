@@ -157,7 +157,9 @@ def test_carracing_is_driven_by_who_has_dreamt(smoke_run, tmp_path, world):
             json.loads((run / "0/evaluation.json").read_text())["controller"]["latent"] == "sampled"
         )
     again = run_verb_process("train_controller", run)
-    assert again.returncode == 2 and "--controller.world" in again.stderr and world in again.stderr
+    assert again.returncode == 0 and "there already" in again.stdout  # the run remembers its world
+    other = run_verb_process("train_controller", run, "--controller.world", "real")
+    assert other.returncode == 2 and "--controller.world" in other.stderr and world in other.stderr
 
 
 @pytest.mark.parametrize("kind", ["Dream", "Latent"])

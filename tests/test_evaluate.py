@@ -221,7 +221,7 @@ def test_a_complete_run_prints_its_table_again_and_a_larger_one_drives_only_what
     evaluate(folder)
     printed = capsys.readouterr().out
     assert (
-        "has been scored already" in printed
+        "are there already" in printed
         and "lap rule 1.0" in printed
         and printed.strip().endswith("reconstructed.gif")
     )
@@ -378,7 +378,7 @@ def test_what_was_evolved_in_a_dream_is_shown_there_too_and_its_eyes_are_bound(f
         name: report[name] for name in ("scores", "looks", "curve", "filmed_dream")
     }
     evaluate(folder, *DREAMT)
-    assert "has been scored already" in capsys.readouterr().out
+    assert "are there already" in capsys.readouterr().out
     shutil.copy(
         path / "controller/generations/2.npz", path / "controller/generations/3.npz"
     )  # the evolution continued, and the best stayed

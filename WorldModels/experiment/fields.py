@@ -104,6 +104,17 @@ def named(settings: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Fiel
             yield name, each, value
 
 
+def idle_settings(settings: Any) -> frozenset[str]:
+    """Dotted names of the settings that do nothing beside the others; facts of games aside."""
+    values = {name: value for name, _, value in named(settings)}
+    return frozenset(
+        name
+        for name, each, _ in named(settings)
+        for condition, allowed in each.metadata["acts"].items()
+        if condition in values and values[condition] not in allowed
+    )
+
+
 def pairs(one: Any, other: Any) -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
     """Each setting of two experiments: dotted name, field, both values.
 

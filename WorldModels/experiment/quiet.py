@@ -10,8 +10,8 @@ import tempfile
 from types import ModuleType
 from typing import Any
 
-# Log lines of level INFO, and the line that absl writes before its log is set up.
-NOTES = re.compile(rb"I\d{4} |WARNING: All log messages before absl")
+# Lines at level I, one that finds no GPU where there is none, and absl's first warning.
+NOTES = re.compile(rb"I\d{4} |E\d{4} .*failed call to cuInit|WARNING: All log messages before absl")
 
 
 def quiet_tensorflow() -> None:

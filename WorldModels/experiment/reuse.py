@@ -72,8 +72,9 @@ def _differences(stage: Any, there: dict) -> dict[str, tuple[Any, Any]]:
         else:
             stored, prefix = there.get(noun, {}), f"{noun}."
         for field, value in fields.items():
-            if stored.get(field) is not None and stored[field] != value:
-                found[f"{prefix}{field}"] = (value, stored[field])
+            name = f"{prefix}{field}"
+            if stored.get(field) not in (None, value) and name not in stage.idle:
+                found[name] = (value, stored[field])
     return found
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import flag_of, plain, shown
+from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
 from WorldModels.experiment.files import put_aside, read_json, remove, write_json
 from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
@@ -35,6 +35,7 @@ class Stage:
         inputs: hashes of the files that the output is made from.
 
     Attributes:
+        idle: dotted names of settings that do nothing in this run, so may differ.
         done: budgets spent so far (empty at the start).
         complete: the output reaches the present budget.
         anew: the earlier output is removed when the stage begins.
@@ -45,7 +46,7 @@ class Stage:
 
     def __init__(self, run: Any, name: str, inputs: dict[str, str]):
         self.run, self.name, self.inputs = run, name, inputs
-        self.file = stage_file(run.path, name)
+        self.file, self.idle = stage_file(run.path, name), idle_settings(run.experiment)
         self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
         # Every stage shares the environment of the episodes.
         reads = () if name == "episodes" else dict.fromkeys(("episodes", *STAGES[name].reads))
@@ -90,6 +91,8 @@ class Stage:
         for field in dataclasses.fields(settings):
             if field.metadata["role"] not in roles or field.name not in there:
                 continue
+            if f"{noun}.{field.name}" in self.idle:
+                continue
             here, stored = plain(getattr(settings, field.name)), there[field.name]
             flag = flag_of(f"{noun}.{field.name}")
             if here != stored:
@@ -110,7 +113,7 @@ class Stage:
                 self._compare(f"{noun}.{field}", value, (there or {}).get(field))
 
     def _compare(self, name: str, new: Any, old: Any) -> None:
-        if old is not None and new != old:
+        if old is not None and new != old and name not in self.idle:
             raise ValueError(
                 f"{flag_of(name)}: {shown(new)} asked for, but the {self.name} stage of "
                 f"{self.run.path} was made with {shown(old)}; keep {shown(old)}, name another "
