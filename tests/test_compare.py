@@ -200,7 +200,7 @@ def test_the_plot_holds_the_numbers():
     dreamt = {line.get_label(): line.get_ydata().tolist() for line in axes[1].lines}
     assert dreamt == {"one": [0.01, 0.02], "last frame kept": [0.005, 0.04]}
     assert {line.get_label(): line.get_ydata()[0] for line in axes[0].lines} == {
-        "copy previous z": 1.3,
+        "previous latent": 1.3,
         "static Gaussian": 1.4,
         "its head without inputs": 1.35,
     }

@@ -71,10 +71,10 @@ def generation_curves(history):
             curves.memory_curves,
             MEMORY,
             [
-                "nats a latent",
+                "nats per latent",
                 "training steps done",
                 "held out",
-                "copy previous z",
+                "previous latent",
                 "static Gaussian",
             ],
         ),

@@ -20,7 +20,7 @@ class Dreaming:
         temperature: above 0; divides the mixtures' logits and multiplies their variances.
         reward: "head": as M predicts it; "constant": step_reward.
         step_reward: the constant reward of every step, including the last.
-        termination: "threshold": when M's probability exceeds `threshold`
+        termination: "threshold": when M's probability of the end exceeds `threshold`
             (hardmaru/WorldModelsExperiments, doomrnn.py: 0.5); "sampled": with M's probability;
             "never".
         threshold: see termination.
@@ -94,7 +94,7 @@ class Noise:
         return mean[episode] + np.exp(log_var[episode] / 2) * noise
 
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The noise of one step: component (1, Z) uniform, normal (1, Z), end (1,) uniform."""
+        """The noise of a step: component (1, Z) and end (1,) uniform, normal (1, Z)."""
         if not self.left:
             shape = (BLOCK, self.latent_size)
             self.block = (

@@ -1,4 +1,4 @@
-"""Makes the environment of an id: it shows what V sees and takes actions in -1..1.
+"""Makes an environment from its id: it shows what V sees and takes actions in -1..1.
 
 A game with its own folder has a line in WORLDS; any other id is Gymnasium's.
 """

@@ -4,12 +4,12 @@ import gymnasium
 
 
 class IgnoreTermination(gymnasium.Wrapper):
-    """Plays on after the game has ended, so that every episode has the same length.
+    """Keeps playing after the game has ended, so that every episode has the same length.
 
     This is `full_episode` of hardmaru/WorldModelsExperiments.
 
     Raises:
-        ValueError: the game cannot be played on (metadata `death_is_final`).
+        ValueError: the game cannot continue after its end (metadata `death_is_final`).
     """
 
     def __init__(self, env: gymnasium.Env):

@@ -12,10 +12,10 @@ def make(
     """A Gymnasium environment whose actions are in a bounded Box.
 
     Args:
-        id: Gymnasium's.
+        id: an id of Gymnasium.
         observation: "frame": its rgb_array picture, area-resized to (frame_size, frame_size, 3);
             "vector": its own numbers as they are, float32 (D,), from a Box with one axis.
-        known: ids of our own, for the error message.
+        known: ids of our own worlds, which the error message lists.
         frame_size: pixels.
 
     Raises:
@@ -35,7 +35,7 @@ def make(
 
 
 def _made(id: str, observation: str, known: tuple[str, ...]) -> gymnasium.Env:
-    """Make the environment; an error of Gymnasium or of the environment becomes one line."""
+    """Make the environment; errors of Gymnasium or of imports become a ValueError of one line."""
     try:
         return _rendering(id, observation)
     except (gymnasium.error.Error, ImportError) as error:

@@ -34,7 +34,7 @@ def expected(endpoint: Endpoint, inputs: dict[str, np.ndarray]) -> dict[str, np.
 def compare(
     path, endpoint: Endpoint, received: dict[str, np.ndarray], wanted: dict[str, np.ndarray]
 ) -> None:
-    """Refuse a file whose outputs differ from Keras'.
+    """Refuse a file whose outputs differ from Keras's.
 
     Raises:
         ValueError: an output is missing or has another shape, or differs by more than TOLERANCE of
@@ -42,8 +42,8 @@ def compare(
     """
     if set(received) != set(wanted):
         raise ValueError(
-            f"{path}: {endpoint.name} has outputs {sorted(received)}, the Keras model "
-            f"{sorted(wanted)}."
+            f"{path}: {endpoint.name} has outputs {sorted(received)}, but the Keras "
+            f"model has {sorted(wanted)}."
         )
     for name, value in wanted.items():
         _compare_output(f"{path}: {endpoint.name}'s {name}", received[name], value)
@@ -51,7 +51,9 @@ def compare(
 
 def _compare_output(what: str, received: np.ndarray, wanted: np.ndarray) -> None:
     if received.shape != wanted.shape:
-        raise ValueError(f"{what} has shape {received.shape}, the Keras model's {wanted.shape}.")
+        raise ValueError(
+            f"{what} has shape {received.shape}, but the Keras model's has {wanted.shape}."
+        )
     worst, largest = (float(np.max(np.abs(x), initial=0)) for x in (received - wanted, wanted))
     if not worst <= TOLERANCE * largest:  # a NaN is refused too
         raise ValueError(

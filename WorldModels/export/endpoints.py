@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def of_vision(vision) -> list[Endpoint]:
-    """The endpoints encode, from observations to mean and log_var, and decode, from z back."""
+    """The endpoints encode (observations to mean and log_var) and decode (z to observations)."""
     shape = tuple(vision.observation_shape)
 
     def encode(observations):

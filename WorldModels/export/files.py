@@ -66,7 +66,7 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
         memory: M.
         perception: an assembly.models.Perception of V and this M.
         imagination: an assembly.models.Imagination of this M.
-        folder: the iteration's.
+        folder: the iteration's folder.
 
     Raises:
         ImportError: TensorFlow or an ONNX package is missing; the message is `unavailable()`.
@@ -87,7 +87,7 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
 
 
 def _begin(folder: str | Path, names: tuple[str, ...]) -> None:
-    # Workers would drive by a perception.onnx of earlier weights, and nobody would notice.
+    # Otherwise workers could drive with a perception.onnx of earlier weights, unnoticed.
     for name in names:
         remove(Path(folder) / name)
     if unavailable():

@@ -12,7 +12,7 @@ from WorldModels.export.endpoints import Endpoint
 
 
 class _Flat(keras.Model):
-    """An endpoint as a model with flat named inputs, as Keras' exporter needs."""
+    """An endpoint as a model with flat named inputs, as Keras's exporter needs."""
 
     def __init__(self, owner: keras.Model, endpoint: Endpoint):
         super().__init__(name=endpoint.name)
@@ -50,7 +50,7 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
 def _pad_outputs(path: Path) -> None:
     """Set output_padding where the exporter writes negative pads, which ONNX Runtime refuses.
 
-    It writes them for a transposed convolution with a larger output.
+    It writes them for a transposed convolution with output padding.
     """
     import onnx
 

@@ -15,13 +15,13 @@ from WorldModels.export.endpoints import Endpoint
 def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[Endpoint]) -> None:
     """Write a SavedModel, which gets its name once it agrees with Keras.
 
-    `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take the flat names
-    and return dicts.
+    `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take inputs by
+    their flat names and return dicts.
 
     Args:
         model: owns the weights; float32.
         folder: replaced if it exists.
-        endpoints: the first is serving_default too.
+        endpoints: the first is also serving_default.
 
     Raises:
         ValueError: the model is not float32, or the file disagrees with it (see compared.compare).

@@ -19,8 +19,8 @@ CHECKLIST = {
     "the same frames by VAE and VAE-GAN": "comparison:reconstructions",
     "vectors beside their reconstructions": "vectors:reconstruction_chart",
     # M
-    "M's prediction of the next frame, beside what came": "predictions:next_frames",
-    "the error of the next frame along an episode": "predictions:next_errors",
+    "M's prediction of the next frame, beside the one that came": "predictions:next_frames",
+    "the error of the predicted frames along an episode": "predictions:next_errors",
     "now, next and predicted in one overlay": "predictions:overlays",
     "a toy problem with several answers": "predictions:mixture_toy",
     "real, reconstructed and imagined frames": "filmstrips:imagined_strip",

@@ -109,7 +109,7 @@ def _colours(rows: Rows) -> list[str]:
 
 
 def _kinds_along_x(axes: Axes, rows: Rows) -> np.ndarray:
-    """Name the kinds along the x axis; return their places."""
+    """Name the kinds along the x axis; return their positions."""
     places = np.arange(len(rows))
     crowded = sum(len(row["kind"]) for row in rows) > 40
     turned = {"rotation": 25, "ha": "right"} if crowded else {"rotation": 0, "ha": "center"}
@@ -144,12 +144,12 @@ def _loss(axes: Axes, rows: Rows) -> None:
         if np.isfinite(value):
             _note(axes, f"{value:.3f}", place, value)
     for name, label, style in (
-        ("copy_previous", "copy previous z", "--"),
+        ("copy_previous", "previous latent", "--"),
         ("static", "static Gaussian", ":"),
     ):
         if name in rows[0]["nll"]:
             level(axes, rows[0]["nll"][name], label, style)
-    axes.set_ylabel("negative log likelihood of the next z\n(nats a dimension)")
+    axes.set_ylabel("negative log likelihood of the next z\n(nats per dimension)")
     axes.margins(y=0.12)
     axes.legend(frameon=False, fontsize=SMALL)
 
@@ -177,7 +177,7 @@ def _horizon(axes: Axes, rows: Rows) -> None:
 
 
 def _speed(axes: Axes, rows: Rows) -> None:
-    """Steps a second in training and in a rollout."""
+    """Tokens per second in training, and steps per second in a rollout."""
     places = _kinds_along_x(axes, rows)
     look = {"color": _colours(rows), "edgecolor": "white", "linewidth": 0}
     for name, shift, hatch, label in SPEEDS:
@@ -185,7 +185,7 @@ def _speed(axes: Axes, rows: Rows) -> None:
         bars = axes.bar(places + shift, values, 0.38, hatch=hatch, label=label, **look)
         labels = [_short(value) if np.isfinite(value) else "" for value in values]
         axes.bar_label(bars, labels, fontsize=SMALL)
-    if any(row.get("speed") for row in rows):  # none has speeds while kinds are still being trained
+    if any(row.get("speed") for row in rows):  # no row has any while kinds are still being trained
         axes.set_yscale("log")
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_ylabel("per second (log scale)")
@@ -204,8 +204,8 @@ def _returns(axes: Axes, rows: Rows, noun: str) -> None:
     frames = sorted({row["driver"]["frames"] for row in rows})
     steps = " to ".join(dict.fromkeys(_short(count) for count in (frames[0], frames[-1])))
     count = rows[0]["driver"]["n"]
-    axes.set_ylabel(f"driver's return on {count} test {noun}s\n(bars: 95 % interval)")
-    axes.set_xlabel(f"evolved on {steps} steps each")
+    axes.set_ylabel(f"driver's return on {count} test {noun}s\n(bars: 95% interval)")
+    axes.set_xlabel(f"each evolved over {steps} steps")
 
 
 def _short(number: float) -> str:

@@ -50,7 +50,7 @@ def vision_curves(rows: Rows) -> Figure:
     figure, (left, right) = figure_of(2)
     for axes, name, label in (
         (left, "reconstruction", "squared error (sum over a frame)"),
-        (right, "kl", "KL divergence (nats a frame)"),
+        (right, "kl", "KL divergence (nats per frame)"),
     ):
         _losses(axes, rows, name, np.arange(1, len(rows) + 1))
         axes.set(xlabel="epochs done", ylabel=label, ylim=(0, 1.1 * axes.dataLim.ymax))
@@ -59,7 +59,7 @@ def vision_curves(rows: Rows) -> Figure:
 
 
 def memory_curves(rows: Rows) -> Figure:
-    """M's negative log likelihood of the next z, beside that of baselines on the same data.
+    """M's negative log likelihood of the next z, beside the baselines' on the same data.
 
     Args:
         rows: of memory.csv: step, nll, val_nll, and the baselines copy_previous_nll, static_nll,
@@ -72,7 +72,7 @@ def memory_curves(rows: Rows) -> Figure:
     figure, (axes,) = figure_of(1)
     _losses(axes, rows, "nll", column(rows, "step"))
     for name, label, style in (
-        ("copy_previous_nll", "copy previous z", "--"),
+        ("copy_previous_nll", "previous latent", "--"),
         ("static_nll", "static Gaussian", ":"),
         ("unconditional_nll", "M's head without inputs", "-."),
     ):
@@ -81,14 +81,14 @@ def memory_curves(rows: Rows) -> Figure:
             level(axes, values[np.isfinite(values)][-1], label, style)
     axes.legend(frameon=False)
     axes.set(
-        xlabel="training steps done", ylabel="negative log likelihood (nats a latent dimension)"
+        xlabel="training steps done", ylabel="negative log likelihood (nats per latent dimension)"
     )
     figure.suptitle("M: how well it predicts the next z")
     return figure
 
 
 def _losses(axes: Axes, rows: Rows, name: str, done: np.ndarray) -> None:
-    """A loss on training data, and on held-out data where there is one, over the work done."""
+    """A loss on training data, and on held-out data where there is any, over the work done."""
     for prefix, colour, style, label in (
         ("", TRAIN, "o-", "training"),
         (HELD_OUT_PREFIX, HELD_OUT, "s--", "held out"),

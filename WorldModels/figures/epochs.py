@@ -1,4 +1,4 @@
-"""The picture that V's training leaves after each epoch."""
+"""The picture that V's training writes after each epoch."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def write_epoch(path: Path, frames: np.ndarray, rebuilt: np.ndarray, samples: np
     Args:
         path: of the .png.
         frames: (N, H, W, 3) uint8, or (N, D) float32.
-        rebuilt: as many, decoded from the mean of V's posterior, float in 0..1, or (N, D).
+        rebuilt: decoded from the mean of V's posterior: (N, H, W, 3) float in 0..1, or (N, D).
         samples: (M, H, W, 3) float in 0..1, decoded from the prior.
     """
     if frames.ndim == 2:

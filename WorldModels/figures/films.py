@@ -47,8 +47,8 @@ def dashboard(
     Args:
         frames: (T+1, H, W, 3) uint8.
         rebuilt: as many, V's reconstructions.
-        predicted: as many, M's prediction of each from the step before; the first only fills the
-            place until there is one.
+        predicted: as many, M's prediction of each from the step before; the first is a filler, as
+            nothing predicts it.
         rewards: (T,).
         losses: name to (T+1,) numbers, a curve each.
         scale: each pixel becomes scale x scale.
@@ -95,7 +95,7 @@ def three_views(
         decoded: as many, V's reconstructions.
         rewards: (T+1,) received up to the first frame, and for each step; if given, the first title
             shows the reward so far.
-        height: pixels of each view, or a little less: what V sees is enlarged by a whole number.
+        height: pixels of each view, or a little less: what V sees is enlarged by an integer.
 
     Yields:
         (H', W', 3) uint8 frames of even height and width.

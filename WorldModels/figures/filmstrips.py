@@ -1,4 +1,4 @@
-"""Draws films in rows: what was real, what V reconstructed, what M dreamt."""
+"""Draws clips as rows of frames: what was real, what V reconstructed, what M dreamt."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ def filmstrip(
     title: str = "",
     caption: str = "",
 ) -> Figure:
-    """Some moments of several clips, a clip a row, with the time above.
+    """Some moments of several clips, one clip per row, with the time above.
 
     Args:
         clips: name to frames (T, H, W, 3); a clip is white after its end.

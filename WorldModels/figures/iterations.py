@@ -15,8 +15,8 @@ def comparison(folder: Path, last: int) -> str | None:
         last: the last iteration of the table.
 
     Returns:
-        The table; None if fewer than two iterations up to the last have been evaluated by the
-        last one's rule and on its tracks.
+        The table; None if the last iteration has not been evaluated, or no earlier one has been
+        by the same rule and on the same tracks.
     """
     reports = {k: read_json(folder / str(k) / "evaluation.json") for k in range(last + 1)}
     if not reports[last]:
@@ -31,7 +31,7 @@ def comparison(folder: Path, last: int) -> str | None:
 
 
 def _alike(reports: Mapping[int, dict | None], rule: str, first_seed: int) -> dict[int, dict]:
-    """The scores by iteration, of those tested by a rule on tracks from a first seed on."""
+    """The scores of the iterations tested by this rule on tracks from this first seed on."""
     return {
         k: report["scores"][rule]
         for k, report in reports.items()

@@ -9,7 +9,7 @@ from WorldModels.figures.style import BAND, BLUE, SMALL, VERMILION, add_caption,
 # Variance of the posterior's mean above which a dimension counts as used (Burda et al. 2016, arXiv
 # 1509.00519).
 ACTIVE = 0.01
-MAPPED = 24  # frames that are drawn on a map
+MAPPED = 24  # frames drawn on a map, at most
 
 
 def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarray]:
@@ -21,10 +21,10 @@ def latent_summary(mean: np.ndarray, log_var: np.ndarray) -> dict[str, np.ndarra
 
     Returns:
         mean and sd (Z,) of the posterior's mean; kl (Z,), the divergence from the standard normal
-        in nats a frame; used (Z,) bool.
+        in nats per frame; used (Z,) bool.
 
     Raises:
-        ValueError: no frames, or shapes differ.
+        ValueError: there are no frames, or the shapes differ.
     """
     mean, log_var = np.asarray(mean, np.float64), np.asarray(log_var, np.float64)
     if mean.ndim != 2 or not len(mean) or mean.shape != log_var.shape:
@@ -52,9 +52,9 @@ def latent_statistics(mean: np.ndarray, log_var: np.ndarray) -> Figure:
     figure, (above, below) = figure_of(1, 2, (9, 5.2))
     _spreads(above, found, colours)
     below.bar(np.arange(size), found["kl"], 0.8, color=colours)
-    below.set(xlabel="latent dimension", ylabel="KL divergence\n(nats a frame)", xlim=(-1, size))
+    below.set(xlabel="latent dimension", ylabel="KL divergence\n(nats per frame)", xlim=(-1, size))
     used, nats = int(found["used"].sum()), found["kl"].sum()
-    figure.suptitle(f"V: {used} of {size} latent dimensions are used, {nats:.1f} nats a frame")
+    figure.suptitle(f"V: {used} of {size} latent dimensions are used, {nats:.1f} nats per frame")
     add_caption(
         figure,
         f"over {len(mean):,} frames; dark: used, the variance of the posterior's mean is above "

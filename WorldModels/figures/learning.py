@@ -2,7 +2,7 @@
 
 published.csv comes from the two logs of hardmaru/WorldModelsExperiments,
 carracing/log/carracing.cma.16.64.hist.json and doomrnn/log/doomrnn.cma.16.64.hist.json: the first
-20 generations, then every 25th, and up to 200 every tenth too. `evaluation` is the mean of 1,024
+20 generations, then every 25th, and every tenth up to 200. `evaluation` is the mean of 1,024
 episodes of the best driver. All returns of Take Cover are from dreams at temperature 1.25.
 """
 
@@ -78,7 +78,7 @@ def learning_curve(
         dreamt: whether the world was a dream.
 
     Raises:
-        ValueError: no rows, an unknown `against`, or no published curve of the game.
+        ValueError: a run without rows, an unknown `against`, or no published curve of the game.
     """
     _check(runs, against)
     name, unit, label = AGAINST[against]
@@ -97,7 +97,7 @@ def _check(runs: Mapping[str, Rows], against: str) -> None:
     if against not in AGAINST:
         raise ValueError(f"against: expected one of {', '.join(AGAINST)}, received {against!r}.")
     if not runs or not all(map(len, runs.values())):
-        raise ValueError("runs: expected at least one with a row each, received none.")
+        raise ValueError("runs: expected at least one, each with at least one row, received none.")
 
 
 def evaluation_band(rows: Rows, game: str = "", solved: float | None = None) -> Figure:

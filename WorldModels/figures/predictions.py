@@ -1,4 +1,4 @@
-"""Draws M's predictions of the next moment beside what came."""
+"""Draws M's predictions of the next frame beside the frame that came."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ def next_frames(current: np.ndarray, following: np.ndarray, predicted: np.ndarra
         predicted: (N, H, W, 3), decoded from M's next z.
 
     Raises:
-        ValueError: shapes differ, or there are none.
+        ValueError: shapes differ, or there are no frames.
     """
     _check(current, following, predicted)
     now, came, foreseen = (as_uint8(np.asarray(each)) for each in (current, following, predicted))
@@ -28,8 +28,8 @@ def next_frames(current: np.ndarray, following: np.ndarray, predicted: np.ndarra
         np.stack([now, came, foreseen, difference(came, foreseen)]),
         ["now", "next", "M predicts", "difference"],
         title="M: the next frame",
-        caption=f"squared error, summed over a frame's pixels (0..1): M {ours:.1f}, keeping the "
-        f"frame now {still:.1f}; bright: off",
+        caption=f"squared error, summed over a frame's pixels (0..1): M {ours:.1f}, repeating the "
+        f"current frame {still:.1f}; bright: where M is wrong",
     )
 
 
@@ -37,7 +37,8 @@ def overlay(current: np.ndarray, following: np.ndarray, predicted: np.ndarray) -
     """Three moments in one picture: red what came, green what M predicted, blue the frame now.
 
     Each channel holds its frame in shades of grey. Grey: all three agree. Yellow: M predicted what
-    came, and it is new. Red: it came unpredicted. Green: it was predicted, but did not come.
+    came, and it is new. Red: it came unpredicted. Green: it was predicted but did not come. Blue:
+    it is gone, as predicted.
 
     Args:
         current: (..., H, W, 3).
@@ -103,11 +104,11 @@ def next_errors(
 
     Args:
         predicted: (T,) squared errors of M's predictions, summed over a frame.
-        still: (T,) errors of keeping the frame before.
+        still: (T,) errors of repeating the previous frame.
         rebuilt: (T,) errors of V's own reconstruction, the least that M can reach.
     """
     figure, (axes,) = figure_of(1)
-    label = f"the frame before, kept: {np.mean(still):.1f} on average"
+    label = f"previous frame repeated: {np.mean(still):.1f} on average"
     axes.plot(still, color=GREY, linestyle=":", linewidth=1, label=label)
     label = f"M's prediction: {np.mean(predicted):.1f}"
     axes.plot(predicted, color=VERMILION, linewidth=1.2, label=label)

@@ -18,7 +18,7 @@ def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 
         columns: frames in a row.
 
     Raises:
-        ValueError: no frames, or not as many reconstructions.
+        ValueError: there are no frames, or not as many reconstructions.
     """
     _check(frames, rebuilt)
     pairs = np.stack([in_rows(frames, columns), in_rows(rebuilt, columns)], axis=1)
@@ -39,7 +39,7 @@ def prior_samples(samples: np.ndarray, columns: int = 8) -> Figure:
         columns: samples in a row.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are no samples.
     """
     return mosaic_figure(
         in_rows(samples, columns),
@@ -72,8 +72,8 @@ def latent_traversal(
         [f"z[{d}]" for d in dimensions],
         [f"{v:g}" for v in values],
         "V: each latent dimension swept",
-        "value of the swept dimension, in standard deviations of the prior; the others stay as one "
-        "frame has them",
+        "value of the swept dimension, in standard deviations of the prior; the others stay as "
+        "they are in one frame",
         side=0.7,
     )
 
@@ -88,10 +88,10 @@ def squared_error(frames: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
 
 
 def in_rows(frames: np.ndarray, columns: int) -> np.ndarray:
-    """Frames (N, H, W, 3) as (R, C, H, W, 3) uint8, the last row filled up with white.
+    """Frames (N, H, W, 3) as (R, C, H, W, 3) uint8, the last row padded with white.
 
     Raises:
-        ValueError: there are none, or they have another shape.
+        ValueError: there are no frames, or they have another shape.
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or not len(frames):

@@ -1,7 +1,7 @@
 """One look for every figure: colours, lines, sizes, captions, and pictures in rows.
 
-The colours are Okabe and Ito's, which people of every colour vision tell apart. Whatever shares a
-panel also differs in line style or marker, so that it can be read in a grey print.
+The colours are Okabe and Ito's, which people with any colour vision can tell apart. Curves that
+share a panel also differ in line style or marker, so that they can be told apart in grey.
 """
 
 import math
@@ -29,10 +29,10 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, GREY, BLACK = COLOURS = (
 MARKERS, DASHES = "os^Dv<>P", ("-", "--", "-.", ":")
 TRAIN, HELD_OUT, SIGMA, BAND = BLUE, VERMILION, GREY, "#b5d3e7"
 DREAM, REAL, PUBLISHED = PURPLE, BLUE, BLACK
-SMALL, TINY = 8, 6.5  # points of legends and captions, and of ticks in small panels
+SMALL, TINY = 8, 6.5  # font sizes, in points: legends and captions; ticks in small panels
 DPI = 120
 GAP = 2  # white pixels between pictures in a row
-PICTURE = 1.05  # inches of a picture's side in a row of pictures
+PICTURE = 1.05  # side of a picture in a row, in inches
 
 
 def line(number: int) -> dict[str, str]:
@@ -112,7 +112,7 @@ def level(axes: Axes, value: float, label: str, linestyle: str) -> None:
 
 
 def mark_solved(axes: Axes, solved: float | None, linestyle: str) -> None:
-    """Draw the line of the return at which a game counts as solved, where there is one."""
+    """Draw a line at the return at which a game counts as solved, if there is one."""
     if solved is not None:
         level(axes, solved, f"{solved:g}: counts as solved", linestyle)
 
@@ -134,7 +134,7 @@ def mosaic(
         columns: C names, written above the columns; or none.
 
     Raises:
-        ValueError: pictures have another shape.
+        ValueError: pictures have another shape, or there are none.
     """
     pictures = np.asarray(pictures)
     if pictures.ndim != 5 or pictures.shape[-1] != 3 or not pictures.size:

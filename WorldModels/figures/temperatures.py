@@ -22,7 +22,7 @@ def temperature_figure(rows: Sequence[Mapping]) -> Figure:
     axes.set_xticks(range(len(rows)), [f"{row['temperature']:g}" for row in rows])
     axes.set(
         xlabel="temperature of the dream that C was evolved in",
-        ylabel="mean return (bars: 95 % interval)",
+        ylabel="mean return (bars: 95% interval)",
     )
     axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.legend(frameon=False)

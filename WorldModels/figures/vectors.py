@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 
 from WorldModels.figures.style import TRAIN, panel_grid
 
-MOST = 36  # numbers of a vector that are drawn
+MOST = 36  # numbers of a vector drawn, at most
 
 
 def reconstruction_chart(observations: np.ndarray, reconstruction: np.ndarray) -> Figure:
     """Each number of a vector in a panel: what was recorded against what V reconstructs.
 
     On the line the two are equal. Each title gives the share of the number's variance that is
-    reconstructed, 1 - squared error / variance. Of long vectors only the numbers that vary most are
-    drawn.
+    reconstructed, 1 - squared error / variance. Of a long vector, only the numbers that vary most
+    are drawn.
 
     Args:
         observations: (N, D) in the environment's own units.

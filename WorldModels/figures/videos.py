@@ -14,7 +14,7 @@ from WorldModels.experiment.files import atomic
 from WorldModels.figures.frames import as_uint8, enlarge
 
 GIF_BYTES = 3_000_000  # a GIF that a README can show
-FEWEST = 12  # frames of a GIF
+FEWEST = 12  # frames that a GIF keeps, however large
 LABEL_HEIGHT = 24  # pixels of the strip above the pictures
 GAP = 8  # pixels between two pictures
 
@@ -56,9 +56,9 @@ def write_gif(
     Args:
         path: of the .gif; complete or absent.
         frames: (H, W, 3) uint8 each, all of one size.
-        fps: frames a second of the given sequence.
+        fps: frames a second of `frames`.
         every: show only every n-th frame; if the file is too large, fewer still, down to FEWEST.
-        most: size of the file in bytes.
+        most: largest size of the file in bytes, unless FEWEST frames need more.
 
     Raises:
         ValueError: there are no frames.
@@ -167,7 +167,7 @@ def _labels(names: list[str], width: int) -> np.ndarray:
 def _checked(
     frames: Iterable[np.ndarray], path: str | os.PathLike
 ) -> tuple[np.ndarray, Iterator[np.ndarray]]:
-    """The first frame, and all of them."""
+    """The first frame, and an iterator over all of them."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:

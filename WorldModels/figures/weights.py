@@ -26,7 +26,7 @@ def controller_weights(
             F.
         actions: A names.
         spread: (F,) standard deviation of each feature while driving; where given, the map shows
-            weight times spread, which is how much the number moves the action.
+            weight times spread, which is how much the feature moves the action.
 
     Raises:
         ValueError: the parts do not add up to F, or there are not A names.
@@ -42,7 +42,7 @@ def controller_weights(
     figure = _maps(shown, parts, actions, unit)
     figure.suptitle("C: what drives each action")
     shares = _shares(shown, parts, actions)
-    add_caption(figure, f"{unit}, before the tanh; share in what moves each action: {shares}")
+    add_caption(figure, f"{unit}, before the tanh; share of what moves each action: {shares}")
     return figure
 
 

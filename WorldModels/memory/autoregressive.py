@@ -25,8 +25,8 @@ class AutoregressiveMixture(keras.layers.Layer):
     Besides being conditioned on a past, it differs from Fakoor et al. (2020) in two ways: it has
     one attention layer; and the mixture of dimension i is the sum of a linear layer on hidden and
     one on token i, both with separate weights for every i, where the paper shares one layer across
-    all i. So the network over dimensions can be small: it adds to the density that a memory has
-    without it.
+    all i. The network over dimensions can therefore be small: it adds to the density that a memory
+    has without it.
 
     Args:
         latent_size: Z.
@@ -161,7 +161,7 @@ class AutoregressiveMixture(keras.layers.Layer):
         """What queries see of keys and values, all (B, heads, tokens, size of a head).
 
         Args:
-            queries: see `_heads`.
+            queries: as `_heads` gives them.
             keys: likewise.
             values: likewise.
             visible: (queries, keys), bool.

@@ -14,7 +14,7 @@ from keras import ops
 from WorldModels.memory.batches import SeriesBatches
 
 # How a head is fit without inputs: Adam steps, and their minimum where there are few latents;
-# latents per step; and the learning rate, which falls to 0 as a cosine.
+# latents per step; and the learning rate, which falls to 0 along a cosine.
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 HELD_OUT_BATCH = 50  # episodes at a time
 FIT_LATENTS = 20_000  # drawn from the series, at most
@@ -146,7 +146,7 @@ def unconditional(
         seed: for the fit; equal seeds give equal fits.
 
     Returns:
-        unconditional_nll, in nats a dimension.
+        unconditional_nll, in nats per dimension.
     """
     density = Unconditional(memory)
     density.fit_latents(training, seed)

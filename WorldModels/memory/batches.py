@@ -31,13 +31,13 @@ class SeriesBatches(keras.utils.PyDataset):
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
         kind: "episodes", "streams" or "segments".
         batch_size: B; less if there are fewer episodes (or, for streams, steps).
-        length: T of streams and segments, and the most of an episode; less if all episodes are
-            shorter.
+        length: T of streams and segments, and the most steps of an episode; less if all episodes
+            (or streams) are shorter.
         seed: for every draw.
         least_steps: fewest batches in an epoch of segments, even if fewer would cover the series.
 
     Raises:
-        ValueError: no such kind, or no series.
+        ValueError: there is no such kind, or there are no series.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-# Widths of the kernels, in mean squared distances between latents that were seen.
+# Squared widths of the kernels, as multiples of the mean squared distance between seen latents.
 BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 

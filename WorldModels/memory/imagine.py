@@ -1,9 +1,9 @@
 """Dreams of a whole population: every lane (driver x rollout) in one compiled loop.
 
 The loop runs in blocks of steps. Between two blocks, lanes that have ended are dropped, so that the
-work shrinks with the lanes that still live; their number is rounded up to one of a few sizes, each
-with its compiled graph. Noise comes from outside the loop, since drawing it in a compiled loop does
-not give the same numbers on every backend.
+work shrinks with the lanes that still live. Their number is rounded up to one of a few sizes, each
+with its own compiled graph. Noise comes from outside the loop, since drawing it in a compiled loop
+does not give the same numbers on every backend.
 """
 
 from collections.abc import Callable
@@ -98,7 +98,7 @@ class PopulationDream:
         step_reward: the reward of every step; None: M's reward head predicts it.
         termination: "threshold", "sampled" or "never".
         threshold: probability above which a dream ends.
-        max_steps: steps after which a dream is cut off.
+        max_steps: steps after which a dream is truncated.
     """
 
     def __init__(

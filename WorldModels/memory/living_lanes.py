@@ -1,4 +1,4 @@
-"""The lanes of a population's dreams that have not ended, filled up to a size that is compiled."""
+"""The lanes of a population's dreams that have not ended, padded to a size that is compiled."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class LivingLanes:
     Args:
         memory: M.
         parameters: (P, N) of the drivers.
-        rollouts: how many each driver plays.
+        rollouts: number of rollouts per driver.
         rollout: (L,), which stream of noise each of the L = P * rollouts lanes takes.
         z: (L, Z), first latents.
     """
@@ -32,7 +32,7 @@ class LivingLanes:
             self.own[f"state_{name}"] = np.zeros((count, *x.shape[1:]), np.float32)
 
     def inputs(self, noise: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
-        """What DreamBlock takes: parameters by driver while no lane was dropped, then by lane."""
+        """What DreamBlock takes: parameters by driver until a lane is dropped, then by lane."""
         count = len(self.where)
         whole = count == len(self.returns)
         parameters = self.parameters if whole else self.parameters[self.where // self.rollouts]

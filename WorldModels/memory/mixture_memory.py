@@ -13,7 +13,7 @@ from WorldModels.memory.density import MIXTURES
 
 
 class MixtureMemory(keras.Model):
-    """The heads of M on h (B, hidden_size). Train it by fit() on the batches of `compute_loss`.
+    """The heads of M on h (B, hidden_size); train with fit() on what `compute_loss` takes.
 
     A subclass makes its layers after super().__init__ and calls `build_heads` last. Its constructor
     takes the settings it needs from experiment.settings.MemorySettings under the same names, keeps
@@ -174,7 +174,7 @@ class MixtureMemory(keras.Model):
             nll = -log p(next z), mean over dimensions too; not at a terminating step, which has no
                 next z
             reward_loss = (reward - predicted)^2
-            terminated_loss = binary cross-entropy, a positive target weighs terminated_weight
+            terminated_loss = binary cross-entropy; a positive target weighs terminated_weight
 
         Args:
             x: z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T), 1

@@ -30,12 +30,12 @@ def adam(
         clip_value: each gradient is clipped to +- this (hardmaru: 1.0); 0: no clipping.
         clip_norm: all gradients together are scaled down to this norm, if clip_value is 0; 0: no
             scaling.
-        warmup_steps: first steps, over which the rate is multiplied by a factor that rises linearly
-            to 1.
+        warmup_steps: number of first steps over which the rate is multiplied by a factor that
+            rises linearly to 1.
         beta_2: decay of the gradients' mean square (0.98 for transformers: Vaswani et al. 2017).
 
     Raises:
-        ValueError: no such schedule, or both ways of clipping.
+        ValueError: there is no such schedule, or both ways of clipping are set.
     """
     if clip_value > 0 and clip_norm > 0:
         raise ValueError(
@@ -78,7 +78,7 @@ def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizer
     Args:
         settings: experiment.settings.MemorySettings.
         steps: the budget.
-        warmup_steps: least steps of warm-up; the settings may ask for more.
+        warmup_steps: fewest steps of warm-up; the settings may ask for more.
     """
     s = settings
     return adam(

@@ -8,13 +8,13 @@ from keras import ops
 class StreamTraining(keras.Model):
     """A memory together with the state of each stream, as in hardmaru's doomrnn/rnn_train.py.
 
-    Train it by fit() on SeriesBatches of kind "streams". The state lives in variables of this
+    Train it with fit() on SeriesBatches of kind "streams". The state lives in variables of this
     model, not of the memory, so that a checkpoint of this model resumes in the middle of an epoch,
     and the memory's own file does not hold it. Gradients do not reach back into an earlier batch.
 
     Args:
         memory: a built memory.
-        num_streams: B of the batches.
+        num_streams: B, rows of a batch.
     """
 
     def __init__(self, memory: keras.Model, num_streams: int, **kwargs):

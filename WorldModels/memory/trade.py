@@ -29,13 +29,13 @@ class TraDE(TransformerMemory):
 
     MMD^2 is the unbiased estimate, which may be below 0, of the squared maximum mean discrepancy
     (Gretton et al. 2012) over Gaussian kernels of several widths, between the next latents of
-    MMD_LATENTS random steps of the batch and one draw after the past of each. So it compares draws
-    with latents over all pasts, where the paper, which has no past, compares samples. Its gradient
-    is the exact one of these draws: through all dimensions of a draw, one after the other, and
-    through every mixture, its weights included, by the distribution function
+    MMD_LATENTS random steps of the batch and one draw after the past of each. It thus compares
+    draws with latents over all pasts, where the paper, which has no past, compares samples. Its
+    gradient is the exact one of these draws: through all dimensions of a draw, one after the other,
+    and through every mixture, its weights included, by the distribution function
     (autoregressive.followed), to h and into the transformer. No gradient is estimated from scores,
-    and none is stopped except at the widths of the kernels. Outside training there is no such term;
-    its noise comes from a seed generator of the model.
+    and none is stopped except at the widths of the kernels. The term exists only in training; its
+    noise comes from a seed generator of the model.
 
     Args:
         trade: which form, "seed" or "paper".
@@ -113,7 +113,7 @@ class TraDE(TransformerMemory):
         return (ops.take(part, rows, axis=0) for part in (hidden, seen, counts))
 
     def test_on_batch(self, *arguments, return_dict=False, **options):
-        """See keras.Model; without the discrepancy, which exists in training only."""
+        """See keras.Model; without the discrepancy, which exists only in training."""
         logs = super().test_on_batch(*arguments, return_dict=True, **options)
         logs.pop("mmd", None)
         return logs if return_dict else list(logs.values())

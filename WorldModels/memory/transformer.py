@@ -18,9 +18,9 @@ class TransformerMemory(MixtureMemory):
     token -> + sinusoidal position, dropout -> post-norm causal layers -> linear, h -> the heads. It
     has 506,151 parameters at Z = 32, A = 3 with one joint mixture and both heads.
 
-    Each layer sees the last `window` steps, the present one included, in training and in use. So
-    stepping with the keys and values of the last steps gives exactly what the full sequence gives,
-    however long it is (see memory/attention.py). A position is the number of the step in its
+    Each layer sees the last `window` steps, the present one included, in training and in use.
+    Stepping with the keys and values of the last steps thus gives exactly what the full sequence
+    gives, however long it is (see memory/attention.py). A position is the number of the step in its
     episode modulo 2 * window: it differs for any two steps that see each other, and is the
     published one for the first 2 * window steps. In training, rows begin anywhere on that circle,
     so that every position, and the step from the last to the first, is trained whatever the length
@@ -157,7 +157,7 @@ class Sinusoids(keras.layers.Layer):
         return {}
 
     def call(self, tokens, steps, state, restarts=None, training=None):
-        """Tokens (B, T, width) with their time, and what is carried after the last.
+        """Tokens (B, T, width) with their positions added, and the state after the last.
 
         Args:
             tokens: (B, T, width).

@@ -13,7 +13,7 @@ class Sampler(Protocol):
     num_batches: int
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """An epoch's batches (B, H, W, 3), starting with number `start`.
+        """An epoch's batches, (B, H, W, 3) or (B, D), starting with number `start`.
 
         Closing the iterator ends the epoch early.
         """
@@ -23,7 +23,7 @@ class FrameBatches(keras.utils.PyDataset):
     """A sampler's batches as Keras asks for them: by number, in order.
 
     Call fit() with shuffle=False (otherwise Keras shuffles the numbers with Python's global
-    generator). Epochs advance by themselves; `begin_epoch` sets one.
+    generator). Epochs advance by themselves; `begin_epoch` jumps to one.
 
     Args:
         sampler: see Sampler.
@@ -45,7 +45,7 @@ class FrameBatches(keras.utils.PyDataset):
         return self.sampler.num_batches
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Batch `index` of the epoch, (B, H, W, 3).
+        """Batch `index` of the epoch, (B, H, W, 3) or (B, D).
 
         Raises:
             ValueError: `index` is neither the next one nor 0, which starts the epoch again.

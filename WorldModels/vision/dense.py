@@ -19,7 +19,7 @@ class DenseVAE(keras.Model):
     loss = mean over observations of the squared error summed over their numbers + kl_weight *
     max(KL, kl_tolerance * Z). A squared error of 1 costs as much as 1 / kl_weight nats, and numbers
     whose variance is below kl_weight / 2 are not worth encoding, so the weight has to be small
-    compared with the variances of the world's numbers. Train it by fit() on batches (B, D) float32.
+    compared with the variances of the world's numbers. Train with fit() on batches (B, D) float32.
 
     Args:
         observation_shape: (D,).

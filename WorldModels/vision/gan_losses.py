@@ -64,7 +64,7 @@ def mean_kl(mean, log_var):
 
 
 def normality_loss(z):
-    """How far the means m_j and variances v_j of latents (B, Z) over a batch are from 0 and 1.
+    """How far the means m_j and variances v_j of a batch of latents (B, Z) are from 0 and 1.
 
     mean_j m_j^2 + mean_j (v_j - 1)^2
     """

@@ -21,7 +21,7 @@ class LossRows(keras.callbacks.Callback):
 
     Args:
         path: the CSV.
-        write: called with each row too.
+        write: also called with each row.
     """
 
     def __init__(self, path: str | Path, write: Callable[[dict], None] = lambda row: None):
@@ -95,7 +95,7 @@ def learning_rate(settings: Any, steps: int) -> float | keras.optimizers.schedul
 
     Args:
         settings: settings.vision.VisionSettings.
-        steps: in all of training.
+        steps: number of steps in all of training.
     """
     if settings.schedule == "constant" and not settings.warmup_steps:
         return settings.learning_rate

@@ -14,7 +14,7 @@ class VAE(keras.Model):
     loss = mean over frames of the squared error summed over pixels and colours + kl_weight *
     max(KL, kl_tolerance * Z), where a pixel weighs 1 + rare_weight * its squared distance from
     `background`, so that small things that come and go are not smoothed away. It has 4,348,547
-    parameters at 64x64 and Z = 32. Train it by fit() on batches of frames (B, H, W, 3), uint8.
+    parameters at 64x64 and Z = 32. Train it with fit() on batches of frames (B, H, W, 3), uint8.
 
     Args:
         observation_shape: (64, 64, 3) or (96, 96, 3).

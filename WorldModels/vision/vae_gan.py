@@ -2,8 +2,8 @@
 
 It follows Rtlyc/world-models (WorldModels/gan.py), but differs where that code did not do what it
 was meant to do:
-- In training, batches are normalised by their own statistics; encode and decode use the running
-  averages of these. The original called its layers without a training flag, so that nothing was
+- In training, batches are normalised by their own statistics; encode and decode use running
+  averages of them. The original called its layers without a training flag, so that nothing was
   ever normalised.
 - The discriminator's first convolution feeds the second (as in Larsen et al. 2016), so that inner
   features are 8x8. In the original the second took the frames and the first was left dangling, so
@@ -11,7 +11,7 @@ was meant to do:
 - A frame is encoded once per step, and latents are drawn twice from that. The original ran the
   encoder twice, with the same result.
 - Things that are compared are normalised in one batch: frames with their reconstructions, and drawn
-  latents with random ones. If each were normalised by itself, reconstructions would learn nothing
+  latents with random ones. If each were normalised separately, reconstructions would learn nothing
   about brightness and contrast.
 The kernel size is 5 as in that code; its README says 10, which works too.
 """

@@ -3,8 +3,8 @@
 Every vertex comes from the official formulas, with the same float64 operations in the same order,
 and every polygon that can be visible is drawn by the official calls. We skip polygons that are
 entirely outside the picture, do not open the font file or make new surfaces at every step, and do
-not flip the big picture (we flip it between the two halves of the smooth scaling, which shrinks
-rows first and columns second).
+not flip the big picture: the smooth scaling shrinks first the width and then the height, and we
+flip in between.
 """
 
 import numpy as np

@@ -54,8 +54,8 @@ WHEEL_HALF_WIDTH, WHEEL_RADIUS = (
 FIELD = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)]) * PLAYFIELD
 RED, WHITE = 204, 77 * 0x010101  # the car's body, and the stripes of its wheels
 
-# For each of the 64 rows, the first and last of the 84 that PIL's BOX filter averages into it: one
-# or two rows, those whose middle is inside.
+# For each of the 64 rows, the first and last of the 84 that PIL's BOX filter averages into it: the
+# one or two whose middle is inside it.
 FIRST_ROW = (2 * ROWS * np.arange(FRAME_SIZE) + FRAME_SIZE) // (2 * FRAME_SIZE)
 LAST_ROW = (2 * ROWS * np.arange(1, FRAME_SIZE + 1) - FRAME_SIZE) // (2 * FRAME_SIZE)
 
@@ -142,9 +142,9 @@ def quadrilateral(x, y, across, along, front, back):
 
 
 def stripe_ends(phase):
-    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in radii.
+    """Where the white stripe of a wheel turned by `phase` rad begins and ends, in wheel radii.
 
-    None while it is on the underside.
+    None while the stripe is on the underside.
     """
     sin_1, sin_2 = math.sin(phase), math.sin(phase + 1.2)
     if sin_1 > 0 and sin_2 > 0:
@@ -158,7 +158,7 @@ def stripe_ends(phase):
 
 
 def hull_points(zoom):
-    """The car's body on the canvas, where it never moves: four lists of pairs."""
+    """The car's body on the canvas, where it never moves: four lists of (x, y)."""
     excess = EXCESS / zoom
     narrower = [
         polygon - np.clip(polygon - polygon.mean(axis=0), -excess, excess) for polygon in HULL

@@ -20,7 +20,7 @@ from WorldModels.envs.carracing.fast import FRAME_SIZE, FastRenderer  # noqa: E4
 from WorldModels.envs.wrappers import CropFrame, DriveAction, ResizeFrame  # noqa: E402
 
 RENDERERS = {"fast": FastRenderer, "exact": ExactRenderer, "official": None}
-LAP_RULES = {"0.95": 0.95, "1.0": 1.0}  # the rule of v3, and of v0
+LAP_RULES = {"0.95": 0.95, "1.0": 1.0}  # the rules of v3 and of v0
 ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
 
 
@@ -36,8 +36,8 @@ class CarRacing(car_racing.CarRacing):
     Args:
         renderer: "fast", "exact" or "official".
         lap_complete: 1.0 ends the episode when every tile is visited (the rule of v0); 0.95 also
-            when tile 0 is visited for the first time after 95 % of the tiles (gymnasium's rule for
-            v3). A car that starts on the line visits tile 0 at once, so both rules are the same.
+            when tile 0 is visited for the first time after 95% of the tiles (gymnasium's rule for
+            v3). A car that starts on the line visits tile 0 at once, so both rules agree for it.
         random_start: the car starts on a random tile, drawn after the track (a seed gives the same
             track with and without it), and the zoom-in of the first second is skipped.
 

@@ -1,9 +1,9 @@
 """Starts ViZDoom's engine so that it dies with this process and leaves nothing behind.
 
 ViZDoom runs its engine as a separate process and talks to it through files in /dev/shm. If the
-parent is killed, process and files stay behind; besides, the engine writes its settings into the
-folder where it starts. Two small helpers prevent that; both are this file, run by a bare Python
-(hence only the standard library). One becomes the engine, after it has entered a temporary folder
+parent is killed, both stay behind; the engine also writes its settings into the folder where it
+starts. Two small helpers prevent that; both are this file, run by a bare Python (hence only the
+standard library). One becomes the engine, after it has entered a temporary folder
 and asked the kernel to kill it when the parent dies. The other, the guard, lives while the engine
 starts: it removes the shared files and the folder once both sides have them open, or when the
 parent dies before that. On systems other than Linux, ViZDoom starts the engine itself.

@@ -106,7 +106,7 @@ class TakeCover(gymnasium.Env):
             )
 
     def _ask(self, function, *arguments):
-        """Call the engine; if it has died, raise an error of one line."""
+        """Call the engine; if it has died, raise a one-line error."""
         try:
             return function(*arguments)
         except Exception as error:
