@@ -23,7 +23,6 @@ def train_memory(run: Run) -> None:
     """Train M into 0/memory.keras, up to the present budget."""
     from WorldModels.assembly.weights import take_weights, weights_before
     from WorldModels.experiment.reuse import inputs_of
-    from WorldModels.memory.kinds import build_memory
 
     run.need("series", "encode")
     vision_file = run.need("vision.keras", "train_vision")
@@ -35,6 +34,8 @@ def train_memory(run: Run) -> None:
             f"train_memory: {file} is there already; a larger --memory.steps or --memory.epochs "
             "continues."
         )
+    from WorldModels.memory.kinds import build_memory  # which imports Keras
+
     training, held_out = _split(run)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
     settings = run.experiment.memory

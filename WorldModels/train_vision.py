@@ -42,7 +42,6 @@ SAID = (
 def train_vision(run: Run) -> None:
     """Train V into 0/vision.keras, for as many epochs as the settings ask for."""
     from WorldModels.assembly.weights import num_parameters, take_weights, weights_before
-    from WorldModels.vision.kinds import build_vision
 
     before = weights_before(run, "vision.keras", "train_vision")
     stage = run.stage("vision", run.hashes_of(before) if before else {})
@@ -50,6 +49,8 @@ def train_vision(run: Run) -> None:
     if stage.complete and (run.path / "vision.keras").exists():
         file, epochs = run.path / "vision.keras", stage.done["epochs"]
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
+    from WorldModels.vision.kinds import build_vision  # which imports Keras
+
     settings = run.experiment.vision
     frames, training, held_out = _frames(run, folders)
     vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))

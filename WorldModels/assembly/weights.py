@@ -1,8 +1,8 @@
 """The trained weights that an iteration's networks start from (paper section 5)."""
 
+from math import prod
 from pathlib import Path
-
-import keras
+from typing import Any
 
 from WorldModels.experiment.run import Run
 
@@ -22,7 +22,7 @@ def weights_before(run: Run, name: str, made_by: str) -> Path | None:
     return run.before(name, made_by) if continues else None
 
 
-def take_weights(network: keras.Model, file: Path) -> None:
+def take_weights(network: Any, file: Path) -> None:
     """Copy into a built network the trained weights of another network of the same sizes.
 
     Args:
@@ -32,6 +32,8 @@ def take_weights(network: keras.Model, file: Path) -> None:
     Raises:
         ValueError: the file is damaged, or the sizes differ.
     """
+    import keras
+
     try:
         source = keras.models.load_model(file, compile=False)
     except Exception as error:
@@ -55,6 +57,6 @@ def warmup_steps(steps: int) -> int:
     return min(WARMUP_STEPS, steps // 2)
 
 
-def num_parameters(network: keras.Model) -> int:
+def num_parameters(network: Any) -> int:
     """The number of trainable parameters."""
-    return sum(int(keras.ops.size(variable)) for variable in network.trainable_variables)
+    return sum(prod(variable.shape) for variable in network.trainable_variables)
