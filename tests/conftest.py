@@ -80,6 +80,11 @@ def run_verb_process(
     )
 
 
+def of_a_user():
+    """The environment without the log level that JAX sets when a test imports it."""
+    return {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+
+
 def launched(script, tmp_path_factory):
     """The folder that a launch script made at smoke scale, its stdout and its stderr.
 
@@ -100,7 +105,9 @@ def launched(script, tmp_path_factory):
                 "--results",
                 str(made),
             ]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            done = subprocess.run(
+                command, capture_output=True, text=True, cwd=ROOT, env=of_a_user()
+            )
             assert done.returncode == 0, done.stdout + done.stderr
             errors.write_text(done.stderr)
             printed.write_text(done.stdout)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from commands import run_module
-from conftest import ROOT
+from conftest import ROOT, of_a_user
 
 from WorldModels.experiment import quiet
 
@@ -69,5 +69,6 @@ def test_importing_keras_prints_nothing():
         "from WorldModels.experiment.quiet import quiet_tensorflow; quiet_tensorflow(); "
         "import keras; keras.ops.zeros(1)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    how = {"capture_output": True, "text": True, "cwd": ROOT, "env": of_a_user()}
+    done = subprocess.run([sys.executable, "-c", code], **how)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
