@@ -51,10 +51,14 @@ def train_controller(run: Run) -> None:
 def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> Any:
     """Evolve in the dream; first show how blind policies fare in it and in the game."""
     from WorldModels.assembly.evaluation.gates import show_gates
-    from WorldModels.assembly.evolve import dream_generations
+    from WorldModels.assembly.evolve import dream_generations, population_dream
 
-    generations = dream_generations(run, folder, controller, mean)
+    # An M that cannot dream is refused before the stage begins; what it replaces is cleared before
+    # the search is opened, which would otherwise continue the old one.
+    run.need("first_latents.npz", "encode")
+    population = population_dream(run, controller, run.experiment.dream)
     stage.begin()
+    generations = dream_generations(run, folder, controller, mean, population=population)
     if not generations.finished:
         show_gates(run)
     return _evolve(run, generations, "steps of dreams", "validation dreams")

@@ -107,6 +107,16 @@ def test_killed_in_the_dream_it_goes_on_to_the_same_driver(doom_run, tmp_path):
     np.testing.assert_array_equal(one, other)
 
 
+def test_made_again_in_the_dream_it_is_the_same_driver(doom_run, tmp_path):
+    run = copied(doom_run, tmp_path / "run")
+    done = verb("train_controller", run, "--force")
+    assert done.returncode == 0 and "made again" in done.stdout and "continues" not in done.stdout
+    for name in ("mean.npz", "best.npz", "generations/1.npz"):
+        one, other = (Controller.load(f / "0/controller" / name)[1] for f in (doom_run, run))
+        np.testing.assert_array_equal(one, other)
+    assert (run / "0/controller/state.pkl").exists()
+
+
 def test_temperatures_are_a_table_of_dream_and_real(doom_run, tmp_path):
     run = copied(doom_run, tmp_path / "run")
     command = [

@@ -162,3 +162,20 @@ def test_a_stage_that_another_run_s_settings_contradict_is_refused_with_both(fol
     with pytest.raises(ValueError, match="--record.max-frames: 50 here.*60"):
         run.stage("episodes")
     run.close()
+
+
+def test_a_verb_that_is_refused_after_reuse_leaves_no_flag(folder, tmp_path):
+    called(folder, "record", stage="episodes")
+    (folder / "0/episodes").mkdir()
+    (folder / "0/episodes/000000.npz").write_bytes(b"an episode")
+    flags = ("--reuse", str(folder), "--controller.population-size", "6")
+    run = called(tmp_path / "other", "train_controller", *flags)
+    with pytest.raises(FileNotFoundError):
+        run.need("vision.keras", "train_vision")
+    assert memo_of(run.folder) is None
+
+
+def test_steps_of_m_are_refused_where_epochs_count(tmp_path):
+    with pytest.raises(ValueError, match="--memory.steps.*--memory.epochs 0"):
+        argv = ["carracing", "--results", str(tmp_path / "run"), "--memory.epochs", "2"]
+        parse("record", [*argv, "--memory.steps", "7"])

@@ -264,6 +264,11 @@ def test_a_mistake_is_one_line_and_leaves_the_run_as_it_was(begun, flags, words)
     assert sorted(begun.rglob("*")) == before
 
 
+def test_a_flag_that_the_run_contradicts_is_refused_with_both_values(begun):
+    done = run_report("carracing", "--results", begun, "--seed", "5")
+    assert done.returncode == 2 and "--seed: 5 asked for" in done.stderr and "7" in done.stderr
+
+
 def test_damaged_files_are_named_and_the_rest_is_shown(begun):
     (begun / "0/evaluation.json").write_text("{}")
     (begun / "0/memory.csv").write_text('{"torn": "fi')

@@ -181,6 +181,7 @@ def dream_generations(
     controller: Any,
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
+    population: Any = None,
 ) -> Any:
     """The evolution in a folder; drivers play in dreams, in one compiled loop.
 
@@ -190,13 +191,14 @@ def dream_generations(
         controller: a control.controller.Controller.
         mean: where the search starts, (N,); None: at zero.
         dream: settings of the dream; by default the run's.
+        population: what `population_dream` gives for them, if it was called before.
 
     Raises:
         FileNotFoundError: there is no M, or no first latents.
         ValueError: M lacks what the dream needs.
     """
     dream, latents = dream or run.experiment.dream, first_latents(run.path)
-    population = _population_dream(run, controller, dream)
+    population = population or population_dream(run, controller, dream)
     settings = replace(
         run.experiment.controller,
         steps=0,
@@ -237,7 +239,13 @@ def _search(
     return strategy(size, settings.population_size, settings.sigma, generator, mean=mean)
 
 
-def _population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
+def population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
+    """The compiled dream of a population: a memory.imagine.PopulationDream.
+
+    Raises:
+        FileNotFoundError: there is no M.
+        ValueError: M lacks what the dream needs.
+    """
     from keras import ops
 
     from WorldModels.assembly.models import Imagination, load_memory
@@ -279,4 +287,4 @@ def dream_returns(
     """
     draw = rng(0, "evaluate", "dreams")
     first = _begin(first_latents(run.path), (count,), draw)
-    return _population_dream(run, controller, dream).returns(parameters, first, draw)
+    return population_dream(run, controller, dream).returns(parameters, first, draw)

@@ -15,6 +15,7 @@ from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
 from WorldModels.experiment.files import put_aside, read_json, remove, write_json
 from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
+    STAGE_OF,
     STAGES,
     nouns_of,
     stage_facts,
@@ -57,7 +58,7 @@ class Stage:
         facts = self._facts()
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}
         self.complete = bool(facts.get("complete")) and covers(self.done, self.budgets)
-        if self.complete:
+        if self.complete and STAGE_OF.get(run.verb) == name:
             run.remember()
 
     def _facts(self) -> dict:

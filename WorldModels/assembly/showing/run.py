@@ -9,8 +9,10 @@ work. All of these only read the run, and the same run gives the same results.
 from dataclasses import replace
 from pathlib import Path
 
+from WorldModels.experiment.fields import flag_of, pairs, shown
 from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import stored_experiment, typed
 
 
@@ -78,4 +80,20 @@ def opened_as(run: Run, vectors: bool = False) -> Run:
             f"{folder}: expected a run of {asked.name}, received one of {stored.experiment.name}; "
             "name another folder with --results."
         )
+    _refuse_differences(run, stored.experiment)
     return stored
+
+
+def _refuse_differences(run: Run, stored: Experiment) -> None:
+    """Refuse a flag that the run's own settings contradict; it would have no effect.
+
+    Raises:
+        ValueError: there is one; the message has both values.
+    """
+    for name, field, asked, there in pairs(run.experiment, stored):
+        typed = run.typed is not None and name in run.typed and field.metadata["remembered"]
+        if typed and asked != there and there is not None:
+            raise ValueError(
+                f"{flag_of(name)}: {shown(asked)} asked for, but {run.folder} has {shown(there)}; "
+                "drop the flag, or name another folder with --results FOLDER."
+            )

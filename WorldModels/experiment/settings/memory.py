@@ -47,7 +47,7 @@ class MemorySettings:
     batching: Literal["episodes", "streams", "segments"] = recipe("episodes")
     batch_size: int = recipe(100)  # sequences per step, or parallel streams
     sequence_length: int = recipe(999)  # steps of a chunk or segment; longer episodes are cut
-    steps: int = budget(4000)  # training steps, if epochs is 0
+    steps: int = budget(4000, {"memory.epochs": (0,)})  # training steps, if epochs is 0
     epochs: int = budget(0)  # passes over the series; above 0, used instead of steps
     learning_rate: float = recipe(1e-3)  # Adam's
     # learning-rate schedule
