@@ -115,6 +115,7 @@ def _contestants(run: Run) -> list:
     for stage in NOUNS[experiment.noun].takes:
         run.need(*NEEDED[stage])
         run.stage(stage, inputs_of(run, stage))
+    run.remember()
     return [contestant_of(run, kind, frames) for kind in kinds]
 
 
