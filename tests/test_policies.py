@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from WorldModels.control.policies import POLICIES, drivers, parse_mixture, policy_of_episode
+from WorldModels.control.policies import POLICIES, parse_mixture, policy_of_episode
 from WorldModels.experiment.games.game import Action, Game
 from WorldModels.experiment.games.registry import game_of
 
@@ -177,18 +177,3 @@ def test_gas_and_brake_are_where_the_game_says():
     gas, *others = actions("straight", 0, 1, TRUCK)[0]
     assert -1 < gas < 0 and others == [0, 0, 0]
     assert actions("left", 0, 1, TRUCK).tolist() == [[0, 0, -1, 0]]
-
-
-@pytest.mark.parametrize(
-    "iteration, policies, share, expected",
-    [
-        (0, "held", 0.5, {"held": 1.0}),
-        (1, "held", 0.5, {"controller": 0.5, "held": 0.5}),
-        (2, "held:0.5,cauchy:0.5", 0.2, {"controller": 0.2, "held": 0.4, "cauchy": 0.4}),
-        (1, "held", 0.0, {"held": 1.0}),
-        (1, "held", 1.0, {"controller": 1.0}),
-        (1, "controller:0.9,held:0.1", 0.5, {"controller": 0.9, "held": 0.1}),
-    ],
-)
-def test_the_controller_before_records_its_share(iteration, policies, share, expected):
-    assert drivers(policies, share, iteration) == pytest.approx(expected)

@@ -129,6 +129,16 @@ def test_an_unmade_stage_of_the_next_iteration_takes_the_settings_of_the_one_bef
     assert experiment.vision.learning_rate == 0.01
 
 
+def test_an_earlier_iteration_is_shown_with_its_own_settings(folder):
+    from WorldModels.assembly.showing.run import opened
+
+    for iteration, rate in enumerate(("0.01", "0.02")):
+        flags = ("--iteration", str(iteration), "--vision.learning-rate", rate)
+        called(folder, "train_vision", *flags, stage="vision")
+    shown = [opened(folder, iteration).experiment for iteration in (0, 1, -1)]
+    assert [each.vision.learning_rate for each in shown] == [0.01, 0.02, 0.02]
+
+
 def test_another_run_s_settings_take_the_preset_s_place(folder, tmp_path):
     flags = ("--record.max-frames", "40", "--vision.latent-size", "8")
     called(folder, "record", *flags, stage="episodes")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.assembly.comparison.contestants import Contestant
+from WorldModels.assembly.weights import num_parameters
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
 from WorldModels.experiment.games.registry import game_of
@@ -87,11 +88,6 @@ def _unconditional(contestant: Contestant, memory) -> dict:
     batches = held_out_batches(held_out, seed("held-out noise"))
     found = unconditional(memory, training, batches, seed("without inputs"))
     return {NLL[column]: value for column, value in found.items()}
-
-
-def num_parameters(model) -> int:
-    """The number of trainable parameters."""
-    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
 def vision_facts(contestant: Contestant) -> dict:

@@ -25,6 +25,7 @@ from WorldModels.experiment.command import parse
 from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.presets import launch_script
+from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
@@ -162,7 +163,7 @@ def so_far() -> Iterator[None]:
 
 def _begin() -> None:
     """Change from notebooks/, where a notebook starts, to the folder above; silence libraries."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet_tensorflow()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
         os.chdir("..")

@@ -32,7 +32,7 @@ def opened(
             one.
         ValueError: there is no such iteration, or the observations are vectors.
     """
-    experiment = stored_experiment(results)
+    experiment = stored_experiment(results, iteration)
     flags = [*typed(experiment), "--results", str(results)]
     flags += ["--iteration", str(iteration)] if iteration >= 0 else []
     _check_iteration(Path(results), iteration)
