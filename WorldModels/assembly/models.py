@@ -217,7 +217,7 @@ def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
             f"{path} is missing; make it first: python -m WorldModels.{made_by}"
         )
     kinds.register()
-    return keras.models.load_model(path, compile=False)
+    return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:

@@ -35,7 +35,7 @@ def take_weights(network: Any, file: Path) -> None:
     import keras
 
     try:
-        source = keras.models.load_model(file, compile=False)
+        source = keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:
         raise ValueError(
             f"{file}: expected a network (.keras), received a file that cannot be read as one: "
