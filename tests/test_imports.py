@@ -35,7 +35,7 @@ RULES = {
 # In assembly/ a file imports only from lower tiers and from its own folder.
 TIERS = (
     {"models", "tensorboard_files", "checkpoint"},
-    {"opening", "fit", "weights"},
+    {"opening", "fit", "weights", "populations"},
     {"worlds"},
     {"evolve", "gymnasium_ids"},
     {"evaluation"},

@@ -6,7 +6,7 @@ import pytest
 from fake_world import CONTROLLER, Line
 
 from WorldModels import train_controller as verb
-from WorldModels.assembly.evolve import VALIDATION_TRACKS
+from WorldModels.assembly.populations import VALIDATION_TRACKS
 from WorldModels.control.controller import Controller
 
 
