@@ -22,7 +22,6 @@ FIVE = dict(
     generations=5,
     validation_every=2,
     validation_rollouts=4,
-    keep_every=2,
 )
 
 

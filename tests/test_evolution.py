@@ -154,9 +154,7 @@ def test_what_a_run_leaves(tmp_path):
     assert set(drivers) == {
         "mean.npz",
         "best.npz",
-        "generations/2.npz",
-        "generations/4.npz",
-        "generations/5.npz",
+        *(f"generations/{k}.npz" for k in range(1, 6)),
     }
     scores = {int(row["generation"]): float(row["validation"]) for row in rows if row["validation"]}
     assert progress.best_generation == max(scores, key=scores.get)

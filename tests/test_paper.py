@@ -120,7 +120,6 @@ CARRACING = {
         "steps": 0,
         "validation_every": 25,  # train.py eval_steps
         "validation_rollouts": 1024,  # [P] A.4
-        "keep_every": 25,
         "target_return": math.inf,
         "generation": -1,
     },

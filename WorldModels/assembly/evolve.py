@@ -148,9 +148,15 @@ def _generations(
 ) -> Any:
     from WorldModels.control.generations import Generations
 
-    write_event = event_writer(events, run.say)
     return Generations(
-        folder, controller, search, settings, scores.population, scores.mean, write_event
+        folder,
+        controller,
+        search,
+        settings,
+        scores.population,
+        scores.mean,
+        event_writer(events, run.say),
+        lambda text: run.say(f"{run.verb}: {text}"),
     )
 
 

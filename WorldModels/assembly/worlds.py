@@ -17,6 +17,8 @@ from WorldModels.assembly.opening import (
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.settings.env import EnvSettings
 
+SHOWN = 10  # kept generations that an error lists
+
 
 @dataclass(frozen=True)
 class WorldMaker:
@@ -145,7 +147,8 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
         kept = sorted(int(path.stem) for path in files if path.stem.isdigit())
         if wanted in kept:
             return folder / "generations" / f"{wanted}.npz"
-        there = ", ".join(map(str, kept)) or f"none yet: {remedy}"
+        shown = kept if len(kept) <= SHOWN else [*kept[: SHOWN // 2], "...", *kept[-SHOWN // 2 :]]
+        there = ", ".join(map(str, shown)) or f"none yet: {remedy}"
         raise FileNotFoundError(
             f"--controller.generation: expected a kept generation ({there}), received {wanted}."
         )

@@ -3,6 +3,8 @@
     ask -> score -> tell -> (score the mean on validation tracks)
         -> mean.npz, best.npz, generations/K.npz -> a row of generations.csv -> state.pkl
 
+The mean of every generation is kept, as far as kept.py allows.
+
 A run can be killed at any moment and gives the same numbers when it continues. state.pkl is written
 last: whatever a killed generation wrote before it is overwritten with the same numbers, or removed.
 """
@@ -19,6 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from WorldModels.control.controller import Controller
+from WorldModels.control.kept import MOST_BYTES, stride, thin
 from WorldModels.control.search_state import load_state
 from WorldModels.experiment.files import append_row, atomic, read_rows
 
@@ -55,6 +58,7 @@ class Generations:
             played (P, R); calls heard(steps) as episodes finish.
         validate: parameters (N,) -> returns (n,) on validation tracks.
         write_event: receives every row (a dict with generation and frames), for TensorBoard.
+        say: prints a line.
     """
 
     folder: Path
@@ -64,6 +68,7 @@ class Generations:
     score: Callable[..., tuple[np.ndarray, np.ndarray]]
     validate: Callable[[np.ndarray], np.ndarray]
     write_event: Callable[[dict], None] = lambda row: None
+    say: Callable[[str], None] = print
 
     def __post_init__(self):
         self.progress = Progress()
@@ -171,8 +176,23 @@ class Generations:
                 p.best, p.best_generation = facts["validation"], p.generation
                 self.controller.save(self.folder / "best.npz", mean, **facts)
         self.controller.save(self.folder / "mean.npz", mean, **facts)
-        if last or p.generation % s.keep_every == 0 or p.best >= s.target_return:
+        n = self._thinned(p.generation)
+        if last or p.generation % n == 0 or p.best >= s.target_return:
             self.controller.save(self.folder / "generations" / f"{p.generation}.npz", mean, **facts)
+
+    def _thinned(self, generation: int) -> int:
+        """Remove kept means where there are too many by now; return which are kept: every n-th."""
+        before, n = (
+            stride(g, self.controller.num_parameters) for g in (generation - 1, generation)
+        )
+        if n > before:
+            thin(self.folder / "generations", n)
+        if n > before == 1:
+            self.say(
+                f"generations/ has reached {MOST_BYTES // 10**6} MB: every {n}nd generation's mean "
+                "is kept from here on, and half as many each time it is full again."
+            )
+        return n
 
     def _validated(self, row: dict, mean: np.ndarray) -> dict[str, float]:
         """Score the mean (N,) on the validation tracks; the score also goes into the row."""

@@ -17,6 +17,7 @@ from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import flag_of, named, shown
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of, typed_names
+from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run, run_folder, without
 from WorldModels.experiment.settings.experiment import Experiment
@@ -47,10 +48,11 @@ def parse(
         forget: a noun that starts from its preset, whatever the run or --reuse remembers about it.
 
     Raises:
-        ValueError: an unknown experiment or scale, a value out of range, a flag that nothing in
-            this run uses, or a name or scale other than the run's.
+        ValueError: an unknown experiment or scale, a value out of range, a flag that no longer
+            exists or that nothing in this run uses, or a name or scale other than the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
+    refuse_gone(typed_names(argv))
     start = _start(verb, argv, forget)
     experiment = tyro.cli(
         settings,

@@ -6,7 +6,7 @@ from typing import Any
 
 from WorldModels.experiment.fields import named, plain
 from WorldModels.experiment.files import read_json
-from WorldModels.experiment.older import flags_of
+from WorldModels.experiment.older import GONE, flags_of
 
 KINDS = ("vision.kind", "memory.kind", "memory.trade")  # settings that choose a noun's preset
 
@@ -32,7 +32,8 @@ def memo_of(folder: str | Path) -> Memo | None:
         return None
     try:
         typed = stored["typed"] if "typed" in stored else flags_of(stored)
-        return Memo(stored["name"], stored["scale"], dict(typed))
+        present = {name: value for name, value in dict(typed).items() if name not in GONE}
+        return Memo(stored["name"], stored["scale"], present)
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(
             f"{path}: expected the settings of a run, received a damaged file ({error}); record or "

@@ -4,6 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.fields import flag_of
+
+# Settings that no longer exist -> what to do instead. Where a run has one it is dropped.
+GONE = {
+    "controller.keep_every": "the mean of every generation is kept now, so drop the flag and give "
+    "the generation that you want: --controller.generation K",
+}
 PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 
 
@@ -41,6 +48,23 @@ NOT_REMEMBERED = {
     "iterations",
     "controller.generation",
 }
+
+
+def refuse_gone(typed: frozenset[str]) -> None:
+    """Refuse a flag that no longer exists.
+
+    Args:
+        typed: dotted names of the flags typed.
+
+    Raises:
+        ValueError: there is one; the message says what to do instead.
+    """
+    for name, remedy in GONE.items():
+        if name in typed:
+            flag = flag_of(name)
+            raise ValueError(
+                f"{flag}: expected a flag of today, received one of the past; {remedy}."
+            )
 
 
 def _of_kind(noun: str, settings: dict, kinds: dict) -> dict:

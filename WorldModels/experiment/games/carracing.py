@@ -63,7 +63,6 @@ SMOKE = {
         generations=2,
         validation_every=1,
         validation_rollouts=2,
-        keep_every=1,
         hopeless_steps=30,
     ),
     "dream": dict(
@@ -113,7 +112,6 @@ LAPTOP = {
         steps=2_400_000,
         validation_every=20,
         validation_rollouts=64,
-        keep_every=10,
     ),
     "dream": dict(temperature=1.0, generations=60, validation_every=10, validation_rollouts=256),
 }

@@ -47,7 +47,6 @@ SMOKE = {
         clip_norm=1.0,
         validation_share=0.2,
     ),
-    "controller": dict(keep_every=1),
     "dream": dict(
         max_steps=60,
         population_size=4,
@@ -83,7 +82,6 @@ LAPTOP = {
         clip_value=0.0,
         clip_norm=1.0,
     ),
-    "controller": dict(keep_every=10),
     "dream": dict(
         sigma=0.2, max_steps=1500, generations=70, validation_every=10, validation_rollouts=256
     ),

@@ -47,7 +47,6 @@ class ControllerSettings:
     validation_every: int = recipe(25, IN_THE_REAL_WORLD)
     # episodes per validation score, on tracks never trained on
     validation_rollouts: int = recipe(1024, IN_THE_REAL_WORLD)
-    keep_every: int = recipe(25)  # generations between kept means
     # stop once the mean's validation score reaches this
     target_return: float = budget(math.inf)
     # the mean that record and evaluate use: -1 the best, else a kept generation
@@ -55,7 +54,7 @@ class ControllerSettings:
 
     def __post_init__(self):
         positive(self, "rollouts", "sigma", "sigma_final", "validation_every")
-        positive(self, "validation_rollouts", "keep_every")
+        positive(self, "validation_rollouts")
         within(self, "population_size", 4, 10**6)
         within(self, "num_hidden", 0, 10**6)
         within(self, "late_rollouts", 0, 10**6)
