@@ -43,6 +43,7 @@ class TemperatureSettings(Experiment):
 
 def temperatures(run: Run) -> None:
     """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
+    from WorldModels.assembly.evolve import check_covariance
     from WorldModels.figures.curves import save
     from WorldModels.figures.temperatures import temperature_figure
 
@@ -56,6 +57,7 @@ def temperatures(run: Run) -> None:
         "memory": hash_files([run.need("memory.keras", "train_memory")]),
     }
     stage, folder = run.stage("temperatures", inputs), run.path / "temperatures"
+    check_covariance(run, "temperatures")
     stage.begin()
     rows = [_row(run, temperature) for temperature in run.experiment.temperatures]
     played = _played(run)

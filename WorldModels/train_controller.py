@@ -19,7 +19,12 @@ from WorldModels.experiment.run import Run
 
 def train_controller(run: Run) -> None:
     """Evolve a driver in 0/controller, up to the present budget."""
-    from WorldModels.assembly.evolve import controller_shape, mean_before, parameters_of
+    from WorldModels.assembly.evolve import (
+        check_covariance,
+        controller_shape,
+        mean_before,
+        parameters_of,
+    )
     from WorldModels.experiment.files import hash_files
 
     folder, world = run.path / "controller", run.experiment.controller.world
@@ -32,6 +37,7 @@ def train_controller(run: Run) -> None:
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
+    check_covariance(run, "controller")
     controller = controller_shape(run)
     mean, progress = parameters_of(before, controller) if before else None, None
     if world != "real":

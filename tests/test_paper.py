@@ -118,6 +118,7 @@ CARRACING = {
         "hopeless_steps": 0,
         "generations": 1800,  # [P] 1,800 generations
         "steps": 0,
+        "covariance": "auto",  # full with the paper's 867 parameters
         "validation_every": 25,  # train.py eval_steps
         "validation_rollouts": 1024,  # [P] A.4
         "target_return": math.inf,

@@ -14,7 +14,7 @@ from WorldModels.assembly.opening import first_latents
 from WorldModels.assembly.populations import DreamScores, RealScores, begun_dreams
 from WorldModels.assembly.tensorboard_files import event_writer
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.run import Run
+from WorldModels.experiment.run import Run, stage_facts
 from WorldModels.experiment.settings.dream import DreamSettings
 from WorldModels.interfaces import FEATURES
 
@@ -79,6 +79,28 @@ def parameters_of(file: Path, shape: Any) -> np.ndarray:
     return parameters
 
 
+def check_covariance(run: Run, stage: str) -> None:
+    """Refuse to continue an older run's search, whose covariance is full, with a diagonal one.
+
+    Its stage does not record the setting, so the stage cannot compare it.
+
+    Args:
+        run: the open run.
+        stage: the name of the stage that holds the search.
+
+    Raises:
+        ValueError: --controller.covariance asks for a diagonal one.
+    """
+    facts = stage_facts(run.path, stage)
+    older = facts and "covariance" not in facts["settings"].get("controller", {})
+    if older and run.experiment.controller.covariance == "diagonal" and not run.experiment.force:
+        raise ValueError(
+            f"--controller.covariance: diagonal asked for, but the search in {run.path} has a full "
+            "one; drop the flag, name another folder with --results FOLDER, or start again with "
+            "--force."
+        )
+
+
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
 ) -> Any:
@@ -92,7 +114,7 @@ def real_generations(
         mean: where the search starts, (N,); None: at zero.
     """
     settings = run.experiment.controller
-    search = _search(settings, controller, run.rng("evolution"), mean)
+    search = _search(run, folder, settings, controller, run.rng("evolution"), mean)
     events = run.path / "tensorboard" / "controller"
     return _generations(
         run, folder, controller, search, settings, RealScores(run, executor), events
@@ -131,7 +153,7 @@ def dream_generations(
         hopeless_steps=0,
         **{name: getattr(dream, name) for name in OF_THE_DREAM},
     )
-    search = _search(settings, controller, run.rng("evolution in the dream"), mean)
+    search = _search(run, folder, settings, controller, run.rng("evolution in the dream"), mean)
     scores = DreamScores(run, population, latents, dream.validation_rollouts)
     events = run.path / "tensorboard" / "controller" / "dream"
     return _generations(run, folder, controller, search, settings, scores, events)
@@ -161,12 +183,23 @@ def _generations(
 
 
 def _search(
-    settings: Any, controller: Any, generator: np.random.Generator, mean: np.ndarray | None
+    run: Run,
+    folder: Path,
+    settings: Any,
+    controller: Any,
+    generator: np.random.Generator,
+    mean: np.ndarray | None,
 ) -> Any:
+    """A new search; before a first generation, say what its covariance costs."""
     from WorldModels.control.evolution import OPTIMIZERS
+    from WorldModels.control.strategies.cmaes import covariance_for
 
-    strategy, size = OPTIMIZERS[settings.optimizer], controller.num_parameters
-    return strategy(size, settings.population_size, settings.sigma, generator, mean=mean)
+    strategy, size, how = OPTIMIZERS[settings.optimizer], controller.num_parameters, {}
+    if settings.optimizer == "cma":
+        how["covariance"], why = covariance_for(settings.covariance, size)
+        if why and not (folder / "state.pkl").exists():
+            run.say(f"{run.verb}: {why}")
+    return strategy(size, settings.population_size, settings.sigma, generator, mean=mean, **how)
 
 
 def population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:

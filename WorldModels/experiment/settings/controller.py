@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from WorldModels.experiment.fields import budget, free, positive, recipe, shape, within
 
 IN_THE_REAL_WORLD = {"controller.world": ("real", "mixed")}
+CMA = {"controller.optimizer": ("cma",)}
 ANNEALED = IN_THE_REAL_WORLD | {"controller.sigma_schedule": ("anneal",)}
 
 
@@ -27,6 +28,8 @@ class ControllerSettings:
     # evolution strategy (hardmaru es.py); ses: pepg whose mean moves to the best tenth,
     # ga: a genetic algorithm
     optimizer: Literal["cma", "openes", "pepg", "ses", "ga"] = recipe("cma")
+    # what CMA-ES learns of how parameters vary together; auto: full up to 3,000 parameters
+    covariance: Literal["auto", "full", "diagonal"] = recipe("auto", CMA)
     population_size: int = recipe(64, IN_THE_REAL_WORLD)  # candidates per generation
     rollouts: int = recipe(16, IN_THE_REAL_WORLD)  # episodes per candidate
     # episodes per candidate once sigma anneals (0: same as --controller.rollouts)
