@@ -1,4 +1,4 @@
-"""Test the driver on test tracks -> evaluation.json, videos, curves.
+"""Test a driver on test tracks -> evaluation/DRIVER: scores, videos; the best one's in 0/ too.
 
     python -m WorldModels.evaluate carracing                              # the best mean
     python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
@@ -13,13 +13,16 @@ scores in dreams, real games of each kept generation, games of the blindfolded d
 the dream is. Each result is saved as it comes, so an interrupted test continues where it stopped.
 """
 
+from pathlib import Path
+
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.run import Run
 
 
 def evaluate(run: Run) -> None:
-    """Score the driver in evaluation.json, with videos and curves, and print the table."""
+    """Score the driver in its evaluation.json, with videos and curves, and print the table."""
+    from WorldModels.assembly.evaluation import drivers
     from WorldModels.assembly.evaluation.examination import examine
     from WorldModels.assembly.evaluation.plots import draw
     from WorldModels.assembly.evaluation.printout import show
@@ -27,18 +30,24 @@ def evaluate(run: Run) -> None:
 
     inputs, examiner = _inputs(run)
     wanted = _wanted(run, examiner)
-    stage, report_file = run.stage("evaluation", inputs), run.path / "evaluation.json"
-    report = read_json(report_file) if stage.complete else None
+    drivers.adopt_older(run.path)
+    name = drivers.driver_name(run.experiment.controller.generation)
+    folder = drivers.folder_of(run.path, name)
+    stage = run.stage("evaluation", inputs, drivers.stage_part(name))
+    report = read_json(folder / drivers.REPORT) if stage.complete else None
     if report and _covers(report, examiner):
+        drivers.copy_best(run.path, anew=False)
         run.say("evaluate: the scores of this driver are there already.")
         return show(run, report)
     stage.begin()
     how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}
-    rows = examine(examiner, wanted, run.path / "evaluation", **how)
+    rows = examine(examiner, wanted, folder, **how)
     report = report_of(run, examiner, rows)
-    draw(run, report)
-    _film(run, examiner, report)
-    write_json(report_file, report)
+    draw(run, report, (run.path if name == drivers.BEST else folder) / "figures")
+    _film(run, examiner, report, folder)
+    write_json(folder / drivers.REPORT, report)
+    if name == drivers.BEST:
+        drivers.copy_best(run.path)
     stage.finish()
     show(run, report)
 
@@ -108,14 +117,14 @@ def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
     return [(kind, driver, n) for kind, driver, count in plan for n in range(count)]
 
 
-def _film(run: Run, examiner, report: dict) -> None:
+def _film(run: Run, examiner, report: dict, folder: Path) -> None:
     """Film games, and a dream if the driver was evolved in one; note the films in the report."""
     from WorldModels.assembly.evaluation.films import film_dream, film_games
 
     rule = run.experiment.env.rule
-    report["filmed"] = film_games(run, examiner, report["scores"][rule]["tracks"], rule)
+    report["filmed"] = film_games(run, examiner, report["scores"][rule]["tracks"], rule, folder)
     if examiner.dream:
-        report["filmed_dream"] = film_dream(run, examiner)
+        report["filmed_dream"] = film_dream(run, examiner, folder)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -258,7 +258,12 @@ def test_kill_9_in_the_middle_of_every_verb_then_the_same_command_gives_what_an_
         "frames_per_second",
         "tokens_per_second",
     }
-    for name in ["vision.csv", "memory.csv", "controller/generations.csv", "evaluation/tracks.csv"]:
+    for name in [
+        "vision.csv",
+        "memory.csv",
+        "controller/generations.csv",
+        "evaluation/best/tracks.csv",
+    ]:
         rows = [
             sorted(
                 [

@@ -173,9 +173,9 @@ class Run:
         folders = [self.folder / str(iteration) / "episodes" for iteration in earlier]
         return [*folders, self.need("episodes", "record")]
 
-    def stage(self, name: str, inputs: dict[str, str] | None = None) -> Stage:
-        """A stage of this iteration, checked against the present settings."""
-        return Stage(self, name, inputs or {})
+    def stage(self, name: str, inputs: dict[str, str] | None = None, part: str = "") -> Stage:
+        """A stage of this iteration, or a part of one, checked against the present settings."""
+        return Stage(self, name, inputs or {}, part)
 
     def hashes_of(self, *files: Path) -> dict[str, str]:
         """Path in the run -> hash, for a stage's inputs in other iterations."""

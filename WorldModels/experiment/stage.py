@@ -34,6 +34,8 @@ class Stage:
         run: the open `Run`.
         name: a key of STAGES.
         inputs: hashes of the files that the output is made from.
+        part: the folder in the stage's own folder that holds one of several independent outputs of
+            this stage, each with a stage file of its own; empty: the stage's own output.
 
     Attributes:
         idle: dotted names of settings that do nothing in this run, so may differ.
@@ -45,9 +47,11 @@ class Stage:
         ValueError: a setting contradicts an input or the stage's own earlier output.
     """
 
-    def __init__(self, run: Any, name: str, inputs: dict[str, str]):
+    def __init__(self, run: Any, name: str, inputs: dict[str, str], part: str = ""):
         self.run, self.name, self.inputs = run, name, inputs
-        self.file, self.idle = stage_file(run.path, name), idle_settings(run.experiment)
+        self.outputs = (f"{name}/{part}",) if part else STAGES[name].outputs
+        self.file = stage_file(run.path, f"{name}-{part}" if part else name)
+        self.idle = idle_settings(run.experiment)
         self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
         # Every stage shares the environment of the episodes.
         reads = () if name == "episodes" else dict.fromkeys(("episodes", *STAGES[name].reads))
@@ -150,10 +154,10 @@ class Stage:
 
     def clear(self) -> None:
         """Remove the stage's output; what took over ten minutes is kept in replaced/."""
-        outputs = [self.run.path / name for name in STAGES[self.name].outputs]
+        outputs = [self.run.path / name for name in self.outputs]
         facts = read_json(self.file) or {}
         if facts.get("ended", time.time()) - facts.get("began", math.inf) > WORTH_KEEPING:
-            kept = put_aside(self.run.path, self.name, [*outputs, self.file])
+            kept = put_aside(self.run.path, self.file.stem, [*outputs, self.file])
             self.run.say(f"{self.name}: its earlier output is kept in {kept}.")
         for output in (*outputs, self.file):
             remove(output)

@@ -100,7 +100,7 @@ STAGES = {
         "evaluate",
         outputs=(
             "evaluation.json",
-            "evaluation",
+            "evaluation/best",
             "real.mp4",
             "reconstructed.mp4",
             "reconstructed.gif",

@@ -14,16 +14,16 @@ HISTORY = {
 }
 
 
-def draw(run: Run, report: dict) -> None:
-    """Draw the curves of every stage that has a history, and the scores; save them in figures/.
+def draw(run: Run, report: dict, folder: Path) -> None:
+    """Draw the curves of every stage that has a history, and the scores.
 
     Args:
         run: the open run.
         report: see scorecard.report_of.
+        folder: for the figures.
     """
     from WorldModels.figures import curves, dreams
 
-    folder = run.path / "figures"
     history = {name: rows for name, file in HISTORY.items() if (rows := read_rows(run.path / file))}
     solved = game_of(run.experiment.env.id).solved
     _draw_history(history, solved, report["controller"]["world"] == "dream", folder)

@@ -1,5 +1,6 @@
 """Prints the result of evaluate: scores, how true the dream is, and where the files are."""
 
+from WorldModels.assembly.evaluation.drivers import driver_name, evaluated, folder_of
 from WorldModels.assembly.evaluation.examiner import DRIVER
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
@@ -21,13 +22,36 @@ def show(run: Run, report: dict) -> None:
     run.say(table(_lines(report)))
     if beside := comparison(run.folder, run.iteration):
         run.say(f"\n{beside}")
+    if beside := _drivers(run):
+        run.say(f"\n{beside}")
     if "dream_checks" in report:
         _show_checks(run, report["dream_checks"])
+    _show_place(run, game)
+    _show_films(run, report, game)
+
+
+def _drivers(run: Run) -> str:
+    """A table of all drivers of this iteration that were tested; empty if it is only one."""
+    from WorldModels.figures.scores import table
+
+    reports = evaluated(run.path)
+    rows = {}
+    for name, report in reports.items():
+        rule, scores = next(iter(report["scores"].items()))
+        rows[name if rule == "return" else f"{name}, {rule}"] = scores
+    return table(rows) if len(rows) > 1 else ""
+
+
+def _show_place(run: Run, game: Game) -> None:
+    generation = run.experiment.controller.generation
+    folder = folder_of(run.path, driver_name(generation))
+    place, rows = (
+        (folder, "") if generation >= 0 else (run.path, f"{folder.relative_to(run.path)}/")
+    )
     run.say(
-        f"\nAll files are in {run.path}: evaluation.json (scores), evaluation/tracks.csv (each "
+        f"\nAll files are in {place}: evaluation.json (scores), {rows}tracks.csv (each "
         f"{game.noun}), figures/ (curves)."
     )
-    _show_films(run, report, game)
 
 
 def _headline(report: dict, game: Game) -> str:

@@ -1,5 +1,8 @@
 """Reads what a run holds: its game, how far it has come, its scores and its history."""
 
+from pathlib import Path
+
+from WorldModels.assembly.evaluation.drivers import evaluated, report_file
 from WorldModels.experiment.files import read_json, read_rows
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
@@ -45,14 +48,29 @@ def progress(run: Run) -> str:
     return f"{', '.join(made) or 'nothing yet'}.{following}"
 
 
+def evaluation(run: Run) -> Path:
+    """The evaluation.json of the driver that the run was opened with; it need not exist."""
+    return report_file(run.path, run.experiment.controller.generation)
+
+
+def drivers(run: Run) -> dict[str, dict]:
+    """The first rule's scores of each driver that was tested: name -> see figures.scores.summary.
+
+    Drivers that were evolved anew since are left out.
+    """
+    return {
+        name: next(iter(report["scores"].values())) for name, report in evaluated(run.path).items()
+    }
+
+
 def tested(run: Run) -> dict:
-    """The contents of evaluation.json.
+    """The contents of the evaluation.json of the driver that the run was opened with.
 
     Raises:
         FileNotFoundError: there is no test yet; the message gives the command that makes one.
         ValueError: the file is damaged.
     """
-    path = run.need("evaluation.json", "evaluate")
+    path = run.need(str(evaluation(run).relative_to(run.path)), "evaluate")
     found = read_json(path)
     if not isinstance(found, dict) or not {"scores", "baselines", "filmed"} <= set(found):
         raise ValueError(

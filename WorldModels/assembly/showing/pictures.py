@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from WorldModels.assembly.showing.facts import fps, game, generations, in_dream, solved_line
+from WorldModels.assembly.showing.facts import (
+    evaluation,
+    fps,
+    game,
+    generations,
+    in_dream,
+    solved_line,
+)
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.run import Run
 
@@ -77,7 +84,7 @@ def curve(run: Run, path: Path) -> None:
     from WorldModels.figures.learning import learning_curve
     from WorldModels.figures.style import save
 
-    rows, report = generations(run), read_json(run.path / "evaluation.json") or {}
+    rows, report = generations(run), read_json(evaluation(run)) or {}
     if report.get("curve"):
         level = next(iter(next(iter(report["baselines"].values())).values()))["mean"]
         dreamt = generations(run, dream=True)
@@ -104,6 +111,6 @@ def _test_drive(run: Run, max_steps: int = 0):
 
 def _filmed(run: Run, what: str, seed: int) -> int:
     """The seed of the game or dream that the test filmed; `seed` if there was no test."""
-    filmed = (read_json(run.path / "evaluation.json") or {}).get(what)
+    filmed = (read_json(evaluation(run)) or {}).get(what)
     filmed = filmed[0] if isinstance(filmed, list) and filmed else filmed
     return filmed["seed"] if filmed else seed

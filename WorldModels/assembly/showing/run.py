@@ -35,6 +35,7 @@ def opened(
     experiment = stored_experiment(results, iteration)
     flags = [*typed(experiment), "--results", str(results)]
     flags += ["--iteration", str(iteration)] if iteration >= 0 else []
+    flags += ["--controller.generation", str(generation)] if generation >= 0 else []
     _check_iteration(Path(results), iteration)
     if experiment.env.observation == "vector" and not vectors:
         raise ValueError(

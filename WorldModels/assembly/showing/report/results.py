@@ -4,6 +4,8 @@ import numpy as np
 
 from WorldModels.assembly.showing import memory
 from WorldModels.assembly.showing.facts import (
+    drivers,
+    evaluation,
     fps,
     game,
     generations,
@@ -33,6 +35,25 @@ def scores(run: Run) -> Part:
         columns=("policy", *columns),
         rows=rows,
         marked=frozenset(i for i, name in enumerate(found) if name.startswith("driver")),
+        wide=True,
+    )
+
+
+def side_by_side(run: Run) -> Part | None:
+    """A table of all drivers of the search that were tested; None if it is only one."""
+    from WorldModels.figures.scores import cells
+
+    found = drivers(run)
+    if len(found) < 2:
+        return None
+    columns, rows = cells(found)
+    return Part(
+        "table",
+        caption="The drivers of this search that were tested, each with evaluate "
+        "--controller.generation K; best: the mean with the highest validation score.",
+        columns=("driver", *columns),
+        rows=rows,
+        marked=frozenset(i for i, name in enumerate(found) if name == "best"),
         wide=True,
     )
 
@@ -79,7 +100,7 @@ def dream_film(run: Run) -> Part:
     """A dream of the driver: the one that evaluate filmed, or else one made now."""
     from WorldModels.figures.films import running_reward
 
-    if (run.path / "dream.mp4").exists():
+    if evaluation(run).with_name("dream.mp4").exists():
         caption = (
             "The driver in M's dream, in which no game runs: the test dream whose score is nearest "
             "the median."
@@ -93,4 +114,5 @@ def dream_film(run: Run) -> Part:
 
 def _film(run: Run, name: str, caption: str) -> Part:
     tested(run)  # if there was no test, report that rather than the film as missing
-    return Part("film", run.need(name, "evaluate").read_bytes(), caption)
+    file = evaluation(run).with_name(name).relative_to(run.path)
+    return Part("film", run.need(str(file), "evaluate").read_bytes(), caption)

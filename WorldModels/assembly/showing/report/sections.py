@@ -22,6 +22,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         "what that looks like.",
         (
             results.scores,
+            results.side_by_side,
             results.histogram,
             results.learned_in_a_dream,
             results.real_film,
