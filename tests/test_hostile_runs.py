@@ -2,6 +2,7 @@
 
 import ast
 import copyreg
+import json
 import operator
 import os
 import pickle
@@ -15,6 +16,8 @@ from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.control.generations import Progress
 from WorldModels.control.search_state import load_state
 from WorldModels.control.strategies.cmaes import CMAES
+from WorldModels.experiment.command import parse
+from WorldModels.experiment.stored import stored_experiment
 
 PACKAGE = ROOT / "WorldModels"
 
@@ -210,6 +213,52 @@ def test_a_lambda_in_a_keras_file_is_refused(tmp_path):
         with pytest.raises(ValueError, match="(?i)lambda"):
             load(tmp_path / "vision.keras")
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "folder, file, module",
+    [
+        ("results/evil", "payload.py", "results.evil.payload"),
+        ("results/evil", "deep/payload.py", "results.evil.deep.payload"),
+        ("results/evil", "../other/payload.py", "results.other.payload"),
+        ("evil", "__init__.py", "evil"),
+        (".", "payload.py", "payload"),
+    ],
+)
+@pytest.mark.parametrize("where", ["config", "stage", "typed"])
+def test_a_run_cannot_bring_the_code_of_its_environment(
+    folder, file, module, where, tmp_path, monkeypatch
+):
+    """Gymnasium imports the module of an id such as results.evil.payload:Game-v0."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # as python -m does
+    run, marker = Path(folder), tmp_path / "marker"
+    (run / file).parent.mkdir(parents=True, exist_ok=True)
+    (run / "0/stages").mkdir(parents=True)
+    (run / file).write_text(f"open({str(marker)!r}, 'w')")
+    typed = {"env.id": f"{module}:Game-v0"}
+    config = {"name": "carracing", "scale": "smoke", "typed": typed if where == "config" else {}}
+    (run / "config.json").write_text(json.dumps(config))
+    if where == "stage":
+        settings = {"seed": 0, "env": {"id": typed["env.id"]}}
+        facts = {"settings": settings, "budgets": {}, "inputs": {}, "complete": True}
+        (run / "0/stages/episodes.json").write_text(json.dumps(facts))
+    flags = ["--env.id", typed["env.id"]] if where == "typed" else []
+    with pytest.raises(ValueError, match="--env.id.*must not bring code"):
+        parse("record", ["carracing", "--results", folder, *flags])
+    if where != "typed":
+        with pytest.raises(ValueError, match="must not bring code"):
+            stored_experiment(folder)
+    assert not marker.exists()
+
+
+def test_an_environment_of_a_package_beside_the_run_is_no_code_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    Path("mine/results/run").mkdir(parents=True)
+    Path("mine/games.py").write_text("")
+    flags = ["--env.id", "mine.games:Game-v0", "--results", "mine/results/run"]
+    assert parse("record", ["carracing", *flags]).env.id == "mine.games:Game-v0"
 
 
 def calls(tree):

@@ -29,6 +29,7 @@ from WorldModels.experiment.stages import (
     stage_facts,
     stored_values,
 )
+from WorldModels.experiment.trust import refuse_code_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def resolved(start: Start) -> Experiment:
     """The settings of a run, as far as known before the command line is fully parsed.
 
     Raises:
-        ValueError: a file is damaged, or the settings contradict one another.
+        ValueError: a file is damaged, the settings contradict one another, or the environment's
+            code lies in the run's folder.
     """
     memo = memo_of(start.folder)
     remembered = dict(memo.typed) if memo else {}
@@ -77,7 +79,9 @@ def resolved(start: Start) -> Experiment:
     values = earlier.fixed | earlier.budgets | remembered | own.fixed
     for each, value in own.budgets.items():
         values[each] = _larger(value, remembered.get(each))
-    return with_values(_base(start, kinds), values | start.typed)
+    experiment = with_values(_base(start, kinds), values | start.typed)
+    refuse_code_of(start.folder, experiment.env.id)
+    return experiment
 
 
 @dataclass
