@@ -6,6 +6,7 @@ import json
 import operator
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,47 @@ def test_a_lambda_in_a_keras_file_is_refused(tmp_path):
         with pytest.raises(ValueError, match="(?i)lambda"):
             load(tmp_path / "vision.keras")
     assert not marker.exists()
+
+
+def with_layer(file, layer):
+    """A .keras file whose only layer has this configuration."""
+    import keras
+
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(file)
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    config["config"]["layers"][-1] = layer
+    parts["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return file
+
+
+def test_what_is_neither_keras_nor_ours_is_not_called_from_a_keras_file(tmp_path):
+    from WorldModels.assembly.models import load_memory
+
+    marker = tmp_path / "marker"
+    command = {"command": f"touch {marker}"}
+    (tmp_path / "payload.py").write_text(f"open({str(marker)!r}, 'w')")
+    activation = {"class_name": "function", "config": "system", "module": "os"}
+    dense = {"units": 2, "activation": activation}
+    for layer in (
+        {"module": "os", "class_name": "system", "config": command, "registered_name": "system"},
+        {"module": "posix", "class_name": "system", "config": command, "registered_name": None},
+        {"module": "payload", "class_name": "X", "config": {}, "registered_name": "X"},
+        {"module": "keras.layers", "class_name": "Dense", "config": dense, "registered_name": None},
+        {
+            "module": "keras.utils",
+            "class_name": "get_file",
+            "config": {"origin": f"file://{tmp_path}/payload.py", "fname": str(marker)},
+            "registered_name": "get_file",
+        },
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            load_memory(with_layer(tmp_path / "memory.keras", layer))
+        assert not marker.exists(), layer
 
 
 @pytest.mark.parametrize(
