@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 @pytest.fixture(autouse=True)
 def cheap_games(monkeypatch):
-    """Games are not played: a row says who was to play which track."""
+    """Games are not played, filmed or drawn: a row says who was to play which track."""
 
     def examine(examiner, wanted, folder=None, **how):
         from WorldModels.assembly.evaluation.examination import _keep, _kept
@@ -55,6 +55,11 @@ def cheap_games(monkeypatch):
             file.write_text(content)
         return [drivers.shown_name(run.path, file) for file in files]
 
+    def draw(run, report, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scores.png").write_text(str(report["scores"]))
+
+    monkeypatch.setattr("WorldModels.assembly.evaluation.plots.draw", draw)
     monkeypatch.setattr("WorldModels.assembly.evaluation.examination.examine", examine)
     monkeypatch.setattr("WorldModels.assembly.evaluation.films._film_game", film)
 

@@ -2,6 +2,7 @@
 
 import ast
 import copyreg
+import importlib
 import json
 import operator
 import os
@@ -15,6 +16,7 @@ from conftest import ROOT
 
 from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.control.generations import Progress
+from WorldModels.control.search_names import CALLS, MADE, REFERRED
 from WorldModels.control.search_state import load_state
 from WorldModels.control.strategies.cmaes import CMAES
 from WorldModels.experiment.command import parse
@@ -196,6 +198,11 @@ def test_every_strategy_loads_and_continues_bit_for_bit(
         for each in (loaded, evolution):
             each.tell(-((asked - 1) ** 2).sum(1))
         np.testing.assert_array_equal(loaded.mean, evolution.mean)
+
+
+def test_every_name_that_is_admitted_exists():
+    for module, name in MADE | REFERRED | CALLS.keys():
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
 
 def test_a_lambda_in_a_keras_file_is_refused(tmp_path):

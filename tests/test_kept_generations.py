@@ -7,6 +7,7 @@ import pytest
 from fake_world import FIVE
 from test_evolution import Killed, breed, everything
 
+from WorldModels.assembly.evaluation.curve import kept_means
 from WorldModels.control import kept
 from WorldModels.control.kept import MOST_BYTES, stride
 from WorldModels.experiment.command import parse
@@ -47,6 +48,13 @@ def test_above_the_limit_every_nth_is_kept_and_it_is_said_once(tmp_path, monkeyp
             breed(folder, generations=19, kill=moment)
         breed(folder, generations=19)
         assert everything(folder) == everything(tmp_path / "unbroken")
+
+
+def test_of_many_kept_means_those_with_a_validation_play_real_games(tmp_path):
+    breed(tmp_path, generations=9, validation_every=4)
+    assert list(kept_means(tmp_path)) == [str(k) for k in range(1, 10)]
+    breed(tmp_path, generations=30, validation_every=4)
+    assert list(kept_means(tmp_path)) == ["4", "8", "9", "12", "16", "20", "24", "28", "30"]
 
 
 @pytest.mark.parametrize("typed", [["--controller.keep-every", "5"], ["--controller.keep_every=5"]])

@@ -35,7 +35,10 @@ def evolved_in(folder: Path, experiment: Experiment) -> Path:
 
 
 def kept_means(folder: Path) -> dict[str, Path]:
-    """Generation -> file, for at most MOST kept means of an evolution, including first and last."""
+    """Generation -> file, for at most MOST kept means of an evolution, including the last.
+
+    Where there are more, those that were validated come first: their curve has both worlds.
+    """
     from WorldModels.control.controller import Controller
 
     kept = {
@@ -45,6 +48,8 @@ def kept_means(folder: Path) -> dict[str, Path]:
         _, _, facts = Controller.load(folder / "mean.npz")
         kept.setdefault(int(facts.get("generation", 0)), folder / "mean.npz")
     generations = sorted(kept)
+    if len(kept) > MOST and (both := sorted(kept.keys() & _validations(folder).keys())):
+        generations = sorted({*both, generations[-1]})
     spread = np.linspace(0, len(generations) - 1, min(MOST, len(generations)))
     places = np.unique(spread.round().astype(int))
     return {str(generations[i]): kept[generations[i]] for i in places}
@@ -63,9 +68,7 @@ def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
     """
     from WorldModels.figures.scores import summary
 
-    rows = read_rows(folder / "generations.csv")
-    validated = {int(row["generation"]): row for row in rows if row.get("validation")}
-    points = []
+    validated, points = _validations(folder), []
     for generation, real in returns.items():
         row = validated.get(int(generation), {})
         points.append(
@@ -77,6 +80,12 @@ def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
             }
         )
     return points
+
+
+def _validations(folder: Path) -> dict[int, dict[str, str]]:
+    """Generation -> its row of generations.csv, if it was validated."""
+    rows = read_rows(folder / "generations.csv")
+    return {int(row["generation"]): row for row in rows if row.get("validation")}
 
 
 def _number(text: str | None) -> float | None:
