@@ -128,6 +128,14 @@ def test_another_best_driver_is_tested_again_and_the_others_stay(folder, capsys)
     assert contents(path / "evaluation/best") == best
 
 
+def test_what_took_long_is_put_aside_for_each_driver(folder, monkeypatch):
+    monkeypatch.setattr("WorldModels.experiment.stage.WORTH_KEEPING", -1)
+    for flags in ((), FIRST, ("--force", *FIRST), ("--force",)):
+        evaluate(folder, *flags)
+    aside = {next(place.glob("evaluation/*")).name for place in (folder / "0/replaced").iterdir()}
+    assert aside == {"best", "generation-1"}
+
+
 def test_an_evaluation_of_a_generation_alone_is_whole(folder):
     with pytest.raises(FileNotFoundError):
         evaluate(folder, *FIRST)  # it reads 0/evaluation.json, the best driver's

@@ -49,7 +49,7 @@ class Stage:
 
     def __init__(self, run: Any, name: str, inputs: dict[str, str], part: str = ""):
         self.run, self.name, self.inputs = run, name, inputs
-        self.outputs = (f"{name}/{part}",) if part else STAGES[name].outputs
+        self.part, self.outputs = part, (f"{name}/{part}",) if part else STAGES[name].outputs
         self.file = stage_file(run.path, f"{name}-{part}" if part else name)
         self.idle = idle_settings(run.experiment)
         self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
@@ -157,7 +157,8 @@ class Stage:
         outputs = [self.run.path / name for name in self.outputs]
         facts = read_json(self.file) or {}
         if facts.get("ended", time.time()) - facts.get("began", math.inf) > WORTH_KEEPING:
-            kept = put_aside(self.run.path, self.file.stem, [*outputs, self.file])
+            name = f"{self.part}-{self.name}" if self.part else self.name
+            kept = put_aside(self.run.path, name, [*outputs, self.file])
             self.run.say(f"{self.name}: its earlier output is kept in {kept}.")
         for output in (*outputs, self.file):
             remove(output)
