@@ -24,10 +24,10 @@ class SeriesBatches(keras.utils.PyDataset):
     """Batches of dicts as MixtureMemory.compute_loss takes them, all of one shape.
 
     Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, last_rewards, terminated and mask
-    (B, T), and stepped (B, 1), float32. rewards are received for the actions, as targets;
-    last_rewards are those of the steps before (0 at an episode's first), as M reads them in use.
-    stepped is 1 where a row does not begin with its episode's first step. Streams also hold restarts (B, T), 1 at an episode's first step, and carry (B,), 0 in
-    the first batch of an epoch and then 1.
+    (B, T), and stepped (B, 1), float32. rewards are received for the actions: targets. last_rewards
+    are those of the steps before (0 at an episode's first step): what M reads in use. stepped is 1
+    where a row does not begin with its episode's first step. Streams also hold restarts (B, T), 1
+    at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then 1.
 
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
