@@ -92,7 +92,7 @@ class Memory(Protocol):
         Args:
             z: (B, T, Z).
             actions: (B, T, A) in -1..1.
-            rewards: (B, T).
+            rewards: (B, T), each of the step before, as in `step`.
             state: before the first step.
             restarts: (B, T), 1 where an episode begins: the state is zeroed before that step. None:
                 nowhere. An episode that begins with the sequence needs no 1, as its state is zero.

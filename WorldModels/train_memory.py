@@ -146,6 +146,8 @@ def _validation(
         memory.reset_metrics()
         for batch in batches:
             logs = memory.test_on_batch(batch, return_dict=True)
+        # Keras' own mean of the loss counts batches alike, whatever number of steps they hold.
+        logs["loss"] = sum(value for name, value in logs.items() if name != "loss")
         return {f"val_{name}": float(value) for name, value in logs.items()} | baselines
 
     return validate

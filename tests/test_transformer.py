@@ -46,6 +46,7 @@ def some_batch(rows, steps, **more):
         "z": z,
         "actions": np.tanh(action),
         "rewards": np.zeros((rows, steps), np.float32),
+        "last_rewards": np.zeros((rows, steps), np.float32),
         **more,
     }
 

@@ -71,6 +71,21 @@ def within(settings: Any, name: str, low: float, high: float) -> None:
         )
 
 
+def falling(settings: Any) -> None:
+    """Refuse a learning-rate schedule that ends above where it begins.
+
+    Raises:
+        ValueError: it does; the message names the flags.
+    """
+    first, last = settings.learning_rate, settings.final_learning_rate
+    if last > first:
+        raise ValueError(
+            f"{flag(settings, 'final_learning_rate')}: expected at most "
+            f"{flag(settings, 'learning_rate')} ({first}), from which the rate falls, received "
+            f"{last}; lower it, or give {flag(settings, 'schedule')} constant."
+        )
+
+
 def flag(settings: Any, name: str) -> str:
     """The command-line flag of a field: --vision.latent-size, or --seed."""
     prefix = getattr(type(settings), "flag_prefix", "")

@@ -123,14 +123,14 @@ class Unconditional(keras.Model):
 
 
 def held_out_batches(held_out: Sequence[Any], seed: int) -> list[dict[str, np.ndarray]]:
-    """The held-out episodes as batches of whole episodes (see batches.SeriesBatches).
+    """The held-out episodes as batches of whole episodes, each in exactly one batch.
 
     Args:
         held_out: Series.
         seed: for the draw of z; equal seeds give equal batches.
     """
     longest = max(len(series) for series in held_out)
-    batches = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed)
+    batches = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed, keep_rest=True)
     return [batches[i] for i in range(len(batches))]
 
 

@@ -23,9 +23,11 @@ ORDER, NOISE, PLACES = range(3)
 class SeriesBatches(keras.utils.PyDataset):
     """Batches of dicts as MixtureMemory.compute_loss takes them, all of one shape.
 
-    Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T),
-    float32; streams also hold restarts (B, T), 1 at an episode's first step, and carry (B,), 0 in
-    the first batch of an epoch and then 1.
+    Each holds z and next_z (B, T, Z), actions (B, T, A), rewards, last_rewards, terminated and mask
+    (B, T), and stepped (B, 1), float32. rewards are received for the actions: targets. last_rewards
+    are those of the steps before (0 at an episode's first step): what M reads in use. stepped is 1
+    where a row does not begin with its episode's first step. Streams also hold restarts (B, T), 1
+    at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then 1.
 
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
@@ -35,6 +37,8 @@ class SeriesBatches(keras.utils.PyDataset):
             (or streams) are shorter.
         seed: for every draw.
         least_steps: fewest batches in an epoch of segments, even if fewer would cover the series.
+        keep_rest: the episodes that do not fill a batch come in a last one, whose other rows are
+            empty (mask 0); only for episodes. Otherwise an epoch leaves them out.
 
     Raises:
         ValueError: there is no such kind, or there are no series.
@@ -48,6 +52,7 @@ class SeriesBatches(keras.utils.PyDataset):
         length: int = 999,
         seed: int = 0,
         least_steps: int = 0,
+        keep_rest: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -60,6 +65,8 @@ class SeriesBatches(keras.utils.PyDataset):
         self.series, self.kind, self.seed = list(series), kind, seed
         self.lengths = np.array([len(s.actions) for s in self.series])
         self._plan(batch_size, length, least_steps)
+        if keep_rest and kind == "episodes":
+            self.steps = -(-len(self.series) // self.batch_size)
         self.begin_epoch(0)
 
     def _plan(self, batch_size: int, length: int, least_steps: int) -> None:
@@ -105,18 +112,20 @@ class SeriesBatches(keras.utils.PyDataset):
             "next_z": (latent_size,),
             "actions": (action_size,),
             "rewards": (),
+            "last_rewards": (),
             "terminated": (),
             "mask": (),
         }
-        return {
+        batch = {
             name: np.zeros((self.batch_size, self.length, *size), np.float32)
             for name, size in sizes.items()
         }
+        return batch | {"stepped": np.zeros((self.batch_size, 1), np.float32)}
 
     def _episodes(self, index: int) -> dict[str, np.ndarray]:
         batch = self._empty()
-        for row in range(self.batch_size):
-            episode = self.order[index * self.batch_size + row]
+        first = index * self.batch_size
+        for row, episode in enumerate(self.order[first : first + self.batch_size]):
             steps = min(self.lengths[episode], self.length)
             self._write(batch, row, 0, episode, 0, steps, self._rng(NOISE, episode))
         return batch
@@ -162,6 +171,10 @@ class SeriesBatches(keras.utils.PyDataset):
         batch["z"][row, here], batch["next_z"][row, here] = z[:-1], z[1:]
         batch["actions"][row, here] = series.actions[first : first + steps]
         batch["rewards"][row, here] = series.rewards[first : first + steps]
+        before = series.rewards[max(first - 1, 0) : first + steps - 1]
+        batch["last_rewards"][row, column + (first == 0) : column + steps] = before
         batch["mask"][row, here] = 1
+        if column == 0:
+            batch["stepped"][row, 0] = first > 0
         if series.terminated and first + steps == len(series.actions):
             batch["terminated"][row, column + steps - 1] = 1

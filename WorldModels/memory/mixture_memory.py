@@ -162,8 +162,10 @@ class MixtureMemory(keras.Model):
         Each row begins with a state of zeros.
         """
         state = self.initial_state(ops.shape(batch["z"])[0])
+        if "stepped" in state:  # of a kind that reads where episodes begin
+            state["stepped"] = batch["stepped"]
         return self.sequence(
-            batch["z"], batch["actions"], batch["rewards"], state, batch.get("restarts")
+            batch["z"], batch["actions"], batch["last_rewards"], state, batch.get("restarts")
         )[0]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -177,9 +179,8 @@ class MixtureMemory(keras.Model):
             terminated_loss = binary cross-entropy; a positive target weighs terminated_weight
 
         Args:
-            x: z and next_z (B, T, Z), actions (B, T, A), rewards, terminated and mask (B, T), 1
-                where there is a step and 0 for padding, and, where episodes begin within a row,
-                restarts (B, T).
+            x: see batches.SeriesBatches: mask (B, T) is 1 where there is a step and 0 for padding;
+                restarts (B, T) is there only where episodes begin within a row.
             y_pred: hidden (B, T, hidden_size), from `call`.
             y: not used.
             sample_weight: not used.

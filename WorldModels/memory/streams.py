@@ -46,8 +46,10 @@ class StreamTraining(keras.Model):
             name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1)))
             for name, x in self.carried.items()
         }
+        if "stepped" in state:  # an epoch's rows may begin within an episode
+            state["stepped"] = ops.maximum(state["stepped"], batch["stepped"])
         hidden, state = self.memory.sequence(
-            batch["z"], batch["actions"], batch["rewards"], state, batch["restarts"]
+            batch["z"], batch["actions"], batch["last_rewards"], state, batch["restarts"]
         )
         for name, x in state.items():
             self.carried[name].assign(ops.stop_gradient(x))

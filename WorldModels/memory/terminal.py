@@ -31,7 +31,7 @@ def terminated_logits(
     logits, targets = [], []
     for batch in batches:
         state = memory.initial_state(len(batch["mask"]))
-        hidden, _ = memory.sequence(batch["z"], batch["actions"], batch["rewards"], state)
+        hidden, _ = memory.sequence(batch["z"], batch["actions"], batch["last_rewards"], state)
         rows = ops.convert_to_numpy(memory.terminated(hidden))[..., 0]
         steps = batch["mask"].sum(axis=1).astype(int)
         logits += [row[:n] for row, n in zip(rows, steps, strict=True)]

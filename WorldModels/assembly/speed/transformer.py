@@ -78,7 +78,7 @@ def _step_anew(memory, z, action, state):
         name: ops.concatenate([state[name][:, 1:], x[:, None]], axis=1)
         for name, x in newest.items()
     }
-    hidden = memory({**state, "rewards": state["z"][..., 0]})
+    hidden = memory({**state, "last_rewards": state["z"][..., 0]})
     return {**state, "h": hidden[:, -1]}
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, positive, recipe, shape, within
+from WorldModels.experiment.fields import budget, falling, positive, recipe, shape, within
 
 MDN_RNN = {"memory.kind": ("mdn_rnn",)}
 ATTENTION = {"memory.kind": ("transformer", "trade")}
@@ -80,6 +80,8 @@ class MemorySettings:
         within(self, "clip_value", 0.0, 1e9)
         within(self, "clip_norm", 0.0, 1e9)
         within(self, "validation_share", 0.0, 0.9)
+        if self.schedule == "cosine" or (self.schedule == "exponential" and self.decay < 1):
+            falling(self)
         self._check_kind()
         if self.steps == 0 and self.epochs == 0:
             raise ValueError(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, free, positive, recipe, shape, within
+from WorldModels.experiment.fields import budget, falling, free, positive, recipe, shape, within
 
 VAE = {"vision.kind": ("vae",)}
 VAE_GAN = {"vision.kind": ("vae_gan",)}
@@ -64,6 +64,8 @@ class VisionSettings:
         within(self, "rare_weight", 0.0, 1e6)
         within(self, "warmup_steps", 0, 10**9)
         within(self, "validation_share", 0.0, 0.9)
+        if self.schedule == "cosine":
+            falling(self)
         if self.kind != "vae" and self.rare_weight > 0:
             raise ValueError(
                 f"--vision.rare-weight: expected 0 with --vision.kind {self.kind}, which does not "
