@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.files import TEMPORARY, hash_files, remove, write_json
+from WorldModels.experiment.files import hash_files, write_json
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
 from WorldModels.experiment.remedies import command, that_act, without
@@ -28,6 +28,7 @@ from WorldModels.experiment.stages import (
     seed_of,
     stage_facts,
 )
+from WorldModels.experiment.sweep import sweep
 
 
 class Run:
@@ -61,7 +62,7 @@ class Run:
         self._lock = None
         if not reads_only:
             self._take()
-            self._sweep()
+            sweep(self.folder)
         self.iteration = present_iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
 
@@ -82,15 +83,10 @@ class Run:
         self._lock.write(f"{self.verb} (process {os.getpid()})")
         self._lock.flush()
 
-    def _sweep(self) -> None:
-        """Remove what a killed process or worker left half written."""
-        for left_over in self.folder.rglob(f"{TEMPORARY}*"):
-            remove(left_over)
-
     def close(self) -> None:
         """Release the folder for the next verb."""
         if self._lock:
-            self._sweep()
+            sweep(self.folder)
             self._lock.close()
 
     def say(self, text: str) -> None:
