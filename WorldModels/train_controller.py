@@ -44,7 +44,7 @@ def train_controller(run: Run) -> None:
         dreams = folder / "dream" if world == "mixed" else folder
         progress = _dream(run, stage, dreams, controller, mean)
     if world == "mixed":
-        mean = parameters_of(folder / "dream" / "mean.npz", controller)
+        mean = _dreamt(run, folder, controller)
     if world != "dream":
         progress = _drive(run, stage, folder, controller, mean)
     stage.finish(
@@ -66,8 +66,39 @@ def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> An
     stage.begin()
     generations = dream_generations(run, folder, controller, mean, population=population)
     if not generations.finished:
+        _note_origin(folder)
         show_gates(run)
     return _evolve(run, generations, "steps of dreams", "validation dreams")
+
+
+def _note_origin(dreams: Path) -> None:
+    """Before a dream goes on, record its mean if a search in the real world began with it."""
+    from WorldModels.control import origin
+    from WorldModels.control.controller import Controller
+
+    search = dreams.parent  # runs of earlier versions do not say what it began with
+    before = dreams.name == origin.DREAM and origin.is_under_way(search)
+    if before and not origin.is_marked(search):
+        origin.mark(search, Controller.load(dreams / "mean.npz")[1])
+
+
+def _dreamt(run: Run, folder: Path, controller: Any) -> Any:
+    """The mean (N,) of the dream; a search in the real world that began with another is cleared."""
+    from WorldModels.assembly.evolve import parameters_of
+    from WorldModels.control import origin
+    from WorldModels.experiment.stage import WORTH_KEEPING
+
+    mean = parameters_of(folder / origin.DREAM / "mean.npz", controller)
+    if origin.is_marked(folder) and origin.began_elsewhere(folder, mean):
+        events = run.path / "tensorboard" / "controller"
+        kept = origin.clear(run.path, folder, events, WORTH_KEEPING)
+        there = f"; what it was is kept in {kept}" if kept else ""
+        run.say(
+            "train_controller: the dream has gone on since the search in the real world began, "
+            f"which is made again from the dream's new mean{there}."
+        )
+    origin.mark(folder, mean)
+    return mean
 
 
 def _drive(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> Any:

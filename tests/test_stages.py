@@ -125,7 +125,8 @@ def test_a_vision_of_other_pictures_is_not_taken(experiment, tmp_path):
 
 def test_what_a_kill_left_half_written_is_swept_away(experiment, tmp_path):
     opened(experiment, "episodes")
-    half = tmp_path / "run/0" / f"{files.TEMPORARY}1-vision.keras"
+    # An earlier process had this one's number.
+    half = tmp_path / "run/0" / f"{files.TEMPORARY}{files.host()}-{os.getpid()}.1-vision.keras"
     half.parent.mkdir(exist_ok=True)
     half.write_bytes(b"half")
     opened(experiment, "episodes")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import stored_experiment
 
@@ -85,8 +86,7 @@ def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Experi
     with_memory = sorted(int(path.parent.name) for path in files)
     if not with_memory or iteration not in (-1, *with_memory):
         raise FileNotFoundError(
-            f"{run} has no M; make it first: python -m WorldModels.train_memory {experiment} "
-            f"--results {run}"
+            f"{run} has no M; make it first: {command_for(run, 'train_memory', experiment)}"
         )
     folder = run / str(with_memory[-1] if iteration < 0 else iteration)
     return folder, replace(settings, results=str(run))

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from WorldModels import interfaces
+from WorldModels.experiment.remedies import command_for
 from WorldModels.interfaces import LATENT, REWARD, STARTED, State, observation_dtype
 from WorldModels.memory import kinds as memory_kinds
 from WorldModels.vision import kinds as vision_kinds
@@ -213,9 +214,7 @@ def load_vision(path: str | Path) -> keras.Model:
 
 def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
     if not Path(path).exists():
-        raise FileNotFoundError(
-            f"{path} is missing; make it first: python -m WorldModels.{made_by}"
-        )
+        raise FileNotFoundError(f"{path} is missing; make it first: {command_for(path, made_by)}")
     kinds.register()
     return keras.models.load_model(path, compile=False, safe_mode=True)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.remedies import command_for
+
 PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
 ENCODE, DECODE = "encode.onnx", "decode.onnx"
 BATCH = 100  # frames or latents per call of V
@@ -61,7 +63,9 @@ def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
     path = Path(folder) / "first_latents.npz"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; make it first: python -m WorldModels.encode")
+        raise FileNotFoundError(
+            f"{path} is missing; make it first: {command_for(folder, 'encode')}"
+        )
     fields = load_npz(path, {"mean", "log_var"}, "first latents")
     return fields["mean"], fields["log_var"]
 

@@ -15,6 +15,7 @@ from WorldModels.assembly.opening import (
     open_perception,
 )
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.env import EnvSettings
 
 SHOWN = 10  # kept generations that an error lists
@@ -189,7 +190,7 @@ def driven(env: Any, controller: str | Path, folder: str | Path) -> tuple[Any, A
     if given != (shape.feature_size,):
         raise ValueError(
             f"{controller}: expected a driver for the {given[0]} features that V and M give, "
-            f"received one for {shape.feature_size}; evolve it again: python -m "
-            "WorldModels.train_controller"
+            f"received one for {shape.feature_size}; evolve it again: "
+            f"{command_for(folder, 'train_controller')}"
         )
     return world, ControllerPolicy(shape, parameters)

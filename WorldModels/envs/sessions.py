@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from WorldModels.experiment.remedies import command_for
 from WorldModels.interfaces import State
 
 STATE, NEXT, NOISE = "state_", "next_", "noise_"
@@ -132,7 +133,7 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"{path} is missing; train M (python -m WorldModels.train_memory) to make it."
+            f"{path} is missing; train M to make it: {command_for(path, 'train_memory')}"
         )
     try:
         session = onnxruntime.InferenceSession(

@@ -19,7 +19,8 @@ from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of, typed_names
 from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
-from WorldModels.experiment.run import Run, run_folder, without
+from WorldModels.experiment.remedies import without_fields
+from WorldModels.experiment.run import Run, run_folder
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved
 
@@ -210,7 +211,5 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:
     """The typed flags that every verb knows: the ones that a suggested command repeats."""
     shared = {field.name for field in dataclasses.fields(Experiment)}
-    for field in dataclasses.fields(settings):
-        if field.name not in shared:
-            argv = without(argv, flag_of(field.name))
-    return argv
+    own = [field for field in dataclasses.fields(settings) if field.name not in shared]
+    return without_fields(argv, [(field.name, field) for field in own])

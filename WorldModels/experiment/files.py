@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import os
+import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-TEMPORARY = ".tmp-"  # prefix of files and folders that are still being written
+# Prefix of files and folders that are still being written. The host and the process that writes
+# follow it: some verbs write without a lock while another one sweeps.
+TEMPORARY = ".tmp-"
 
 
 @contextlib.contextmanager
@@ -29,7 +33,8 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    process = f"{os.getpid()}.{process_began(os.getpid())}"
+    temporary = path.with_name(f"{TEMPORARY}{host()}-{process}-{path.name}")
     try:
         yield temporary
         for file in temporary.rglob("*") if temporary.is_dir() else [temporary]:
@@ -45,6 +50,20 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         remove(temporary)
+
+
+def host() -> str:
+    """This machine's name, as it stands in temporary names."""
+    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())[:64] or "unknown"
+
+
+def process_began(process: int) -> int:
+    """When a process began, in ticks since the system did; 0 if it ended or nothing says so."""
+    try:  # the third field, its state, and those after it (proc(5)); a name may have spaces
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in "ZX" else int(fields[19])
 
 
 def _sync(path: Path) -> None:

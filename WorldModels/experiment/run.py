@@ -8,16 +8,16 @@ results/carracing/            a run
 
 import fcntl
 import os
-import shlex
 import time
 from pathlib import Path
 
 import numpy as np
 
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.files import TEMPORARY, hash_files, remove, write_json
+from WorldModels.experiment.files import hash_files, write_json
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
+from WorldModels.experiment.remedies import command, that_act, without
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
@@ -28,6 +28,7 @@ from WorldModels.experiment.stages import (
     seed_of,
     stage_facts,
 )
+from WorldModels.experiment.sweep import sweep
 
 
 class Run:
@@ -55,12 +56,13 @@ class Run:
     ):
         self.experiment, self.verb, self.typed = experiment, verb, typed
         named = [experiment.name, "--scale", experiment.scale]
+        named += ["--results", experiment.results] if experiment.results else []
         self.flags = [flag for flag in flags if flag != "--force"] if flags else named
         self.folder = run_folder(experiment.name, experiment.scale, experiment.results)
         self._lock = None
         if not reads_only:
             self._take()
-            self._sweep()
+            sweep(self.folder)
         self.iteration = present_iteration(self.folder, experiment.iteration)
         self.path = self.folder / str(self.iteration)
 
@@ -81,15 +83,10 @@ class Run:
         self._lock.write(f"{self.verb} (process {os.getpid()})")
         self._lock.flush()
 
-    def _sweep(self) -> None:
-        """Remove what a killed process or worker left half written."""
-        for left_over in self.folder.rglob(f"{TEMPORARY}*"):
-            remove(left_over)
-
     def close(self) -> None:
         """Release the folder for the next verb."""
         if self._lock:
-            self._sweep()
+            sweep(self.folder)
             self._lock.close()
 
     def say(self, text: str) -> None:
@@ -114,10 +111,10 @@ class Run:
 
     def command(self, verb: str, iteration: int | None = None) -> str:
         """The command that runs a verb on this run, with the flags that were typed for this one."""
-        flags = self.flags
+        flags = that_act(self.flags, self.experiment)
         if iteration is not None:
             flags = [*without(flags, "--iteration"), "--iteration", str(iteration)]
-        return f"python -m WorldModels.{verb} {shlex.join(flags)}"
+        return command(verb, flags)
 
     def need(self, name: str, made_by: str) -> Path:
         """Path of an input in the iteration's folder; a missing one is taken from --reuse.
@@ -199,15 +196,6 @@ def run_folder(name: str, scale: str, results: str = "") -> Path:
     """The folder of a run: --results, or results/NAME for laptop scale, else results/NAME-SCALE."""
     suffix = "" if scale == "laptop" else f"-{scale}"
     return Path(results or f"results/{name}{suffix}")
-
-
-def without(flags: list[str], name: str) -> list[str]:
-    """The flags without one of them and its value."""
-    return [
-        flag
-        for i, flag in enumerate(flags)
-        if flag != name and flags[i - 1 : i] != [name] and not flag.startswith(f"{name}=")
-    ]
 
 
 def _finite(settings: dict) -> dict:

@@ -20,6 +20,7 @@ from WorldModels.experiment.fields import flag_of, pairs
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.memo import KINDS, drop, memo_of
 from WorldModels.experiment.presets import SCALES, env_of, preset
+from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import (
     STAGE_OF,
@@ -201,9 +202,10 @@ def stored_experiment(folder: str | Path, iteration: int = -1) -> Experiment:
     """
     memo = memo_of(folder)
     if memo is None:
+        likely = next((name for name in GAMES if Path(folder).name.startswith(name)), "carracing")
         raise FileNotFoundError(
             f"{Path(folder) / 'config.json'} is missing: expected the folder of a run; make one: "
-            "python -m WorldModels.record carracing"
+            f"{command_for(folder, 'record', likely)}"
         )
     if memo.name not in GAMES or memo.scale not in SCALES:
         raise ValueError(

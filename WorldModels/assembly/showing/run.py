@@ -11,6 +11,7 @@ from pathlib import Path
 
 from WorldModels.experiment.fields import flag_of, pairs, shown
 from WorldModels.experiment.presets import launch_script
+from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import stored_experiment, typed
@@ -40,7 +41,7 @@ def opened(
     if experiment.env.observation == "vector" and not vectors:
         raise ValueError(
             f"{results}: expected a run whose observations are frames, received one of vectors; "
-            "python -m WorldModels.report shows such runs."
+            f"{command_for(results, 'report')} shows such runs."
         )
     controller = replace(experiment.controller, generation=generation)
     changes = {"results": str(results), "iteration": iteration, "controller": controller}
