@@ -57,9 +57,13 @@ def assert_same(received, expected, what=""):
     )
 
 
-def hears_ctrl_c():
-    """Call it in a child before it starts: children of a background job ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def hears_signals():
+    """Call it in a child before it starts.
+
+    Children of a background job ignore Ctrl-C, and those of nohup the terminal's end.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run_verb_process(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, hears_ctrl_c
+from conftest import PATIENCE, hears_signals
 
 from WorldModels.control.executors import Executor
 from WorldModels.envs.make import make_env
@@ -181,7 +181,7 @@ def parent(folder):
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=hears_signals,
     )
     yield process
     process.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, hears_ctrl_c
+from conftest import PATIENCE, hears_signals
 
 from WorldModels.control import executors
 from WorldModels.control.executors import Executor, SerialExecutor, open_executor
@@ -202,7 +202,7 @@ def test_workers_end_with_their_parent(number, tmp_path):
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=hears_signals,
     )
     workers = {int(parent.stdout.readline()) for _ in range(4)}
     assert all(alive(pid) for pid in workers)

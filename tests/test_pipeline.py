@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PATIENCE, ROOT, SIX, hears_ctrl_c, run_verb_process
+from conftest import PATIENCE, ROOT, SIX, hears_signals, run_verb_process
 
 from WorldModels.experiment.files import TEMPORARY, read_rows
 
@@ -312,7 +312,7 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        preexec_fn=hears_ctrl_c,
+        preexec_fn=hears_signals,
     )
     deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "run/0/controller/mean.npz").exists() and time.monotonic() < deadline:

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import flag_of
-
 # Settings that no longer exist -> what to do instead. Where a run has one it is dropped.
 GONE = {
     "controller.keep_every": "the mean of every generation is kept now, so drop the flag and give "
@@ -61,7 +59,7 @@ def refuse_gone(typed: frozenset[str]) -> None:
     """
     for name, remedy in GONE.items():
         if name in typed:
-            flag = flag_of(name)
+            flag = f"--{name}".replace("_", "-")
             raise ValueError(
                 f"{flag}: expected a flag of today, received one of the past; {remedy}."
             )
