@@ -140,7 +140,7 @@ def test_what_m_makes_of_a_drive(run):
         and (dreamt[6] != foreseen[9]).any()
     )
     weights, parts = driver.weights(run)
-    assert weights.shape == (288, 3) and parts == {"z": 32, "h": 256}
+    assert weights.shape == (64, 3) and parts == {"z": 32, "h": 32}
     assert driver.action_names(run, 3) == ("steer", "gas", "brake")
 
 

@@ -30,7 +30,10 @@ from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
 
 # More than smoke scale, so that V sees a road; little enough that a class can wait for it.
-TOUR = "--record.episodes 16 --record.max_frames 120 --vision.epochs 7 --memory.steps 50".split()
+TOUR = (
+    "--record.episodes 16 --record.max_frames 120 --vision.epochs 7 --memory.steps 50 "
+    "--vision.encoder-filters 32 64 128 256 --vision.decoder-filters 128 64 32"
+).split()
 MISTAKES = (OSError, ValueError, ImportError)
 
 

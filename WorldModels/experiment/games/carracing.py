@@ -28,7 +28,7 @@ class CarRacingSettings(EnvSettings):
 
 # Everything once, in under two minutes: the scale of the tests.
 SMOKE = {
-    "env": dict(max_steps=300),
+    "env": dict(max_steps=200),
     "record": dict(
         episodes=6,
         max_frames=60,
@@ -39,6 +39,8 @@ SMOKE = {
         policies="held:0.4,cauchy:0.3,brownian:0.3",
     ),
     "vision": dict(
+        encoder_filters=(8, 16, 16, 32),
+        decoder_filters=(32, 16, 8),
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
@@ -46,6 +48,7 @@ SMOKE = {
         max_validation_frames=64,
     ),
     "memory": dict(
+        lstm_size=32,
         batching="segments",
         batch_size=8,
         sequence_length=32,

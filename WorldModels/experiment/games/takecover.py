@@ -25,6 +25,8 @@ PAPER = {
 SMOKE = {
     "record": dict(episodes=6, max_frames=80, min_frames=20, policies="held_short:0.5,diverse:0.5"),
     "vision": dict(
+        encoder_filters=(8, 16, 16, 32),
+        decoder_filters=(32, 16, 8),
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
@@ -34,7 +36,7 @@ SMOKE = {
         kl_weight=0.3,
     ),
     "memory": dict(
-        lstm_size=64,
+        lstm_size=32,
         restart_input=False,
         batch_size=4,
         sequence_length=32,
