@@ -15,6 +15,7 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic
+from WorldModels.experiment.lineage import note_vision
 from WorldModels.experiment.run import Run
 
 GROUP = 2048  # frames to gather, episode by episode, before V is called
@@ -41,6 +42,7 @@ def encode(run: Run) -> None:
     if stage.complete and not missing and not orphans and first.exists():
         return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = keras_encoder(vision_file)
+    note_vision(run)
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
     for name in orphans:  # their episodes are gone

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import hash_files, read_json, write_json
+from WorldModels.experiment.lineage import require_own_memory
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.sums import WeightsSum
 
 
 def evaluate(run: Run) -> None:
@@ -57,10 +59,11 @@ def _inputs(run: Run):
     from WorldModels.assembly.evaluation.examiner import DRIVER
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
+    require_own_memory(run)
     examiner, env = _examiner(run), run.experiment.env
     inputs = {
         "controller": hash_files([examiner.controllers[DRIVER]]),
-        "vision, memory": hash_files(models),
+        "vision, memory": WeightsSum(*models),
         "environment": f"{env.id}, {env.max_steps} steps",
     }
     if examiner.dream:

@@ -14,10 +14,12 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.fields import budget, free
-from WorldModels.experiment.files import hash_files, read_json, write_json
+from WorldModels.experiment.files import read_json, write_json
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.lineage import require_own_memory
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.sums import WeightsSum
 
 FIRST_SEED = 7_000_000  # of the real games; nothing else in the project uses these seeds
 DREAMS = 256  # that score each driver
@@ -53,9 +55,10 @@ def temperatures(run: Run) -> None:
             "give --controller.world dream."
         )
     inputs = {
-        "vision": hash_files([run.need("vision.keras", "train_vision")]),
-        "memory": hash_files([run.need("memory.keras", "train_memory")]),
+        "vision": WeightsSum(run.need("vision.keras", "train_vision")),
+        "memory": WeightsSum(run.need("memory.keras", "train_memory")),
     }
+    require_own_memory(run)
     stage, folder = run.stage("temperatures", inputs), run.path / "temperatures"
     check_covariance(run, "temperatures")
     stage.begin()

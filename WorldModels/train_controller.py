@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.lineage import require_own_memory
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.sums import WeightsSum
 
 
 def train_controller(run: Run) -> None:
@@ -25,14 +27,14 @@ def train_controller(run: Run) -> None:
         mean_before,
         parameters_of,
     )
-    from WorldModels.experiment.files import hash_files
 
     folder, world = run.path / "controller", run.experiment.controller.world
     vision, memory = (
         run.need("vision.keras", "train_vision"),
         run.need("memory.keras", "train_memory"),
     )
-    inputs = {"vision": hash_files([vision]), "memory": hash_files([memory])}
+    require_own_memory(run)
+    inputs = {"vision": WeightsSum(vision), "memory": WeightsSum(memory)}
     before = mean_before(run)
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
     if stage.complete:

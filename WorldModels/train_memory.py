@@ -14,6 +14,7 @@ from typing import Any
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import atomic
+from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
 LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
@@ -26,10 +27,12 @@ def train_memory(run: Run) -> None:
 
     run.need("series", "encode")
     vision_file = run.need("vision.keras", "train_vision")
+    require_own_series(run)
     before = weights_before(run, "memory.keras", "train_memory")
     inputs = inputs_of(run, "memory") | (run.hashes_of(before) if before else {})
     stage, file = run.stage("memory", inputs), run.path / "memory.keras"
     if stage.complete and file.exists():
+        _export_again(run, file, vision_file)
         return run.say(
             f"train_memory: {file} is there already; a larger --memory.steps or --memory.epochs "
             "continues."
@@ -155,18 +158,33 @@ def _validation(
 
 def _save(run: Run, memory: Any, vision_file: Path) -> None:
     """Write M in float32, and its exports for TensorFlow Serving, the workers and a browser."""
-    from WorldModels.assembly.models import Imagination, Perception, load_vision
-    from WorldModels.export.files import export_memory
     from WorldModels.memory.kinds import float32_copy
 
     memory = float32_copy(memory)
     with atomic(run.path / "memory.keras") as temporary:
         memory.save(temporary)
+    _export(run, memory, vision_file)
+
+
+def _export(run: Run, memory: Any, vision_file: Path) -> None:
+    from WorldModels.assembly.models import Imagination, Perception, load_vision
+    from WorldModels.export.files import export_memory
+
     perception = Perception(load_vision(vision_file), memory)
     try:
         export_memory(memory, perception, Imagination(memory), run.path)
     except ImportError as error:
         run.say(str(error))
+
+
+def _export_again(run: Run, file: Path, vision_file: Path) -> None:
+    """Export M again where an exported file is missing or holds other weights."""
+    from WorldModels.assembly.models import load_memory
+    from WorldModels.export.files import MEMORY_FILES, outdated, unavailable
+
+    if not unavailable() and (names := outdated(run.path, MEMORY_FILES)):
+        run.say(f"train_memory: exported again, as {', '.join(names)} did not hold {file}.")
+        _export(run, load_memory(file), vision_file)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -48,6 +48,7 @@ def train_vision(run: Run) -> None:
     folders = run.need_episodes()
     if stage.complete and (run.path / "vision.keras").exists():
         file, epochs = run.path / "vision.keras", stage.done["epochs"]
+        _export_again(run, file)
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
     from WorldModels.vision.kinds import build_vision  # which imports Keras
 
@@ -191,6 +192,21 @@ def _write(run: Run, vision: Any) -> None:
     if unavailable():
         return run.say(f"train_vision: {unavailable()}")
     export_vision(published, run.path)
+
+
+def _export_again(run: Run, file: Path) -> None:
+    """Export V again where an exported file is missing or holds other weights."""
+    from WorldModels.export.files import VISION_FILES, export_vision, outdated, unavailable
+
+    if unavailable() or not (names := outdated(run.path, VISION_FILES)):
+        return
+    import keras
+
+    from WorldModels.vision import kinds
+
+    kinds.register()
+    run.say(f"train_vision: exported again, as {', '.join(names)} did not hold {file}.")
+    export_vision(keras.models.load_model(file, compile=False, safe_mode=True), run.path)
 
 
 def main(argv: list[str] | None = None) -> None:

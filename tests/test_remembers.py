@@ -110,7 +110,7 @@ def test_a_budget_grows_and_never_shrinks(folder):
 def test_a_kind_typed_now_drops_the_remembered_flags_of_its_noun(folder):
     called(folder, "record", "--memory.lstm-size", "16", "--vision.epochs", "2", stage="episodes")
     run = called(folder, "train_memory", "--memory.kind", "transformer", stage="memory")
-    assert run.experiment.memory.lstm_size == 256 and run.experiment.vision.epochs == 2
+    assert run.experiment.memory.lstm_size == 32 and run.experiment.vision.epochs == 2
     assert memo_of(folder).typed == {"memory.kind": "transformer", "vision.epochs": 2}
     later = alone(folder, "evaluate").memory
     assert later.kind == "transformer" and later == run.experiment.memory

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 
 from WorldModels.experiment.remedies import command_for
+from WorldModels.experiment.sums import OF_VISION, WEIGHTS, present_sum
 from WorldModels.interfaces import State
 
 STATE, NEXT, NOISE = "state_", "next_", "noise_"
@@ -129,7 +130,8 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: ONNX Runtime cannot open it.
+        ValueError: ONNX Runtime cannot open it, or it was exported from other weights than the
+            networks in its folder have.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -145,7 +147,20 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
             f"file. ONNX Runtime says: {error}"
         ) from error
     _return_freed_memory()
+    _require_present_weights(session, Path(path))
     return session
+
+
+def _require_present_weights(session: onnxruntime.InferenceSession, path: Path) -> None:
+    """Refuse a file that was exported from other weights than the networks beside it have."""
+    carried = session.get_modelmeta().custom_metadata_map.get(WEIGHTS)
+    present = present_sum(path) if carried else ""
+    if present and carried != present:
+        verb = "train_vision" if path.name in OF_VISION else "train_memory"
+        raise ValueError(
+            f"{path}: expected the weights of the .keras files beside it, received an export of "
+            f"others; export it again: {command_for(path, verb)}"
+        )
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

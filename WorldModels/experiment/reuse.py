@@ -8,14 +8,17 @@ from typing import Any
 from WorldModels.experiment.fields import flag_of, plain, shown
 from WorldModels.experiment.files import atomic, hash_files, write_json
 from WorldModels.experiment.stages import STAGES, iterations_in, stage_facts
+from WorldModels.experiment.sums import WeightsSum, changed_inputs
 
 
 def inputs_of(run: Any, name: str) -> dict[str, str]:
     """The hashes of a reusable stage's inputs, as its verb records them."""
     if name == "series":
-        return {"vision": hash_files([run.path / "vision.keras"])}
-    series = sorted((run.path / "series").glob("*.npz"))
-    return {"series": hash_files(series)} if name == "memory" else {}
+        return {"vision": WeightsSum(run.path / "vision.keras")}
+    if name != "memory":
+        return {}
+    series = hash_files(sorted((run.path / "series").glob("*.npz")))
+    return {"series": series, "vision": WeightsSum(run.path / "vision.keras")}
 
 
 def take(stage: Any, folder: Path) -> None:
@@ -43,7 +46,7 @@ def take(stage: Any, folder: Path) -> None:
         return stage.run.say(
             f"{stage.name}: {source} made it with other settings ({', '.join(differs)}); made here."
         )
-    if facts["inputs"] != stage.inputs or not _same_episodes(stage, source):
+    if changed_inputs(stage.inputs, facts["inputs"]) or not _same_episodes(stage, source):
         return stage.run.say(f"{stage.name}: {source} made it from another input; made here.")
     for output in STAGES[stage.name].outputs:
         _copy(source / output, stage.run.path / output)

@@ -28,6 +28,7 @@ from WorldModels.experiment.stages import (
     seed_of,
     stage_facts,
 )
+from WorldModels.experiment.sums import WeightsSum
 from WorldModels.experiment.sweep import sweep
 
 
@@ -176,7 +177,12 @@ class Run:
 
     def hashes_of(self, *files: Path) -> dict[str, str]:
         """Path in the run -> hash, for a stage's inputs in other iterations."""
-        return {str(file.relative_to(self.folder)): hash_files([file]) for file in files}
+        return {
+            str(file.relative_to(self.folder)): WeightsSum(file)
+            if file.suffix == ".keras"
+            else hash_files([file])
+            for file in files
+        }
 
     def seed_of(self, stage: str) -> int:
         """The seed that a stage was made with; this verb's if it is not made yet."""

@@ -22,6 +22,7 @@ from WorldModels.experiment.stages import (
     stage_file,
     stage_settings,
 )
+from WorldModels.experiment.sums import changed_inputs
 
 WORTH_KEEPING = 600  # seconds that an output must have taken to be kept when it is replaced
 FORMAT = 2  # of the file that records what a stage was made with
@@ -74,8 +75,8 @@ class Stage:
             return {}
         if facts:
             self._check_own(facts)
-        if facts and facts["inputs"] != self.inputs:
-            changed = [key for key in self.inputs if facts["inputs"].get(key) != self.inputs[key]]
+        changed = changed_inputs(self.inputs, facts["inputs"]) if facts else []
+        if changed:
             self.run.say(
                 f"{self.name}: its input ({', '.join(changed)}) has changed since it was made; "
                 f"{self.name} is made again."

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from WorldModels.experiment.files import remove
+from WorldModels.experiment.sums import WEIGHTS, present_sum
 
 VISION_FILES = ("vision", "encode.onnx", "decode.onnx")
 MEMORY_FILES = (
@@ -50,10 +51,10 @@ def export_vision(vision, folder: str | Path) -> None:
     _begin(folder, VISION_FILES)
     from WorldModels.export import endpoints, onnx, savedmodel
 
-    ends = endpoints.of_vision(vision)
-    savedmodel.export_savedmodel(vision, Path(folder) / "vision", ends)
+    ends, weights = endpoints.of_vision(vision), present_sum(Path(folder) / "vision")
+    savedmodel.export_savedmodel(vision, Path(folder) / "vision", ends, weights)
     for end in ends:
-        onnx.export_onnx(vision, Path(folder) / f"{end.name}.onnx", end)
+        onnx.export_onnx(vision, Path(folder) / f"{end.name}.onnx", end, weights)
 
 
 def export_memory(memory, perception, imagination, folder: str | Path) -> None:
@@ -76,14 +77,45 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
     from WorldModels.export import endpoints, onnx, savedmodel
 
     folder, ends = Path(folder), endpoints.of_memory(memory)
-    savedmodel.export_savedmodel(memory, folder / "memory", ends)
+    weights = present_sum(folder / "memory")
+    savedmodel.export_savedmodel(memory, folder / "memory", ends, weights)
     for end in ends:
-        onnx.export_onnx(memory, folder / f"memory_{end.name}.onnx", end)
-    for model, end in (
-        (perception, endpoints.of_perception(perception)),
-        (imagination, endpoints.of_imagination(imagination)),
-    ):
-        onnx.export_onnx(model, folder / f"{end.name}.onnx", end)
+        onnx.export_onnx(memory, folder / f"memory_{end.name}.onnx", end, weights)
+    end = endpoints.of_imagination(imagination)
+    onnx.export_onnx(imagination, folder / f"{end.name}.onnx", end, weights)
+    end = endpoints.of_perception(perception)
+    path = folder / f"{end.name}.onnx"
+    onnx.export_onnx(perception, path, end, present_sum(path))
+
+
+def outdated(folder: str | Path, names: tuple[str, ...]) -> list[str]:
+    """Exported files that are missing, or carry the sum of other weights than the .keras files.
+
+    Those that carry none, from earlier versions, are not among them.
+
+    Args:
+        folder: an iteration's folder.
+        names: VISION_FILES or MEMORY_FILES.
+    """
+    folder = Path(folder)
+    found = []
+    for name in names:
+        if not (folder / name).exists():
+            found.append(name)
+        elif (carried := _carried(folder / name)) and carried != present_sum(folder / name):
+            found.append(name)
+    return found
+
+
+def _carried(path: Path) -> str:
+    """The sum of the weights that an exported file carries; empty where it carries none."""
+    if path.is_dir():
+        text = path / f"{WEIGHTS}.txt"
+        return text.read_text() if text.exists() else ""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.get_modelmeta().custom_metadata_map.get(WEIGHTS, "")
 
 
 def _begin(folder: str | Path, names: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from WorldModels.experiment.files import atomic
+from WorldModels.experiment.sums import WEIGHTS
 from WorldModels.export.compared import compare, expected, require_float32
 from WorldModels.export.endpoints import Endpoint
 
@@ -23,7 +24,9 @@ class _Flat(keras.Model):
         return self.endpoint.function(*self.endpoint.arguments_of(inputs))
 
 
-def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> None:
+def export_onnx(
+    model: keras.Model, path: str | Path, endpoint: Endpoint, weights: str = ""
+) -> None:
     """Write an endpoint as an ONNX file, which gets its name once it agrees with Keras.
 
     Inputs and outputs have the endpoint's flat names; the batch, and time if there is one, can be
@@ -33,6 +36,7 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
         model: owns the weights; float32.
         path: replaced if it exists.
         endpoint: what to export.
+        weights: their sum, which the file carries as metadata.
 
     Raises:
         ValueError: the model is not float32, or the file does not open or disagrees with it (see
@@ -43,18 +47,27 @@ def export_onnx(model: keras.Model, path: str | Path, endpoint: Endpoint) -> Non
         _Flat(model, endpoint).export(
             str(temporary), format="onnx", verbose=False, input_signature=[endpoint.specs()]
         )
-        _pad_outputs(temporary)
+        _mend(temporary, weights)
         _check(temporary, endpoint)
 
 
-def _pad_outputs(path: Path) -> None:
+def _mend(path: Path, weights: str) -> None:
+    """Add the sum of the weights, and make the file one that ONNX Runtime opens."""
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {WEIGHTS: weights})
+    _pad_outputs(model)
+    onnx.save(model, path)
+
+
+def _pad_outputs(model) -> None:
     """Set output_padding where the exporter writes negative pads, which ONNX Runtime refuses.
 
     It writes them for a transposed convolution with output padding.
     """
     import onnx
 
-    model, changed = onnx.load(path), False
     for node in model.graph.node:
         pads = next(
             (x for x in node.attribute if node.op_type == "ConvTranspose" and x.name == "pads"),
@@ -66,9 +79,6 @@ def _pad_outputs(path: Path) -> None:
                 onnx.helper.make_attribute("output_padding", [max(0, -n) for n in end])
             )
             pads.ints[:] = begin + [max(0, n) for n in end]
-            changed = True
-    if changed:
-        onnx.save(model, path)
 
 
 def _check(path: Path, endpoint: Endpoint) -> None:

@@ -8,11 +8,14 @@ import keras
 import numpy as np
 
 from WorldModels.experiment.files import atomic
+from WorldModels.experiment.sums import WEIGHTS
 from WorldModels.export.compared import compare, expected, require_float32
 from WorldModels.export.endpoints import Endpoint
 
 
-def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[Endpoint]) -> None:
+def export_savedmodel(
+    model: keras.Model, folder: str | Path, endpoints: list[Endpoint], weights: str = ""
+) -> None:
     """Write a SavedModel, which gets its name once it agrees with Keras.
 
     `tf.saved_model.load(folder)` has each endpoint as a method; its signatures take inputs by
@@ -22,6 +25,7 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
         model: owns the weights; float32.
         folder: replaced if it exists.
         endpoints: the first is also serving_default.
+        weights: their sum, which the folder carries as weights.txt.
 
     Raises:
         ValueError: the model is not float32, or the file disagrees with it (see compared.compare).
@@ -36,6 +40,7 @@ def export_savedmodel(model: keras.Model, folder: str | Path, endpoints: list[En
     with atomic(folder) as temporary:
         _write(archive, temporary, folder)
         _check(temporary, endpoints)
+        (temporary / f"{WEIGHTS}.txt").write_text(weights)
 
 
 def _write(archive: keras.export.ExportArchive, temporary: Path, folder: str | Path) -> None:

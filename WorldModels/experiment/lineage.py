@@ -1,0 +1,54 @@
+"""Which V the series and M were made with: a run's V may have been trained on since."""
+
+from typing import Any
+
+from WorldModels.experiment.files import write_json
+from WorldModels.experiment.reuse import inputs_of
+from WorldModels.experiment.stages import stage_facts, stage_file
+from WorldModels.experiment.sums import WeightsSum, agrees
+
+
+def require_own_series(run: Any) -> None:
+    """Refuse series that another V encoded.
+
+    Raises:
+        ValueError: they are; the message has the command that encodes them again.
+    """
+    if not _of_this_vision(run, "series"):
+        raise ValueError(
+            f"{run.path / 'series'}: expected series encoded by {run.path / 'vision.keras'}, "
+            f"received those of another V; encode them again: {run.command('encode')}"
+        )
+
+
+def require_own_memory(run: Any) -> None:
+    """Refuse an M that was trained on the series of another V.
+
+    Raises:
+        ValueError: it was; the message has the commands that make it again.
+    """
+    if not (_of_this_vision(run, "series") and _of_this_vision(run, "memory")):
+        raise ValueError(
+            f"{run.path / 'memory.keras'}: expected an M trained on series of "
+            f"{run.path / 'vision.keras'}, received one trained on those of another V; make it "
+            f"again: {run.command('encode')} && {run.command('train_memory')}"
+        )
+
+
+def note_vision(run: Any) -> None:
+    """Before series are encoded anew, note in M's stage the V of those that it was trained on.
+
+    The stage of an M of an earlier version lists the sum of its series only.
+    """
+    series, memory = (stage_facts(run.path, name) for name in ("series", "memory"))
+    if series and memory and "vision" not in memory["inputs"] and "vision" in series["inputs"]:
+        present = inputs_of(run, "memory")["series"]
+        if memory["inputs"].get("series") == present:
+            memory["inputs"]["vision"] = series["inputs"]["vision"]
+            write_json(stage_file(run.path, "memory"), memory)
+
+
+def _of_this_vision(run: Any, stage: str) -> bool:
+    facts = stage_facts(run.path, stage) or {}
+    stored = facts.get("inputs", {}).get("vision")
+    return agrees(WeightsSum(run.path / "vision.keras"), stored)

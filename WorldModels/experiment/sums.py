@@ -1,0 +1,80 @@
+"""Sums of trained networks, by which a stage knows whether its V or M is still the same."""
+
+import hashlib
+import zipfile
+import zlib
+from pathlib import Path
+
+from WorldModels.experiment.files import hash_files
+
+WEIGHTS = "weights"  # under which an exported file carries the sum of its weights
+VISION, MEMORY = "vision.keras", "memory.keras"
+OF_VISION = {"vision", "encode.onnx", "decode.onnx"}  # exported from V alone
+ARRAYS = "model.weights.h5"  # in a .keras file
+
+
+class WeightsSum(str):
+    """The SHA-256 of the weights in .keras files, whatever their dates.
+
+    Args:
+        files: .keras files.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+
+    files: tuple[Path, ...]
+
+    def __new__(cls, *files: str | Path):
+        digest = hashlib.sha256()
+        for file in map(Path, files):
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    digest.update(hashlib.sha256(archive.read(ARRAYS)).digest())
+            except (
+                zipfile.BadZipFile,
+                zlib.error,
+                KeyError,
+                EOFError,
+                NotImplementedError,
+            ) as error:
+                raise ValueError(
+                    f"{file}: expected a network (.keras), received a damaged file ({error}); "
+                    "remove it, and train it again."
+                ) from None
+        made = super().__new__(cls, f"{WEIGHTS} {digest.hexdigest()}")
+        made.files = tuple(map(Path, files))
+        return made
+
+    def agrees(self, stored: str) -> bool:
+        """Whether a stored sum is of these weights; older stages store that of the whole files."""
+        if stored.startswith(f"{WEIGHTS} "):
+            return stored == self
+        return stored == hash_files(list(self.files))
+
+
+def agrees(now: str, stored: str | None) -> bool:
+    """Whether an input is the one that a stage's file lists; an older file may not list it."""
+    if stored is None:
+        return True
+    return now.agrees(stored) if isinstance(now, WeightsSum) else now == stored
+
+
+def changed_inputs(now: dict[str, str], stored: dict[str, str]) -> list[str]:
+    """The names of the inputs that differ from those that a stage's file lists."""
+    gone = [name for name in stored if name not in now]
+    return [name for name, value in now.items() if not agrees(value, stored.get(name))] + gone
+
+
+def present_sum(exported: Path) -> str:
+    """The sum of the weights that an exported file should hold; empty if they are not beside it.
+
+    Args:
+        exported: a file or folder that is exported from V, M or both, in an iteration's folder.
+    """
+    if exported.name == "perception.onnx":
+        names = (VISION, MEMORY)
+    else:
+        names = (VISION,) if exported.name in OF_VISION else (MEMORY,)
+    files = [exported.with_name(name) for name in names]
+    return WeightsSum(*files) if all(file.exists() for file in files) else ""
