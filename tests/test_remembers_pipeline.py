@@ -15,9 +15,9 @@ from WorldModels.experiment.stored import stored_experiment
 
 pytestmark = pytest.mark.slow
 FLAGS = ["--seed", "1", "--vision.latent-size", "16", "--dream.temperature", "0.5"]
-# Small networks, to save time.
+# Small networks and short games, to save time.
 FLAGS += ["--vision.encoder-filters", "4", "4", "8", "8", "--vision.decoder-filters", "8", "8", "4"]
-FLAGS += ["--memory.lstm-size", "16", "--memory.validation-share", "0.5"]
+FLAGS += ["--memory.lstm-size", "16", "--memory.validation-share", "0.5", "--env.max-steps", "60"]
 
 
 def six(folder, first, later):
