@@ -8,6 +8,7 @@ import os
 import shutil
 
 import pytest
+from fake_world import fake_network
 from test_evaluate import HISTORY, STEPS, evaluate, save_driver
 
 from WorldModels.assembly.evaluation import drivers
@@ -24,7 +25,10 @@ def folder(tmp_path):
     for name, generation in (("best", 2), ("generations/1", 1), ("generations/2", 2)):
         save_driver(path / f"controller/{name}.npz", generation)
     for name, text in {**HISTORY, "vision.keras": "V", "memory.keras": "M"}.items():
-        (path / name).write_text(text)
+        if name.endswith(".keras"):
+            fake_network(path / name, text)
+        else:
+            (path / name).write_text(text)
     return path.parent
 
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from conftest import run_verb_process
-from fake_world import Line
+from fake_world import Line, fake_network
 
 from WorldModels import train_controller
 from WorldModels.assembly import weights
@@ -160,7 +160,7 @@ def evolved(tmp_path, monkeypatch):
     for k in "01":
         (tmp_path / k).mkdir()
         for name in ("vision.keras", "memory.keras"):
-            (tmp_path / k / name).write_text(name)
+            fake_network(tmp_path / k / name, name)
     evolve(tmp_path, 0)
     return tmp_path
 

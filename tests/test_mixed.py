@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from fake_world import CONTROLLER, Line
+from fake_world import CONTROLLER, Line, fake_network
 
 from WorldModels import train_controller as verb
 from WorldModels.control.controller import Controller
@@ -28,17 +28,21 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr("WorldModels.assembly.evaluation.gates.show_gates", lambda run: None)
     (tmp_path / "0").mkdir()
     for name in ("vision.keras", "memory.keras"):
-        (tmp_path / "0" / name).write_text(name)
+        fake_network(tmp_path / "0" / name, name)
     latents = np.zeros((3, 4), np.float32)
     np.savez(tmp_path / "0/first_latents.npz", mean=latents, log_var=latents)
     return tmp_path
 
 
-def train(folder, dreams, *flags):
+def train_in(world, folder, *flags):
     argv = ["carracing", "--scale", "smoke", "--results", str(folder), "--workers", "1"]
     argv += ["--controller.features", "z", "--vision.latent-size", "4"]
-    argv += ["--controller.world", "mixed", "--dream.population-size", "4"]
-    verb.main([*argv, "--dream.generations", str(dreams), *flags])
+    verb.main([*argv, "--controller.world", world, *flags])
+
+
+def train(folder, dreams, *flags):
+    flags = ("--dream.population-size", "4", "--dream.generations", str(dreams), *flags)
+    train_in("mixed", folder, *flags)
 
 
 def rows(folder, name):
@@ -74,6 +78,28 @@ def test_a_larger_budget_of_dreams_reaches_the_driver(folder, tmp_path, capsys, 
     said = capsys.readouterr().out
     assert "continues after generation 2" in said and "made again" not in said
     assert len(rows(folder, "")) == 3
+
+
+@pytest.mark.parametrize("world", ["real", "dream", "mixed"])
+def test_made_again_it_is_the_same_and_of_another_m_evolved_anew(folder, world, capsys):
+    train_in(world, folder)
+    first = everything(folder)
+    assert {"0/controller/best.npz", "0/controller/generations/2.npz"} <= first.keys()
+    train_in(world, folder, "--force")
+    said, again = capsys.readouterr().out, everything(folder)
+    assert "made again, as --force asks" in said and "continues after" not in said
+    assert again.keys() == first.keys()
+    assert all((again[name] == first[name]).all() for name in first)
+    fake_network(folder / "0/memory.keras", "another M")
+    (folder / "0/controller/best.npz").unlink()
+    train_in(world, folder)
+    said = capsys.readouterr().out
+    assert "its input (memory) has changed" in said and "continues after" not in said
+    assert everything(folder).keys() == first.keys()
+    (folder / "0/controller/best.npz").unlink()
+    train_in(world, folder)
+    assert "best.npz is missing" in capsys.readouterr().out
+    assert (folder / "0/controller/best.npz").exists()
 
 
 def test_the_driver_is_as_from_a_run_with_that_budget(folder, tmp_path):

@@ -83,7 +83,17 @@ class Stage:
             )
             self.anew = True
             return {}
+        missing = [name for name in STAGES[self.name].promises if self._lacks(name, facts)]
+        if missing:
+            self.run.say(
+                f"{self.name}: {', '.join(missing)} is missing; {self.name} is made again."
+            )
+            self.anew = True
+            return {}
         return facts
+
+    def _lacks(self, name: str, facts: dict) -> bool:
+        return bool(facts.get("complete")) and not (self.run.path / name).exists()
 
     def _check_input(self, read: str) -> None:
         facts = stage_facts(self.run.path, read)

@@ -20,6 +20,7 @@ class StageKind:
         reads: stages whose output it is made from.
         iterates: settings of --iterate that it depends on from iteration 1 on.
         reusable: whether --reuse can take it from another run.
+        promises: files of a complete output that only a fresh start can make again.
     """
 
     verb: str
@@ -28,6 +29,7 @@ class StageKind:
     reads: tuple[str, ...] = ()
     iterates: tuple[str, ...] = ()
     reusable: bool = False
+    promises: tuple[str, ...] = ()
 
 
 STAGES = {
@@ -89,6 +91,7 @@ STAGES = {
         nouns=("env", "controller"),
         reads=("vision", "memory"),
         iterates=("controller",),
+        promises=("controller/mean.npz", "controller/best.npz"),
     ),
     "temperatures": StageKind(
         "temperatures",
