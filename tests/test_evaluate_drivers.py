@@ -114,6 +114,7 @@ def test_copies_of_the_best_drivers_files_lie_in_the_iterations_folder(folder):
 
 
 def test_another_best_driver_is_tested_again_and_the_others_stay(folder, capsys):
+    assert evaluate(folder, tracks=1)["scores"]["lap rule 1.0"]["sd"] == 0  # one track is enough
     best, path = evaluate(folder), folder / "0"
     evaluate(folder, *FIRST)
     kept = contents(path / "evaluation/generation-1")
