@@ -86,37 +86,57 @@ def _show(run: Run, facts: dict) -> None:
         for where in ("dream", "real")
     }
     run.say(table(evolved))
+    run.say(_reached(facts["evolved"]))
     if facts["played"]:
         run.say("\nThe run's own driver, in dreams at each temperature:\n")
         run.say(table({f"{row['temperature']:g} dream": row["dream"] for row in facts["played"]}))
+        run.say(_reached(facts["played"]))
+
+
+def _reached(rows: list[dict]) -> str:
+    """A line for the share of dreams that only the limit ended."""
+    shares = [f"{row['temperature']:g}: {row['at_limit']:.0%}" for row in rows]
+    return f"\nDreams that reach the limit of steps, by temperature: {', '.join(shares)}."
 
 
 def _row(run: Run, temperature: float) -> dict:
     """Evolve and test a driver at a temperature, unless a stored row covers the budgets."""
-    from WorldModels.assembly.evolve import controller_shape, dream_generations, dream_returns
+    from WorldModels.assembly.evolve import controller_shape, dream_generations
     from WorldModels.control.controller import Controller
     from WorldModels.figures.scores import summary
 
     folder = run.path / "temperatures" / f"{temperature:g}"
     dream, games = replace(run.experiment.dream, temperature=temperature), run.experiment.games
     there = read_json(folder / "tested.json")
-    if there and there["generations"] >= dream.generations and there["real"]["n"] >= games:
-        return there
     controller = controller_shape(run)
+    if there and there["generations"] >= dream.generations and there["real"]["n"] >= games:
+        if "at_limit" not in there:  # of an earlier version
+            parameters = Controller.load(folder / "mean.npz")[1]
+            there |= _dreams(run, controller, parameters, temperature)
+            write_json(folder / "tested.json", there)
+        return there
     run.say(f"temperatures: {temperature:g}")
     dream_generations(run, folder, controller, dream=dream).run()
     _, parameters, facts = Controller.load(folder / "mean.npz")
-    longest = replace(dream, max_steps=0)
-    (dreamt,) = dream_returns(run, controller, parameters[None], DREAMS, longest)[0]
     row = {
-        "temperature": temperature,
         "generations": int(facts["generation"]),
-        "dream": summary(dreamt),
+        **_dreams(run, controller, parameters, temperature),
         "real": summary(_real_returns(run, controller, parameters)),
         "first_seed": FIRST_SEED,
     }
     write_json(folder / "tested.json", row)
     return row
+
+
+def _dreams(run: Run, controller, parameters: np.ndarray, temperature: float) -> dict:
+    """A driver's returns in dreams as long as the game, and the share that reaches that limit."""
+    from WorldModels.assembly.evolve import dream_returns
+    from WorldModels.figures.scores import summary
+
+    dream = replace(run.experiment.dream, temperature=temperature, max_steps=0)
+    returns, lengths = dream_returns(run, controller, parameters[None], DREAMS, dream)
+    at_limit = float(np.mean(lengths[0] >= run.experiment.env.max_steps))
+    return {"temperature": temperature, "dream": summary(returns[0]), "at_limit": at_limit}
 
 
 def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
@@ -143,21 +163,14 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
 
 def _played(run: Run) -> list[dict]:
     """The run's own driver in dreams at each temperature; empty if there is no driver yet."""
-    from WorldModels.assembly.evolve import dream_returns
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller
-    from WorldModels.figures.scores import summary
 
     try:
         controller, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
         return []
-    rows = []
-    for temperature in run.experiment.temperatures:
-        dream = replace(run.experiment.dream, temperature=temperature, max_steps=0)
-        (returns,) = dream_returns(run, controller, parameters[None], DREAMS, dream)[0]
-        rows.append({"temperature": temperature, "dream": summary(returns)})
-    return rows
+    return [_dreams(run, controller, parameters, t) for t in run.experiment.temperatures]
 
 
 def main(argv: list[str] | None = None) -> None:

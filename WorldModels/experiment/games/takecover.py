@@ -84,9 +84,7 @@ LAPTOP = {
         clip_value=0.0,
         clip_norm=1.0,
     ),
-    "dream": dict(
-        sigma=0.2, max_steps=1500, generations=70, validation_every=10, validation_rollouts=256
-    ),
+    "dream": dict(sigma=0.2, generations=70, validation_every=10, validation_rollouts=256),
     "evaluate": dict(tracks=200),
 }
 
