@@ -1,11 +1,13 @@
-"""How fast each stage runs on this machine, against the machine's own limit.
+"""How fast each stage runs on this machine, beside the machine's own matrix products.
 
     python -m WorldModels.benchmark                                # everything, a few minutes
     python -m WorldModels.benchmark --only environment,rollouts
 
-The limit is a 2048 x 2048 float32 matrix product by numpy, with one thread and with all; for
-environments, the official one on one core. Every measurement runs in its own process, warms up,
-and gives the median of its repeats. Only the operations per item are computed, not measured.
+Work is compared with a 2048 x 2048 float32 matrix product by numpy, with one thread and with all,
+and then with one by Keras's backend in the dtype of the work: with TensorFlow on a CPU that is
+oneDNN, which is faster. Environments are compared with the official one on one core. Every
+measurement runs in its own process, warms up, and gives the median of its repeats. Only the
+operations per item are computed, not measured.
 Networks have the paper's sizes and are untrained: this is about speed, not quality.
 """
 
@@ -97,6 +99,8 @@ def _measured(settings: Settings) -> Any:
         bench.limit("numpy")
         if not settings.quick:
             bench.limit("keras")
+            if cpu_has_bfloat16():
+                bench.limit("keras_bfloat16")
         for name in settings.only.split(","):
             print(f"measuring {name} ...", file=sys.stderr, flush=True)
             bench.run(name)
@@ -106,18 +110,21 @@ def _measured(settings: Settings) -> Any:
 
 
 def _show(bench: Any) -> None:
-    """Print the limits, the table, and what could not be measured."""
+    """Print the matrix products, the table, and what could not be measured."""
     from WorldModels.assembly.speed.measurement import table
     from WorldModels.assembly.speed.suite import SIZE
     from WorldModels.control.executors import cores
 
-    for library, what in (("numpy", "limit"), ("keras", "for comparison")):
+    print(
+        f"GFLOP/s of a matrix product ({SIZE} x {SIZE}), with all {cores()} threads and with one:"
+    )
+    for library in ("numpy", "keras", "keras_bfloat16"):
         if f"{library}_all" in bench.limits:
             every, one = (bench.limits[f"{library}_{threads}"] for threads in ("all", "one"))
-            print(
-                f"{what}: {every:.0f} GFLOP/s with all {cores()} threads, {one:.0f} with one, in a "
-                f"float32 matrix product ({SIZE} x {SIZE}) by {library}"
-            )
+            name, _, dtype = library.partition("_")
+            print(f"  {name}, {dtype or 'float32'}: {every:.0f} and {one:.0f}")
+    if not cpu_has_bfloat16():
+        print("  keras, bfloat16: not measured, as this CPU has no AVX512_BF16")
     print(table(list(bench.rows.values())))
     for name, reason in bench.skipped.items():
         print(f"{name} could not be measured: {reason}")

@@ -91,7 +91,26 @@ def test_a_share_is_rate_times_work_over_the_limit(tmp_path):
     bench.limit("numpy")
     bench.run("memory")
     bench.settle()
-    assert bench.rows["memory training"].share == pytest.approx(2e4 * 2.5e6 / 100e9)
+    row = bench.rows["memory training"]
+    assert row.share == pytest.approx(2e4 * 2.5e6 / 100e9) and row.backend_share is None
+
+
+@pytest.mark.parametrize("note, own", [("float32", 200.0), ("mixed_bfloat16", 400.0)])
+def test_a_network_is_compared_with_its_backend_in_its_own_dtype_too(tmp_path, note, own):
+    rates = {"numpy": 50.0, "keras": 100.0, "keras_bfloat16": 200.0}
+
+    def answers(name, *args, library="", **kwargs):
+        training = {"rates": [2e4], "note": note}
+        return {"rates": [rates[library]], "work": 2.0} if library else training
+
+    bench = Benchmark(benchmark.Settings(), str(tmp_path), 2, answers)
+    for library in rates:
+        bench.limit(library)
+    bench.run("memory")
+    bench.settle()
+    row = bench.rows["memory training"]
+    assert row.share == pytest.approx(0.5) and row.backend_share == pytest.approx(50 / own)
+    assert row.cells()[4:6] == ("50%", f"{50 / own:.0%}")
 
 
 def test_the_work_of_an_item_is_that_of_the_published_sizes():

@@ -41,7 +41,12 @@ def vision_figure(rows: Rows, noun: str = "game") -> Figure:
         noun: see `memory_figure`.
     """
     figure, (error, likeness, driver) = _panels(1, 3)
-    _bars(error, rows, [row["squared_error"] for row in rows], "squared error of a held-out frame")
+    _bars(
+        error,
+        rows,
+        [row["squared_error"] for row in rows],
+        "squared error of a held-out frame, z its mean",
+    )
     _bars(likeness, rows, [row["ssim"] for row in rows], "structural similarity of held-out frames")
     likeness.set_ylim(0, 1)
     _returns(driver, rows, noun)

@@ -49,7 +49,7 @@ def vision_curves(rows: Rows) -> Figure:
     _check(rows, "vision.csv")
     figure, (left, right) = figure_of(2)
     for axes, name, label in (
-        (left, "reconstruction", "squared error (sum over a frame)"),
+        (left, "reconstruction", "squared error, z drawn (sum over a frame)"),
         (right, "kl", "KL divergence (nats per frame)"),
     ):
         _losses(axes, rows, name, np.arange(1, len(rows) + 1))

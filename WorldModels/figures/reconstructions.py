@@ -27,7 +27,8 @@ def reconstruction_grid(frames: np.ndarray, rebuilt: np.ndarray, columns: int = 
         pairs.reshape(-1, *pairs.shape[2:]),
         ["frame", "V"] * len(pairs),
         title="V: frames and reconstructions",
-        caption=f"squared error, summed over a frame's pixels (0..1): {error:.1f} on average",
+        caption="squared error (z its mean), summed over a frame's pixels (0..1): "
+        f"{error:.1f} on average",
     )
 
 

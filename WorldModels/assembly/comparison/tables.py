@@ -57,7 +57,7 @@ def _memory(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
 def _vision(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
     columns = {
         "parameters": lambda r: f"{r['parameters']:,}",
-        "squared error per frame": lambda r: _number(r["squared_error"], 1),
+        "squared error per frame, z its mean": lambda r: _number(r["squared_error"], 1),
         "SSIM": lambda r: _number(r["ssim"], 3),
         "rollout steps/s": lambda r: _number(r.get("speed", {}).get("driving")),
         **_driver(rows),

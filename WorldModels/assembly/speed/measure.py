@@ -78,13 +78,13 @@ def blocks(work: Callable[[], int], seconds: float, repeats: int) -> list[float]
 
 
 def matrix_product(size: int, seconds: float, repeats: int, library: str = "numpy") -> dict:
-    """Products per second of two square float32 matrices.
+    """Products per second of two square matrices.
 
     Args:
         size: length of a matrix's side.
         seconds: minimum length of a block.
         repeats: number of blocks.
-        library: "numpy", or "keras" for Keras's backend.
+        library: "numpy" or "keras", Keras's backend, in float32; or "keras_bfloat16".
 
     Returns:
         library, rates, and work, the GFLOP of one product.
@@ -105,7 +105,8 @@ def _product(library: str, a: np.ndarray, b: np.ndarray) -> tuple[str, Callable]
         return f"numpy {np.__version__}", lambda: np.matmul(a, b)
     import keras
 
-    a, b = keras.ops.convert_to_tensor(a), keras.ops.convert_to_tensor(b)
+    dtype = "bfloat16" if library == "keras_bfloat16" else "float32"
+    a, b = (keras.ops.cast(matrix, dtype) for matrix in (a, b))
     # Reading a number waits for the result.
     return keras.backend.backend(), lambda: float(keras.ops.matmul(a, b)[0, 0])
 

@@ -15,7 +15,8 @@ class Measurement:
         unit: of the values.
         work: MFLOP per item, if known.
         limit: the key of Benchmark.limits to compare the work with.
-        share: the share of that limit.
+        share: the share of that limit, numpy's matrix product.
+        backend_share: the share of that of Keras's backend in the row's own dtype, if measured.
         compared: the figure that the goals apply to.
         of: the unit of that figure.
         must: the goal that it must reach.
@@ -30,6 +31,7 @@ class Measurement:
     work: float | None = None
     limit: str = ""
     share: float | None = None
+    backend_share: float | None = None
     compared: float | None = None
     of: str = ""
     must: float | None = None
@@ -46,19 +48,22 @@ class Measurement:
         """The line as text."""
         sign = "<=" if self.lower else ">="
         work = f"{self.work:g} MFLOP" if self.work else ""
-        share = f"{self.share:.0%}" if self.share is not None else ""
+        shares = [
+            "" if share is None else f"{share:.0%}" for share in (self.share, self.backend_share)
+        ]
         compared = f"{_short(self.compared)} {self.of}" if self.compared is not None else ""
         goals = [f"{sign} {goal:g}" if goal is not None else "" for goal in (self.must, self.aim)]
         rate = _short(self.value)
-        return (self.name, rate, self.unit, work, share, compared, *goals, self.note)
+        return (self.name, rate, self.unit, work, *shares, compared, *goals, self.note)
 
 
 def table(measurements: Sequence[Measurement]) -> str:
     """The measurements as aligned text."""
-    lines = [("", "rate", "", "work an item", "of limit", "goal's figure", "must", "aim", "")]
+    heads = ("rate", "", "work per item", "of numpy", "of backend", "goal's figure", "must", "aim")
+    lines = [("", *heads, "")]
     lines += [measurement.cells() for measurement in measurements]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    right = {1, 3, 4}
+    right = {1, 3, 4, 5}
     rows = [
         [
             cell.rjust(width) if column in right else cell.ljust(width)
