@@ -35,6 +35,8 @@ SAID = (
     "val_kl",
     "val_reconstruction_of_mean",
     "val_ssim",
+    "val_rare_error",
+    "val_latents_in_use",
     "val_sample_spread",
 )
 
@@ -51,6 +53,7 @@ def train_vision(run: Run) -> None:
         _export_again(run, file)
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
     from WorldModels.vision.kinds import build_vision  # which imports Keras
+    from WorldModels.vision.quality import warnings_of
 
     settings = run.experiment.vision
     frames, training, held_out = _frames(run, folders)
@@ -70,6 +73,8 @@ def train_vision(run: Run) -> None:
     stage.finish()
     last = ", ".join(f"{key} {rows[-1][key]:.4g}" for key in SAID if key in rows[-1])
     run.say(f"train_vision: {run.path / 'vision.keras'}, {last}.")
+    for line in warnings_of(rows[-1], weighs_pixels=settings.kind == "vae"):
+        run.say(f"train_vision: {line}")
 
 
 def _frames(run: Run, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:

@@ -6,7 +6,15 @@ import pytest
 
 from WorldModels.experiment.files import read_rows
 from WorldModels.figures.losses import loss_curves
-from WorldModels.vision.quality import mean_difference, ssim
+from WorldModels.vision.quality import (
+    FADED,
+    IN_USE,
+    mean_difference,
+    rare_share,
+    ssim,
+    validate,
+    warnings_of,
+)
 from WorldModels.vision.training import LossRows
 
 
@@ -45,6 +53,56 @@ def test_the_mean_difference_is_over_all_pairs():
     ]
     assert mean_difference(observations) == pytest.approx(np.mean(pairs), rel=1e-5)
     assert mean_difference(np.ones((5, 2))) == 0
+
+
+def ball(count=12):
+    """Frames (n, 64, 64, 3) uint8 with a ball of 2x2 pixels, each time at another place."""
+    frames = np.full((count, 64, 64, 3), 40, np.uint8)
+    for i, frame in enumerate(frames):
+        frame[4 * i : 4 * i + 2, 60 - 4 * i : 62 - 4 * i] = 240
+    return frames
+
+
+def test_a_ball_that_is_left_out_is_seen_in_the_rarest_pixels_only():
+    frames = ball()
+    still = np.full(frames.shape, np.float32(40 / 255))
+    assert rare_share(frames, still) == pytest.approx(1)
+    assert rare_share(frames, frames / 255) == pytest.approx(0, abs=1e-6)
+    assert ssim(still, frames / 255).mean() > 0.95, "the usual measure hides it"
+
+
+@pytest.mark.parametrize(
+    "rare, used, weighs, said",
+    [
+        (1.0, 9, True, ["--vision.rare-weight 100"]),
+        (1.0, 9, False, []),
+        (FADED - 0.1, 2, True, []),
+        (0.1, 1, True, ["--vision.kl-weight"]),
+        (1.0, 0, True, ["--vision.rare-weight", "--vision.kl-weight"]),
+    ],
+)
+def test_a_v_that_says_too_little_is_told_with_the_flag_that_helps(rare, used, weighs, said):
+    lines = warnings_of({"val_rare_error": rare, "val_latents_in_use": float(used)}, weighs)
+    assert len(lines) == len(said) and all(
+        flag in line for flag, line in zip(said, lines, strict=True)
+    )
+    assert not warnings_of({}, weighs), "nothing was held out"
+
+
+def test_latents_in_use_are_counted():
+    from WorldModels.vision.vae import VAE
+
+    vision = VAE((64, 64, 3), 4, (2, 2, 2, 2), (2, 2, 2))
+    vision.compile()
+    encode, frames = vision.encode, ball()
+
+    def encoded(observations):
+        mean, log_var = encode(observations)
+        place = keras.ops.cast(observations[:, 0, 60:61, 0], "float32") / 100
+        return keras.ops.concatenate([place, 0 * mean[:, :3] + IN_USE], axis=1), log_var
+
+    vision.encode = encoded
+    assert validate(vision, frames, 4)["val_latents_in_use"] == 1
 
 
 class Once(keras.Model):

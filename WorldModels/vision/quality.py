@@ -6,6 +6,11 @@ from keras import ops
 # Pixels of SSIM's Gaussian window, and its standard deviation (Wang et al. 2004).
 WINDOW, WIDTH = 11, 1.5
 K1, K2 = 0.01, 0.03  # SSIM's constants, for pictures in 0..1
+IN_USE = (
+    0.1  # a latent whose mean varies by less, as a standard deviation over frames, says nothing
+)
+RARE = 0.01  # share of the pixels that count as rare
+FADED = 0.9  # small things count as lost where V's error there is this share of the still picture's
 
 
 def validate(vision, observations, batch_size: int, noise=None) -> dict[str, float]:
@@ -21,10 +26,11 @@ def validate(vision, observations, batch_size: int, noise=None) -> dict[str, flo
 
     Returns:
         val_loss and the other losses and metrics of training; val_reconstruction_of_mean, the
-        squared error of the decoded mean, summed over an observation; for pictures, val_ssim of the
-        decoded mean, in -1..1; and with noise, val_sample_spread: the mean difference between two
-        samples as a share of that between two held-out observations, near 0 if all samples look the
-        same.
+        squared error of the decoded mean, summed over an observation; val_latents_in_use, how many
+        of z's means have a standard deviation above IN_USE; for pictures, val_ssim of the decoded
+        mean, in -1..1, and val_rare_error, see `rare_share`; and with noise, val_sample_spread: the
+        mean difference between two samples as a share of that between two held-out observations,
+        near 0 if all samples look the same.
     """
     state = ops.convert_to_numpy(vision.noise.state).copy()
     vision.noise.state.assign(0 * state)
@@ -43,13 +49,62 @@ def _scores_of_mean(vision, observations, batch_size: int) -> dict[str, float]:
     """The errors of decoded means, without drawing z."""
     count, pictures = len(observations), observations.ndim == 4
     scores = {"val_reconstruction_of_mean": 0.0} | ({"val_ssim": 0.0} if pictures else {})
+    means, rebuilt = [], []
     for start in range(0, count, batch_size):
         seen = observations[start : start + batch_size]
-        made, seen = ops.convert_to_numpy(vision.decode(vision.encode(seen)[0])), unit(seen)
+        mean = vision.encode(seen)[0]
+        made, seen = ops.convert_to_numpy(vision.decode(mean)), unit(seen)
+        means.append(ops.convert_to_numpy(mean))
+        rebuilt.append(np.asarray(made, np.float16))
         scores["val_reconstruction_of_mean"] += float(np.square(made - seen).sum()) / count
         if pictures:
             scores["val_ssim"] += float(ssim(made, seen).sum()) / count
+    scores["val_latents_in_use"] = float((np.concatenate(means).std(axis=0) > IN_USE).sum())
+    if pictures:
+        scores["val_rare_error"] = rare_share(observations, np.concatenate(rebuilt))
     return scores
+
+
+def rare_share(observations, rebuilt) -> float:
+    """V's squared error on the rarest pixels, as a share of that of a picture that never changes.
+
+    The rarest are the RARE share of all pixels, over all frames, that differ most from the median
+    frame. Near 0, small things are rebuilt; near 1, V leaves them out.
+
+    Args:
+        observations: (n, H, W, 3) uint8.
+        rebuilt: (n, H, W, 3) float in 0..1.
+    """
+    still = np.median(observations, axis=0).astype(np.float32) / 255
+    far, error = (np.empty(observations.shape[:3], np.float32) for _ in range(2))
+    for i, (seen, made) in enumerate(zip(observations, rebuilt, strict=True)):
+        far[i] = np.square(unit(seen) - still).sum(-1)
+        error[i] = np.square(unit(seen) - made).sum(-1)
+    rarest = np.argpartition(far.ravel(), -max(1, int(RARE * far.size)))
+    rarest = rarest[-max(1, int(RARE * far.size)) :]
+    return float(error.ravel()[rarest].sum() / max(far.ravel()[rarest].sum(), 1e-9))
+
+
+def warnings_of(scores: dict[str, float], weighs_pixels: bool) -> list[str]:
+    """What a user should know of a trained V: a line for each fault, with the flag that helps.
+
+    Args:
+        scores: the last row of vision.csv.
+        weighs_pixels: this kind of V has --vision.rare-weight.
+    """
+    lines = []
+    if scores.get("val_rare_error", 0.0) > FADED and weighs_pixels:
+        lines.append(
+            "small things that come and go are not rebuilt: on the rarest hundredth of the pixels "
+            f"V's error is {scores['val_rare_error']:.0%} of a still picture's; "
+            "--vision.rare-weight 100 --vision.kl-weight 0.3 helps."
+        )
+    if scores.get("val_latents_in_use", 2.0) < 2:
+        lines.append(
+            f"{scores['val_latents_in_use']:.0f} of z's numbers vary over the held-out frames: z "
+            "says next to nothing; a smaller --vision.kl-weight helps."
+        )
+    return lines
 
 
 def unit(observations) -> np.ndarray:
