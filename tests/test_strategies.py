@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from conftest import run_verb_process
-from fake_world import CONTROLLER, FIVE, Line
+from fake_world import CONTROLLER, FIVE, Line, fake_network
 
 from WorldModels import train_controller as verb
 from WorldModels.control.controller import Controller
@@ -270,7 +270,7 @@ def train(tmp_path, monkeypatch):
     )
     (tmp_path / "0").mkdir()
     for network in ("vision.keras", "memory.keras"):
-        (tmp_path / "0" / network).write_text(network)
+        fake_network(tmp_path / "0" / network, network)
 
     def run(*flags):
         verb.main(
