@@ -73,7 +73,7 @@ def train_vision(run: Run) -> None:
     stage.finish()
     last = ", ".join(f"{key} {rows[-1][key]:.4g}" for key in SAID if key in rows[-1])
     run.say(f"train_vision: {run.path / 'vision.keras'}, {last}.")
-    for line in warnings_of(rows[-1], weighs_pixels=settings.kind == "vae"):
+    for line in warnings_of(rows[-1], settings.rare_weight if settings.kind == "vae" else None):
         run.say(f"train_vision: {line}")
 
 

@@ -68,25 +68,28 @@ def test_a_ball_that_is_left_out_is_seen_in_the_rarest_pixels_only():
     still = np.full(frames.shape, np.float32(40 / 255))
     assert rare_share(frames, still) == pytest.approx(1)
     assert rare_share(frames, frames / 255) == pytest.approx(0, abs=1e-6)
+    noise = np.random.default_rng(0).normal(0, 0.05, frames.shape)
+    assert rare_share(frames, frames / 255 + noise) < 0.01, "the ground does not count"
     assert ssim(still, frames / 255).mean() > 0.95, "the usual measure hides it"
 
 
 @pytest.mark.parametrize(
-    "rare, used, weighs, said",
+    "rare, used, weight, said",
     [
-        (1.0, 9, True, ["--vision.rare-weight 100"]),
-        (1.0, 9, False, []),
-        (FADED - 0.1, 2, True, []),
-        (0.1, 1, True, ["--vision.kl-weight"]),
-        (1.0, 0, True, ["--vision.rare-weight", "--vision.kl-weight"]),
+        (1.0, 9, 0.0, ["--vision.rare-weight 100 "]),
+        (1.0, 9, 100.0, ["--vision.rare-weight 300 "]),
+        (1.0, 9, None, []),
+        (FADED - 0.1, 2, 0.0, []),
+        (0.1, 1, 0.0, ["--vision.kl-weight"]),
+        (1.0, 0, 0.0, ["--vision.rare-weight", "--vision.kl-weight"]),
     ],
 )
-def test_a_v_that_says_too_little_is_told_with_the_flag_that_helps(rare, used, weighs, said):
-    lines = warnings_of({"val_rare_error": rare, "val_latents_in_use": float(used)}, weighs)
+def test_a_v_that_says_too_little_is_told_with_the_flag_that_helps(rare, used, weight, said):
+    lines = warnings_of({"val_rare_error": rare, "val_latents_in_use": float(used)}, weight)
     assert len(lines) == len(said) and all(
         flag in line for flag, line in zip(said, lines, strict=True)
     )
-    assert not warnings_of({}, weighs), "nothing was held out"
+    assert not warnings_of({}, weight), "nothing was held out"
 
 
 def test_latents_in_use_are_counted():

@@ -68,8 +68,8 @@ def _scores_of_mean(vision, observations, batch_size: int) -> dict[str, float]:
 def rare_share(observations, rebuilt) -> float:
     """V's squared error on the rarest pixels, as a share of that of a picture that never changes.
 
-    The rarest are the RARE share of all pixels, over all frames, that differ most from the median
-    frame. Near 0, small things are rebuilt; near 1, V leaves them out.
+    The rarest are the pixels that differ most from the median frame: the RARE share of all pixels
+    of all frames, less those that do not differ at all. Near 0, small things are rebuilt; near 1, V leaves them out.
 
     Args:
         observations: (n, H, W, 3) uint8.
@@ -82,22 +82,24 @@ def rare_share(observations, rebuilt) -> float:
         error[i] = np.square(unit(seen) - made).sum(-1)
     rarest = np.argpartition(far.ravel(), -max(1, int(RARE * far.size)))
     rarest = rarest[-max(1, int(RARE * far.size)) :]
+    rarest = rarest[far.ravel()[rarest] > 0]
     return float(error.ravel()[rarest].sum() / max(far.ravel()[rarest].sum(), 1e-9))
 
 
-def warnings_of(scores: dict[str, float], weighs_pixels: bool) -> list[str]:
+def warnings_of(scores: dict[str, float], rare_weight: float | None) -> list[str]:
     """What a user should know of a trained V: a line for each fault, with the flag that helps.
 
     Args:
         scores: the last row of vision.csv.
-        weighs_pixels: this kind of V has --vision.rare-weight.
+        rare_weight: the setting; None for a kind of V that weighs all pixels alike.
     """
     lines = []
-    if scores.get("val_rare_error", 0.0) > FADED and weighs_pixels:
+    if scores.get("val_rare_error", 0.0) > FADED and rare_weight is not None:
+        more = f"--vision.rare-weight {max(100, 3 * rare_weight):g}"
         lines.append(
             "small things that come and go are not rebuilt: on the rarest hundredth of the pixels "
             f"V's error is {scores['val_rare_error']:.0%} of a still picture's; "
-            "--vision.rare-weight 100 --vision.kl-weight 0.3 helps."
+            f"{more} with --vision.kl-weight 0.3, or more --vision.epochs, helps."
         )
     if scores.get("val_latents_in_use", 2.0) < 2:
         lines.append(
