@@ -69,7 +69,8 @@ def rare_share(observations, rebuilt) -> float:
     """V's squared error on the rarest pixels, as a share of that of a picture that never changes.
 
     The rarest are the pixels that differ most from the median frame: the RARE share of all pixels
-    of all frames, less those that do not differ at all. Near 0, small things are rebuilt; near 1, V leaves them out.
+    of all frames, less those that do not differ at all. Near 0, small things are rebuilt; near 1, V
+    leaves them out.
 
     Args:
         observations: (n, H, W, 3) uint8.
