@@ -179,12 +179,14 @@ def _export(run: Run, memory: Any, vision_file: Path) -> None:
 
 def _export_again(run: Run, file: Path, vision_file: Path) -> None:
     """Export M again where an exported file is missing or holds other weights."""
-    from WorldModels.assembly.models import load_memory
     from WorldModels.export.files import MEMORY_FILES, outdated, unavailable
 
-    if not unavailable() and (names := outdated(run.path, MEMORY_FILES)):
-        run.say(f"train_memory: exported again, as {', '.join(names)} did not hold {file}.")
-        _export(run, load_memory(file), vision_file)
+    if unavailable() or not (names := outdated(run.path, MEMORY_FILES)):
+        return
+    from WorldModels.assembly.models import load_memory  # which imports Keras
+
+    run.say(f"train_memory: exported again, as {', '.join(names)} did not hold {file}.")
+    _export(run, load_memory(file), vision_file)
 
 
 def main(argv: list[str] | None = None) -> None:
