@@ -39,7 +39,7 @@ def train_memory(run: Run) -> None:
         )
     from WorldModels.memory.kinds import build_memory  # which imports Keras
 
-    training, held_out = _split(run)
+    training, held_out = _split(run, stage)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
     settings = run.experiment.memory
     memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
@@ -54,22 +54,27 @@ def train_memory(run: Run) -> None:
     run.say(f"train_memory: {file} after {rows[-1]['step'] if rows else 0} steps.")
 
 
-def _split(run: Run) -> tuple[list, list]:
+def _split(run: Run, stage: Any) -> tuple[list, list]:
     """The series to train on, and those held out.
 
     Raises:
         FileNotFoundError: there are no sound series.
     """
     from WorldModels.episodes.series import read_split
+    from WorldModels.episodes.split import split_and_list
 
-    folder, seed = run.path / "series", run.experiment.seed
-    share = run.experiment.memory.validation_share
-    training, held_out = read_split(folder, seed, share, run.iteration, run.say)
-    if not training:
+    folder, older = run.path / "series", stage.settings["memory"].get("validation_share")
+    parts = read_split(
+        run.path,
+        run.experiment,
+        run.say,
+        lambda paths: split_and_list(paths, run, "memory", older),
+    )
+    if not parts[0]:
         raise FileNotFoundError(
             f"{folder} has no sound series; make them first: {run.command('encode')}"
         )
-    return training, held_out
+    return parts
 
 
 def _against_baselines(row: dict[str, float]) -> str:

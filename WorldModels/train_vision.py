@@ -56,7 +56,7 @@ def train_vision(run: Run) -> None:
     from WorldModels.vision.quality import warnings_of
 
     settings = run.experiment.vision
-    frames, training, held_out = _frames(run, folders)
+    frames, training, held_out = _frames(run, stage, folders)
     vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
     if before:
         take_weights(vision, before)
@@ -77,15 +77,16 @@ def train_vision(run: Run) -> None:
         run.say(f"train_vision: {line}")
 
 
-def _frames(run: Run, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:
+def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:
     """The stream of frames to train on, the episodes behind it, and those held out."""
     from WorldModels.episodes.episode import sound_episodes
-    from WorldModels.episodes.split import held_out
+    from WorldModels.episodes.split import split_and_list
     from WorldModels.episodes.stream import FrameStream
 
     settings = run.experiment.vision
     episodes = [path for folder in folders for path in sound_episodes(folder, run.say, frames=True)]
-    training, validation = held_out(episodes, settings.validation_share)
+    older = stage.settings["vision"].get("validation_share")
+    training, validation = split_and_list(episodes, run, "vision", older)
     frames = FrameStream(
         training,
         settings.batch_size,

@@ -316,7 +316,7 @@ DREAMT = (
     "3",
     "--evaluate.curve-games",
     "1",
-    "--memory.validation-share",
+    "--record.held-out-share",
     "0.5",
 )
 

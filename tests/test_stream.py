@@ -8,7 +8,6 @@ import pytest
 
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.frames import spread_frames
-from WorldModels.episodes.split import held_out
 from WorldModels.episodes.stream import FrameStream, read_ahead
 
 LENGTHS = (7, 40, 1, 93, 25, 60)
@@ -122,17 +121,6 @@ def test_compressed_episodes_are_read_too(paths, tmp_path):
         np.savez_compressed(tmp_path / "small.npz", **file)
         frames = file["observations"]
     np.testing.assert_array_equal(spread_frames([tmp_path / "small.npz"], 10**6), frames)
-
-
-def test_held_out_episodes_follow_from_their_names(paths):
-    training, validation = held_out(paths, 0.34)
-    assert len(validation) == 2 and sorted(training + validation) == sorted(paths)
-    assert held_out(list(reversed(paths)), 0.34)[1] == list(reversed(validation))
-    assert held_out(paths, 0.0) == (paths, []) and held_out(paths[:1], 0.5) == (paths[:1], [])
-    assert len(held_out(paths, 0.01)[1]) == 1
-    many = [f"{i:06}.npz" for i in range(1000)]
-    shares = np.histogram([int(p[:6]) % 8 for p in held_out(many, 0.2)[1]], 8)[0]
-    assert shares.min() > 10  # no period, such as every eighth episode being held out
 
 
 def test_spread_frames_cover_all_episodes(paths):

@@ -8,7 +8,7 @@ from test_vision import SMALL, array, frames
 
 from WorldModels.episodes.episode import Episode, list_episodes
 from WorldModels.episodes.frames import median_frame
-from WorldModels.episodes.split import held_out
+from WorldModels.episodes.split import split
 from WorldModels.experiment.presets import preset
 from WorldModels.train_vision import main
 from WorldModels.vision.kinds import published_form
@@ -145,9 +145,8 @@ def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(
 
     record(tmp_path, range(4), brightness=100)
     first = train(1)
-    training, _ = held_out(
-        list_episodes(tmp_path / "0/episodes"), preset("takecover", "smoke").vision.validation_share
-    )
+    paths = list_episodes(tmp_path / "0/episodes")
+    training, _ = split(paths, tmp_path / "0", "vision", preset("takecover", "smoke"))
     np.testing.assert_array_equal(first, median_frame(training))
     record(tmp_path, range(4, 12), brightness=200)
     np.testing.assert_array_equal(train(2), first)

@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
-from WorldModels.episodes.split import split_series
+from WorldModels.episodes.split import Parts, older_share, split
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
@@ -87,20 +88,24 @@ def read_series(
 
 
 def read_split(
-    folder: str | os.PathLike, seed: int, share: float, iteration: int, say=print
+    folder: Path,
+    experiment: Any,
+    say: Callable[[str], None] = print,
+    split_of: Callable[[list[Path]], Parts] | None = None,
 ) -> tuple[list[Series], list[Series]]:
-    """The series of a folder that M trains on, and those held out; see split.split_series.
+    """The series that an iteration's M trains on, and those held out.
 
     Args:
-        folder: the folder of the series.
-        seed: the run's seed.
-        share: share of each iteration's episodes that is held out, 0..1.
-        iteration: the current one.
+        folder: the iteration's folder.
+        experiment: all settings.
         say: receives a line about every damaged file, which is set aside.
+        split_of: splits the files; by default as they were when M was trained.
     """
-    paths, series = read_series(folder, say)
-    held_out = set(split_series(paths, seed, share, iteration)[1])
-    parts = ([], [])
-    for path, own in zip(paths, series, strict=True):
-        parts[path in held_out].append(own)
-    return parts
+    paths, series = read_series(folder / "series", say)
+    if split_of is None:
+        older = older_share(folder, "memory")
+        parts = split(paths, folder, "memory", experiment, older)
+    else:
+        parts = split_of(paths)
+    by_path = dict(zip(paths, series, strict=True))
+    return [by_path[path] for path in parts[0]], [by_path[path] for path in parts[1]]

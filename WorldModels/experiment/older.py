@@ -4,11 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+ONE_SPLIT = (
+    "V and M hold out the same episodes now, so give the share when they are recorded: "
+    "--record.held-out-share"
+)
 # Settings that no longer exist -> what to do instead. Where a run has one it is dropped.
 GONE = {
     "controller.keep_every": "the mean of every generation is kept now, so drop the flag and give "
     "the generation that you want: --controller.generation K",
+    "vision.validation_share": ONE_SPLIT,
+    "memory.validation_share": ONE_SPLIT,
 }
+# Of these, the ones by which a stage made before still holds.
+KEPT = ("vision.validation_share", "memory.validation_share")
 PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
 from WorldModels.experiment.files import put_aside, read_json, remove, write_json
+from WorldModels.experiment.older import KEPT
 from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
     STAGE_OF,
@@ -61,6 +62,7 @@ class Stage:
         if run.experiment.reuse and not self.file.exists():
             take(self, Path(run.experiment.reuse))
         facts = self._facts()
+        self._keep(facts)
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}
         self.complete = bool(facts.get("complete")) and covers(self.done, self.budgets)
         if self.complete and STAGE_OF.get(run.verb) == name:
@@ -91,6 +93,13 @@ class Stage:
             self.anew = True
             return {}
         return facts
+
+    def _keep(self, facts: dict) -> None:
+        """Keep the settings of the past that what is there was made with."""
+        for noun, _, field in (name.partition(".") for name in KEPT):
+            value = facts.get("settings", {}).get(noun, {}).get(field)
+            if value is not None and noun in self.settings:
+                self.settings[noun][field] = value
 
     def _lacks(self, name: str, facts: dict) -> bool:
         return bool(facts.get("complete")) and not (self.run.path / name).exists()

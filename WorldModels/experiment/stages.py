@@ -35,7 +35,7 @@ class StageKind:
 STAGES = {
     "episodes": StageKind(
         "record",
-        outputs=("episodes",),
+        outputs=("episodes", "split.json"),
         nouns=("env", "record"),
         iterates=("controller_share",),
         reusable=True,

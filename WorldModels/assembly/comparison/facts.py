@@ -77,8 +77,7 @@ def _unconditional(contestant: Contestant, memory) -> dict:
     from WorldModels.memory.baselines import held_out_batches, unconditional
 
     experiment = contestant.experiment
-    share = experiment.memory.validation_share
-    training, held_out = read_split(contestant.path / "series", experiment.seed, share, 0)
+    training, held_out = read_split(contestant.path, experiment)
     if not held_out:
         return {}
 
@@ -139,11 +138,12 @@ def held_out_frames(contestant: Contestant, most: int = 0) -> np.ndarray:
     """
     from WorldModels.episodes.episode import list_episodes
     from WorldModels.episodes.frames import spread_frames
-    from WorldModels.episodes.split import held_out
+    from WorldModels.episodes.split import older_share, split
 
-    settings = contestant.experiment.vision
-    validation = held_out(list_episodes(contestant.path / "episodes"), settings.validation_share)[1]
-    return spread_frames(validation, most or settings.max_validation_frames)
+    path, experiment = contestant.path, contestant.experiment
+    older = older_share(path, "vision")
+    validation = split(list_episodes(path / "episodes"), path, "vision", experiment, older)[1]
+    return spread_frames(validation, most or experiment.vision.max_validation_frames)
 
 
 def picture_of(contestant: Contestant) -> np.ndarray:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.settings.experiment import Experiment
-from WorldModels.experiment.stages import seed_of
 from WorldModels.interfaces import LATENT, REWARD
 
 HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
@@ -32,8 +31,7 @@ def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> l
     """
     from WorldModels.episodes.series import read_split
 
-    seed, share = seed_of(folder, "memory", experiment.seed), experiment.memory.validation_share
-    return read_split(folder / "series", seed, share, int(folder.name), say)[1]
+    return read_split(folder, experiment, say)[1]
 
 
 def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:

@@ -25,10 +25,11 @@ def held_out_episodes(run: Run) -> list[Path]:
         FileNotFoundError: there are no episodes.
     """
     from WorldModels.episodes.episode import list_episodes
-    from WorldModels.episodes.split import held_out
+    from WorldModels.episodes.split import older_share, split
 
-    paths = list_episodes(run.need("episodes", "record"))
-    training, validation = held_out(paths, run.experiment.vision.validation_share)
+    paths = [path for folder in run.need_episodes() for path in list_episodes(folder)]
+    older = older_share(run.path, "vision")
+    training, validation = split(paths, run.path, "vision", run.experiment, older)
     return validation or training
 
 

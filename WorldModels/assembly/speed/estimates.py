@@ -66,11 +66,11 @@ def amounts(experiment: Experiment, iteration: int = 0) -> dict[str, float]:
         Stage -> steps of the environment, images, frames or tokens; dreams -> MFLOP.
     """
     vision, memory, iterate = experiment.vision, experiment.memory, experiment.iterate
-    frames = _recorded(experiment)
+    frames, trained = _recorded(experiment), 1 - experiment.record.held_out_share
     seen = frames * (iteration + 1 if iterate.episodes == "all" else 1)
     # A V that continues from earlier weights takes only as many steps as its own episodes need.
-    epoch = (frames if iterate.networks == "previous" else seen) * (1 - vision.validation_share)
-    passes = memory.epochs * seen * (1 - memory.validation_share)
+    epoch = (frames if iterate.networks == "previous" else seen) * trained
+    passes = memory.epochs * seen * trained
     return {
         "episodes": frames,
         "vision": epoch * vision.epochs,

@@ -36,6 +36,7 @@ SMOKE = {
         full_episode=False,
         random_start=True,
         line_start_every=3,
+        held_out_share=0.2,
         policies="held:0.4,cauchy:0.3,brownian:0.3",
     ),
     "vision": dict(
@@ -44,7 +45,6 @@ SMOKE = {
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
-        validation_share=0.2,
         max_validation_frames=64,
     ),
     "memory": dict(
@@ -57,7 +57,6 @@ SMOKE = {
         schedule="cosine",
         reward_head=True,
         terminated_head=True,
-        validation_share=0.2,
     ),
     "controller": dict(
         population_size=4,

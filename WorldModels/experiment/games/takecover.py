@@ -23,14 +23,19 @@ PAPER = {
 }
 
 SMOKE = {
-    "record": dict(episodes=6, max_frames=80, min_frames=20, policies="held_short:0.5,diverse:0.5"),
+    "record": dict(
+        episodes=6,
+        max_frames=80,
+        min_frames=20,
+        policies="held_short:0.5,diverse:0.5",
+        held_out_share=0.2,
+    ),
     "vision": dict(
         encoder_filters=(8, 16, 16, 32),
         decoder_filters=(32, 16, 8),
         epochs=1,
         batch_size=32,
         learning_rate=1e-3,
-        validation_share=0.2,
         max_validation_frames=64,
         rare_weight=12.0,
         kl_weight=0.3,
@@ -47,7 +52,6 @@ SMOKE = {
         action_threshold=1 / 3,
         clip_value=0.0,
         clip_norm=1.0,
-        validation_share=0.2,
     ),
     "dream": dict(
         max_steps=60,

@@ -60,7 +60,6 @@ class MemorySettings:
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
     clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
-    validation_share: float = recipe(0.05)  # share of the episodes held out
     # dtype in training; auto: bfloat16 where the CPU has AVX512_BF16
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
 
@@ -79,7 +78,6 @@ class MemorySettings:
         within(self, "final_learning_rate", 0.0, 1.0)
         within(self, "clip_value", 0.0, 1e9)
         within(self, "clip_norm", 0.0, 1e9)
-        within(self, "validation_share", 0.0, 0.9)
         if self.schedule == "cosine" or (self.schedule == "exponential" and self.decay < 1):
             falling(self)
         self._check_kind()

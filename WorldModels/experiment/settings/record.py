@@ -27,10 +27,13 @@ class RecordSettings:
     off_road_limit: int = recipe(0, acts=ON_A_ROAD)
     # who drives, as shares: "held:0.4,cauchy:0.3,brownian:0.3"; "controller" needs a trained C
     policies: str = recipe("cauchy")
+    # share of the episodes that neither V nor M trains on, to score both (the paper holds out none)
+    held_out_share: float = recipe(0.05)
 
     def __post_init__(self):
         positive(self, "episodes", "max_frames", "min_frames", "line_start_every")
         within(self, "off_road_limit", 0, 10**9)
+        within(self, "held_out_share", 0.0, 0.9)
         if self.min_frames > self.max_frames:
             raise ValueError(
                 f"--record.min-frames: expected at most --record.max-frames ({self.max_frames}), "

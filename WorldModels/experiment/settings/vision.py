@@ -46,7 +46,6 @@ class VisionSettings:
     schedule: Literal["constant", "cosine"] = recipe("constant")
     final_learning_rate: float = recipe(1e-4, {"vision.schedule": ("cosine",)})  # at its end
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
-    validation_share: float = recipe(0.05)  # share of the episodes held out
     max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
     # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
     buffer_frames: int = free(60_000, remembered=True)
@@ -63,7 +62,6 @@ class VisionSettings:
         within(self, "kl_weight", 0.0, 1e6)
         within(self, "rare_weight", 0.0, 1e6)
         within(self, "warmup_steps", 0, 10**9)
-        within(self, "validation_share", 0.0, 0.9)
         if self.schedule == "cosine":
             falling(self)
         if self.kind != "vae" and self.rare_weight > 0:
