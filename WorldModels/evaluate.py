@@ -4,7 +4,7 @@
     python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
 
 Games are played in the official environment. In CarRacing one drive per track, under the lap rule
-"every tile", gives the scores of both lap rules: until the rule "95 % of the tiles" would end it, a
+"every tile", gives the scores of both lap rules: until the rule "95% of the tiles" would end it, a
 drive is the same under either.
 
 Test tracks played no part in training or choosing the driver. The report compares the driver with

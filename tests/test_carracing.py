@@ -163,7 +163,7 @@ def drive_fast(env, seed, actions=None, steps=2500):
 
 
 def seed_that_starts_behind_the_line():
-    """A seed whose random start is at least two tiles past the line, but under 4 % of a lap."""
+    """A seed whose random start is at least two tiles past the line, but under 4% of a lap."""
     env = CarRacing(random_start=True)
     for seed in range(1000):
         env.reset(seed=seed)

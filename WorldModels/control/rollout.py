@@ -21,7 +21,7 @@ class Rollout:
         terminated, truncated: how it ended; a hopeless stop truncates.
         hopeless: whether it was stopped early for lack of a positive reward.
         lap: whether the world reported that the lap was finished (info["lap_finished"]).
-        return_095: the return up to and including the step at which the rule "95 % of the tiles and
+        return_095: the return up to and including the step at which the rule "95% of the tiles and
             over the line" fired (info["lap_095"]), else return_: the score under that rule, even
             if the episode was driven under the rule "every tile".
         lap_095: whether that rule fired.

@@ -87,7 +87,7 @@ def _optimizer(rows: Sequence[Mapping]) -> tuple[dict, list[str]]:
 def _driver(rows: Sequence[Mapping]) -> dict:
     return {
         "driver's return": lambda r: _number(r["driver"]["mean"]),
-        "95 % interval": lambda r: "{:,.0f} to {:,.0f}".format(*r["driver"]["interval"]),
+        "95% interval": lambda r: "{:,.0f} to {:,.0f}".format(*r["driver"]["interval"]),
         "driver's training steps": lambda r: _number(r["driver"]["frames"]),
         "generations": lambda r: _number(r["driver"]["generations"]),
     }

@@ -14,7 +14,7 @@ class PEPG(Strategy):
 
         mean:  sum over pairs of (f+ - f-) noise, through Adam
         sigma: sum over pairs of ((f+ + f-)/2 - baseline) (noise^2 - sigma^2) / sigma / P * 0.2,
-               at most 20 % of sigma
+               at most 20% of sigma
 
     The baseline is the population's mean fitness. The constants are those of hardmaru train.py,
     which validates the best candidate of the last generation; here the mean is validated. In an odd

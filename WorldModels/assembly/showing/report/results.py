@@ -30,7 +30,7 @@ def scores(run: Run) -> Part:
     columns, rows = cells(found)
     return Part(
         "table",
-        caption="Returns over test games, with the 95 % bootstrap interval of the mean. "
+        caption="Returns over test games, with the 95% bootstrap interval of the mean. "
         "The other policies are blind: they act without looking.",
         columns=("policy", *columns),
         rows=rows,
