@@ -11,7 +11,8 @@ from WorldModels.experiment.machine import cpu_has_bfloat16
 
 # MFLOP per item: twice the multiply-adds at the published sizes, and three times that for training.
 WORK = {"encoder": 29.6, "vision": 230.0, "memory": 2.5, "dream": 0.85}
-# Measure -> name, unit, work, and (must, aim) in percent of numpy's rate without and with AVX512_BF16.
+# Measure -> name, unit, work, and (must, aim) in percent of numpy's rate, without and with
+# AVX512_BF16.
 NETWORKS = {
     "vision": ("vision training", "images/s", WORK["vision"], ((40, 55), (110, 130))),
     "memory": ("memory training", "tokens/s", WORK["memory"], ((40, 50), (85, 100))),
