@@ -66,6 +66,8 @@ def _in_its_place(settings: Any, name: str, value: Any, without: dict[str, Condi
 def _when(condition: Condition) -> str:
     if condition.on in OF_GAMES:
         return OF_GAMES[condition.on]
+    if isinstance(condition.present, bool):
+        return f"with {_as_typed(condition.on, not condition.present)}"
     needed = " or ".join(shown(each) for each in condition.allowed)
     return f"with {flag_of(condition.on)} {needed}, and here that is {shown(condition.present)}"
 
