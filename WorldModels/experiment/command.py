@@ -27,6 +27,7 @@ from WorldModels.experiment.stored import Start, resolved
 # Settings that choose the defaults of others; FIRST adds those that locate the run.
 CHOOSING = (*KINDS, "env.id", "env.observation", "controller.features")
 FIRST = ("results", "reuse", "iteration", *CHOOSING)
+OF_MAKERS = ("force", "workers", "iterations")  # mean nothing to a verb that only reads a run
 
 
 def parse(
@@ -170,7 +171,16 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
     """Open the run, silence the libraries, and say which remembered flags lapse.
 
     Its log says whether oneDNN is on.
+
+    Raises:
+        ValueError: a flag means nothing to a verb that only reads.
     """
+    for name in OF_MAKERS if reads_only else ():
+        if name in typed_names(argv):
+            raise ValueError(
+                f"--{name}: expected none with {verb}, which only reads a run, received "
+                f"{getattr(experiment, name)}; drop it."
+            )
     quiet_tensorflow()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     shared = _shared(argv, type(experiment))
