@@ -25,6 +25,7 @@ from WorldModels.experiment.fields import flag_of, free, named
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stored import stored_experiment
 
 FIRST_SEED = 8_000_000  # of the tracks that people drive; used for nothing else
 GIF_WIDTH = 256  # pixels that small pictures are enlarged to in a GIF, or a little less
@@ -92,11 +93,16 @@ def play(run: Run) -> None:
 
 
 def _refuse_unused(run: Run) -> None:
-    """Refuse flags of the dream that this game does without; play remembers none for later.
+    """Refuse flags that the game does without; play remembers none for later.
 
     Raises:
         ValueError: there is one.
     """
+    from WorldModels.assembly.showing.run import refuse_differences
+
+    if (run.folder / "config.json").exists():
+        stored = stored_experiment(run.folder, run.experiment.iteration)
+        refuse_differences(run, stored, apart=("env", "dream"))
     settings, typed = run.experiment, run.typed or frozenset()
     for name, _, value in named(settings):
         if name not in typed or not name.startswith("dream."):

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from WorldModels import benchmark
+from WorldModels.assembly.evolve import OF_THE_DREAM
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.fields import flag_of, named, words_for
 from WorldModels.experiment.games.registry import GAMES
@@ -176,7 +177,8 @@ def check_remedy(rule, name, said, here):
 
 def test_the_table_has_the_rules_that_users_met():
     found = {(name, rule.on) for rule in RULES for name in rule.names}
-    for field in ("generations", "population_size", "rollouts", "sigma", "validation_every"):
+    assert {"generations", "population_size", "rollouts", "sigma"} <= set(OF_THE_DREAM)
+    for field in OF_THE_DREAM:
         for noun in ("controller", "dream"):
             assert (f"{noun}.{field}", "controller.world") in found
     assert {("temperature", "world"), ("record.random_start", "game.has_road")} <= found
@@ -215,6 +217,17 @@ def test_a_flag_of_one_verb_that_does_nothing_beside_the_others_is_refused(
     line = refusal(verb, ["carracing", place, str(tmp_path / "made"), *flags.split()], capsys)
     assert all(word in line for word in words) and line.startswith(f"error: {words[0]}: "), line
     assert {path.name for path in tmp_path.glob("made/*")} <= {".lock", "log.txt"}
+
+
+@pytest.mark.parametrize("flags", ["--vision.latent-size 16", "--memory.epochs 3", "--seed 2"])
+def test_play_refuses_what_the_run_has_otherwise(flags, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text('{"name": "carracing", "scale": "smoke", "typed": {}}')
+    line = refusal("play", ["carracing", "--results", str(run), *flags.split()], capsys)
+    flag, value = flags.split()
+    assert line.startswith(f"error: {flag}: {value} asked for, but {run} has "), line
+    assert [path.name for path in run.iterdir()] == ["config.json"]
 
 
 def test_the_benchmark_drives_in_several_processes_or_takes_no_workers(capsys):
