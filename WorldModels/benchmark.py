@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from WorldModels.experiment.errors import one_line
+from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import write_json
+from WorldModels.experiment.idle import refuse_idle
 from WorldModels.experiment.machine import cpu_has_bfloat16, machine, versions
+from WorldModels.experiment.memo import typed_names
 
 MEASURES = (
     "environment",
@@ -42,7 +45,8 @@ class Settings:
     """Flags of the benchmark."""
 
     name: Literal["carracing"] = "carracing"  # the experiment that is measured
-    seconds: float = 3.0  # shortest duration of each repeat
+    # shortest duration of each repeat
+    seconds: float = free(3.0, {"quick": (False,)})
     repeats: int = 3  # of each measurement; the median counts
     only: str = ",".join(MEASURES)  # which measurements to make
     workers: int = 0  # processes that drive; 0: one per core
@@ -56,6 +60,11 @@ class Settings:
             raise ValueError(
                 "--repeats, --workers: expected at least 1 and at least 0, received "
                 f"{self.repeats} and {self.workers}."
+            )
+        if self.workers and "rollouts" not in self.only.split(","):
+            raise ValueError(
+                f"--workers: expected none with --only {self.only}, in which nothing drives in "
+                f"several processes, received {self.workers}; add rollouts to --only, or drop it."
             )
         unknown = set(self.only.split(",")) - set(MEASURES)
         if unknown:
@@ -140,6 +149,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         prog = "python -m WorldModels.benchmark"
         settings = tyro.cli(Settings, prog=prog, description=__doc__, args=named + argv)
+        refuse_idle(settings, typed_names(argv))
         write_json(settings.output, benchmark(settings))
         print(f"written: {settings.output}")
     except (ValueError, OSError) as error:

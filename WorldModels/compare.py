@@ -96,7 +96,7 @@ def compare(run: Run) -> None:
 def _contestants(run: Run) -> list:
     """The contestants; every refusal happens here, before anything is made."""
     from WorldModels.assembly.comparison.kinds import NOUNS, parsed
-    from WorldModels.assembly.comparison.lineup import contestant_of, frames_of
+    from WorldModels.assembly.comparison.lineup import contestant_of, frames_of, refuse_replaced
 
     experiment = run.experiment
     kinds = parsed(experiment.kinds, experiment.noun)
@@ -110,6 +110,7 @@ def _contestants(run: Run) -> list:
             "--iteration: expected 0, since kinds are compared on the episodes of iteration 0, "
             f"received {run.iteration}; give --iteration 0."
         )
+    refuse_replaced(experiment, run.typed or frozenset())
     of_preset = preset(experiment.name, experiment.scale).controller.steps
     frames = frames_of(experiment, experiment.frames, of_preset)
     for stage in NOUNS[experiment.noun].takes:

@@ -5,21 +5,29 @@
 
 Prints minutes for each stage and in total, over all iterations if --iterations asks for several. A
 stage that is complete at the present budget counts as zero, and one in progress counts only what is
-left of it.
+left of it. A flag that contradicts a stage which is made is refused, as by the stage's own verb.
 """
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.differences import refuse_contradictions
 from WorldModels.experiment.iterations import passes
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stages import STAGES
 
 
 def estimate(run: Run) -> None:
-    """Print minutes for each stage and in total."""
+    """Print minutes for each stage and in total.
+
+    Raises:
+        ValueError: a flag contradicts what is made.
+    """
     from WorldModels.assembly.speed import estimates
     from WorldModels.control.executors import cores
 
     iterations, processes = _iterations(run), run.experiment.workers or cores()
+    for iteration in iterations if not run.experiment.force else ():
+        folder = run.folder / str(iteration)
+        refuse_contradictions(run.experiment, run.typed or frozenset(), folder, iteration)
     steps, gflops = estimates.measure(processes)
     run.say(
         f"estimate: {steps:.0f} steps/s of the official environment in {processes} processes, "

@@ -21,10 +21,11 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.errors import one_line
-from WorldModels.experiment.fields import free
+from WorldModels.experiment.fields import flag_of, free, named
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stored import stored_experiment
 
 FIRST_SEED = 8_000_000  # of the tracks that people drive; used for nothing else
 GIF_WIDTH = 256  # pixels that small pictures are enlarged to in a GIF, or a little less
@@ -47,7 +48,8 @@ class PlaySettings(Experiment):
 
     # real: the game; latent: the game as V sees it; dream: M's dream
     world: Literal["real", "latent", "dream"] = free("real")
-    temperature: float | None = free(None)  # of the dream; by default --dream.temperature
+    # of the dream; by default --dream.temperature
+    temperature: float | None = free(None, {"world": ("dream",)})
     frames: int = free(0)  # stop after this many thirtieths of a second (0: when you quit)
 
     def __post_init__(self):
@@ -66,6 +68,7 @@ def play(run: Run) -> None:
     from WorldModels.playing.window import Window, need_screen
 
     settings = run.experiment
+    _refuse_unused(run)
     if settings.env.observation == "vector" and settings.world != "real":
         raise ValueError(
             "--world: expected real with --env.observation vector, since V sees no frames, "
@@ -87,6 +90,33 @@ def play(run: Run) -> None:
     finally:
         window.close()
         session.world.close()
+
+
+def _refuse_unused(run: Run) -> None:
+    """Refuse flags that the game does without; play remembers none for later.
+
+    Raises:
+        ValueError: there is one.
+    """
+    from WorldModels.assembly.showing.run import refuse_differences
+
+    if (run.folder / "config.json").exists():
+        stored = stored_experiment(run.folder, run.experiment.iteration)
+        refuse_differences(run, stored, apart=("env", "dream"))
+    settings, typed = run.experiment, run.typed or frozenset()
+    for name, _, value in named(settings):
+        if name not in typed or not name.startswith("dream."):
+            continue
+        if settings.world != "dream":
+            raise ValueError(
+                f"{flag_of(name)}: expected none with --world {settings.world}, which is no dream, "
+                f"received {value}; give --world dream, or drop it."
+            )
+        if name == "dream.temperature" and settings.temperature is not None:
+            raise ValueError(
+                f"{flag_of(name)}: expected none beside --temperature {settings.temperature}, "
+                f"received {value}; drop one of them."
+            )
 
 
 def loop(session: Any, window: Any, frames: int = 0) -> None:

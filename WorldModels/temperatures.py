@@ -54,6 +54,12 @@ def temperatures(run: Run) -> None:
             "--controller.world: expected dream, received real; only dreams have a temperature: "
             "give --controller.world dream."
         )
+    if "dream.temperature" in (run.typed or ()):
+        given = run.experiment.dream.temperature
+        raise ValueError(
+            f"--dream.temperature: expected none, since this table has temperatures of its own, "
+            f"received {given}; give --temperatures {given}."
+        )
     inputs = {
         "vision": WeightsSum(run.need("vision.keras", "train_vision")),
         "memory": WeightsSum(run.need("memory.keras", "train_memory")),

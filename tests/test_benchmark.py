@@ -20,6 +20,7 @@ from WorldModels.assembly.speed.suite import WORK, Benchmark
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.settings.env import EnvSettings
+from WorldModels.experiment.stages import STAGE_OF
 
 STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
 
@@ -188,6 +189,61 @@ def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys
     assert "nothing left" in say_what_is_left(argv, capsys, monkeypatch)
     text = say_what_is_left([*argv, "--controller.generations", "50"], capsys, monkeypatch)
     assert text.count("done") == 5 and "estimate: about" in text
+
+
+def make(folder, *flags, verb="record", stages=tuple(STAGES)):
+    """Make stages of a run in name only."""
+    argv = ["carracing", "--scale", "smoke", "--results", str(folder), *flags]
+
+    def work(run):
+        for name in stages:
+            run.stage(name).finish()
+        run.remember()
+
+    run_verb(verb, work, argv)
+
+
+def refused(work, capsys):
+    with pytest.raises(SystemExit) as stop:
+        work()
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags"),
+    [
+        ("train_vision", ["--vision.latent-size", "16"]),
+        ("train_memory", ["--memory.kind", "transformer"]),
+        ("record", ["--env.renderer", "exact"]),
+        ("train_controller", ["--controller.world", "dream"]),
+        ("record", ["--seed", "7"]),
+    ],
+)
+def test_the_estimate_refuses_a_contradiction_as_the_verb_itself_does(
+    verb, flags, tmp_path, capsys, monkeypatch
+):
+    stage = STAGE_OF[verb]
+    make(tmp_path)
+    own = refused(lambda: make(tmp_path, *flags, verb=verb, stages=[stage]), capsys)
+    argv = ["carracing", "--results", str(tmp_path), *flags]
+    assert refused(lambda: say_what_is_left(argv, capsys, monkeypatch), capsys) == own
+    assert "asked for" in own and "--force" in own
+    assert "about" in say_what_is_left([*argv, "--force"], capsys, monkeypatch)
+
+
+def test_the_estimate_accepts_what_a_stage_still_to_be_made_may_have_otherwise(
+    tmp_path, capsys, monkeypatch
+):
+    make(tmp_path, stages=["episodes"])
+    argv = ["carracing", "--results", str(tmp_path)]
+    for flags in (["--seed", "7"], ["--env.max-steps", "90"], ["--vision.latent-size", "16"]):
+        assert "about" in say_what_is_left([*argv, *flags], capsys, monkeypatch)
+    own = refused(
+        lambda: say_what_is_left([*argv, "--record.max-frames", "77"], capsys, monkeypatch), capsys
+    )
+    assert "--record.max-frames: 77 asked for" in own and "was made with 60" in own
 
 
 def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():

@@ -1,11 +1,13 @@
 """A run remembers: flags hold for every later verb, and each stage keeps its settings."""
 
+import contextlib
 import dataclasses
+import io
 import json
 
 import pytest
 
-from WorldModels.experiment.command import parse
+from WorldModels.experiment.command import parse, run_verb
 from WorldModels.experiment.memo import memo_of, typed_names
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment
@@ -189,3 +191,46 @@ def test_steps_of_m_are_refused_where_epochs_count(tmp_path):
     with pytest.raises(ValueError, match="--memory.steps.*--memory.epochs 0"):
         argv = ["carracing", "--results", str(tmp_path / "run"), "--memory.epochs", "2"]
         parse("record", [*argv, "--memory.steps", "7"])
+
+
+def said(folder, verb, *flags, stage=""):
+    """What a verb prints when it opens the run."""
+    argv = ["carracing", "--scale", "smoke", "--results", str(folder), *flags]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        run_verb(verb, lambda run: stage and run.stage(stage).begin(), argv)
+    return printed.getvalue()
+
+
+def test_a_remembered_flag_on_which_nothing_acts_any_more_is_named_once(folder):
+    dreams = ("--dream.sigma", "0.3", "--dream.rollouts", "3", "--vision.epochs", "2")
+    assert said(folder, "record", "--controller.world", "dream", *dreams, stage="episodes") == ""
+    real = ("--controller.world", "real")
+    (line,) = said(folder, "train_vision", *real, stage="vision").splitlines()
+    assert line == (
+        "train_vision: --dream.rollouts 3, --dream.sigma 0.3: remembered, but nothing uses "
+        "them now: they only act with --controller.world dream or mixed, and here that is real."
+    )
+    assert line in (folder / "log.txt").read_text()
+    assert said(folder, "train_vision", *real, stage="vision") == said(folder, "encode") == ""
+    assert memo_of(folder).typed["dream.sigma"] == 0.3
+    again = called(folder, "encode", "--controller.world", "dream").experiment
+    assert again.dream.sigma == 0.3
+
+
+def test_the_flags_that_another_kind_drops_are_named(folder):
+    said(folder, "record", "--memory.lstm-size", "16", "--memory.steps", "9", stage="episodes")
+    (line,) = said(folder, "encode", "--memory.kind", "transformer", stage="series").splitlines()
+    assert line == (
+        "encode: --memory.lstm-size 16, --memory.steps 9: forgotten, since the kind of memory "
+        "is another one now."
+    )
+    assert memo_of(folder).typed == {"memory.kind": "transformer"}
+
+
+def test_a_verb_that_only_reads_names_it_too_and_writes_nothing(folder, capsys):
+    said(folder, "record", "--dream.threshold", "0.4", stage="episodes")
+    log = (folder / "log.txt").read_text()
+    argv = ["carracing", "--results", str(folder), "--dream.termination", "never"]
+    run_verb("play", lambda run: None, argv, reads_only=True)
+    assert "play: --dream.threshold 0.4: remembered" in capsys.readouterr().out
+    assert (folder / "log.txt").read_text() == log

@@ -9,14 +9,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import tyro
 
 from WorldModels.experiment.errors import one_line
-from WorldModels.experiment.fields import flag_of, named, shown
-from WorldModels.experiment.games.registry import GAMES, game_of
-from WorldModels.experiment.memo import KINDS, memo_of, typed_names
+from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.idle import lapsed, refuse_idle
+from WorldModels.experiment.memo import KINDS, memo_of, to_remember, typed_names
 from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.remedies import without_fields
@@ -27,6 +27,7 @@ from WorldModels.experiment.stored import Start, resolved
 # Settings that choose the defaults of others; FIRST adds those that locate the run.
 CHOOSING = (*KINDS, "env.id", "env.observation", "controller.features")
 FIRST = ("results", "reuse", "iteration", *CHOOSING)
+OF_MAKERS = ("force", "workers", "iterations")  # mean nothing to a verb that only reads a run
 
 
 def parse(
@@ -125,37 +126,6 @@ def _scale_of(name: str, scale: str, folder: Path) -> str:
     return memo.scale
 
 
-def refuse_idle(experiment: Experiment, typed: frozenset[str], exempt: str = "") -> None:
-    """Refuse a flag that nothing in this run would use.
-
-    Args:
-        experiment: the settings as parsed.
-        typed: dotted names of the flags.
-        exempt: a noun whose kinds are compared: a flag may mean nothing to some of them.
-
-    Raises:
-        ValueError: there is one; the message names it, and the setting that it needs.
-    """
-    game = game_of(experiment.env.id)
-    values: dict[str, Any] = {name: value for name, _, value in named(experiment)}
-    values |= {f"game.{fact}": value for fact, value in vars(game).items()}
-    for name, field, value in named(experiment):
-        if name not in typed or name.split(".")[0] == exempt:
-            continue
-        for condition, allowed in field.metadata["acts"].items():
-            if values[condition] not in allowed:
-                raise ValueError(_idle(name, value, condition, values[condition], allowed))
-
-
-def _idle(name: str, value: Any, condition: str, present: Any, allowed: tuple) -> str:
-    if condition == "game.has_road":
-        why = "it only acts in games with a road"
-    else:
-        needed = " or ".join(shown(each) for each in allowed)
-        why = f"it only acts with {flag_of(condition)} {needed}, and here that is {shown(present)}"
-    return f"{flag_of(name)}: nothing in this run uses it, received {shown(value)}: {why}; drop it."
-
-
 def run_verb(
     verb: str,
     work: Callable[[Run], None],
@@ -198,14 +168,41 @@ def run_verb(
 
 
 def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool) -> Run:
-    """Open the run, silence the libraries, and log whether oneDNN is on."""
+    """Open the run, silence the libraries, and say which remembered flags lapse.
+
+    Its log says whether oneDNN is on.
+
+    Raises:
+        ValueError: a flag means nothing to a verb that only reads.
+    """
+    for name in OF_MAKERS if reads_only else ():
+        if name in typed_names(argv):
+            raise ValueError(
+                f"--{name}: expected none with {verb}, which only reads a run, received "
+                f"{getattr(experiment, name)}; drop it."
+            )
     quiet_tensorflow()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     shared = _shared(argv, type(experiment))
     run = Run(experiment, verb, shared, reads_only, typed_names(argv))
     if not reads_only:
         run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
+    for line in _lapsed(run, argv):
+        (print if reads_only else run.say)(f"{verb}: {line}")
     return run
+
+
+def _lapsed(run: Run, argv: list[str]) -> list[str]:
+    """What to say of remembered flags that do nothing because of flags typed now."""
+    memo, typed = memo_of(run.folder), run.typed or frozenset()
+    if not memo or not memo.typed.keys() - typed:
+        return []
+    try:
+        before = resolved(dataclasses.replace(_start(run.verb, argv, ""), typed={}))
+    except ValueError:  # the flags typed now mend what the run remembers
+        return []
+    earlier = {name: value for name, value in memo.typed.items() if name not in typed}
+    return lapsed(before, run.experiment, earlier, to_remember(run.folder, run.experiment, typed))
 
 
 def _shared(argv: list[str], settings: type[Experiment]) -> list[str]:

@@ -19,6 +19,15 @@ from typing import Any
 Acts = dict[str, tuple]  # dotted setting, or game.<fact> -> the values under which a field acts
 
 
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A condition under which a setting acts: on what, the values that meet it, the present one."""
+
+    on: str
+    allowed: tuple
+    present: Any
+
+
 def shape(default: Any, acts: Acts | None = None) -> Any:
     """A field that whoever reads the output must share."""
     return _marked(default, "shape", acts)
@@ -119,15 +128,25 @@ def named(settings: Any, noun: str = "") -> Iterator[tuple[str, dataclasses.Fiel
             yield name, each, value
 
 
+def unmet(settings: Any, facts: dict[str, Any] | None = None) -> dict[str, Condition]:
+    """The settings that do nothing beside the others, each with a condition that does not hold.
+
+    Args:
+        settings: a group of settings.
+        facts: game.<fact> -> its value; a condition on a fact that is not here counts as met.
+    """
+    values = {name: value for name, _, value in named(settings)} | (facts or {})
+    found: dict[str, Condition] = {}
+    for name, each, _ in named(settings):
+        for on, allowed in each.metadata.get("acts", {}).items():
+            if on in values and values[on] not in allowed:
+                found.setdefault(name, Condition(on, allowed, values[on]))
+    return found
+
+
 def idle_settings(settings: Any) -> frozenset[str]:
     """Dotted names of the settings that do nothing beside the others; facts of games aside."""
-    values = {name: value for name, _, value in named(settings)}
-    return frozenset(
-        name
-        for name, each, _ in named(settings)
-        for condition, allowed in each.metadata["acts"].items()
-        if condition in values and values[condition] not in allowed
-    )
+    return frozenset(unmet(settings))
 
 
 def pairs(one: Any, other: Any) -> Iterator[tuple[str, dataclasses.Field, Any, Any]]:
@@ -150,3 +169,13 @@ def plain(value: Any) -> Any:
 def shown(value: Any) -> str:
     """A value in the form typed after a flag."""
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def words_for(name: str, value: Any) -> list[str]:
+    """A setting as typed: its flag, and the words of its value."""
+    if value is False:
+        noun, dot, last = name.rpartition(".")
+        name = f"{noun}{dot}no-{last}"
+    several = isinstance(value, list | tuple)
+    values = () if isinstance(value, bool) else value if several else (value,)
+    return [flag_of(name), *map(str, values)]

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.differences import flat, refuse_other
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
 from WorldModels.experiment.files import put_aside, read_json, remove, write_json
 from WorldModels.experiment.older import KEPT
@@ -129,21 +130,10 @@ class Stage:
 
     def _check_own(self, facts: dict) -> None:
         """Refuse a setting that differs from the one that the output was made with."""
-        for noun, fields in self.settings.items():
-            there = facts["settings"].get(noun)
-            if not isinstance(fields, dict):
-                self._compare(noun, fields, there)
-                continue
-            for field, value in fields.items():
-                self._compare(f"{noun}.{field}", value, (there or {}).get(field))
-
-    def _compare(self, name: str, new: Any, old: Any) -> None:
-        if old is not None and new != old and name not in self.idle:
-            raise ValueError(
-                f"{flag_of(name)}: {shown(new)} asked for, but the {self.name} stage of "
-                f"{self.run.path} was made with {shown(old)}; keep {shown(old)}, name another "
-                "folder with --results FOLDER, or start again with --force."
-            )
+        there = flat(facts["settings"])
+        for name, value in flat(self.settings).items():
+            if name not in self.idle:
+                refuse_other(name, value, there.get(name), self.name, self.run.path)
 
     def begin(self, **facts: Any) -> None:
         """Record what the output is made with, before any of it is written.

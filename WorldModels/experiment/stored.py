@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.fields import flag_of, pairs
+from WorldModels.experiment.fields import pairs, words_for
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.memo import KINDS, drop, memo_of
 from WorldModels.experiment.presets import SCALES, env_of, preset
@@ -231,13 +231,5 @@ def typed(experiment: Experiment) -> list[str]:
     words = [experiment.name, "--scale", experiment.scale]
     for name, each, mine, default in pairs(experiment, start):
         if mine != default and each.metadata["role"] != "free":
-            words += _words(name, mine)
+            words += words_for(name, mine)
     return words
-
-
-def _words(name: str, value: Any) -> list[str]:
-    if value is False:
-        noun, dot, last = name.rpartition(".")
-        name = f"{noun}{dot}no-{last}"
-    values = () if isinstance(value, bool) else value if isinstance(value, tuple) else (value,)
-    return [flag_of(name), *map(str, values)]

@@ -1,8 +1,11 @@
 """Sets up the contestant of each kind, and decides for how long its driver is evolved."""
 
+from typing import Any
+
 from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.comparison.kinds import Kind
 from WorldModels.experiment.command import parse
+from WorldModels.experiment.fields import flag_of
 from WorldModels.experiment.remedies import without
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
@@ -65,3 +68,28 @@ def frames_of(experiment: Experiment, frames: int, of_preset: int) -> int:
         return 0
     steps = experiment.controller.steps
     return frames or (steps if steps != of_preset else FRAMES[experiment.scale])
+
+
+def refuse_replaced(experiment: Any, typed: frozenset[str]) -> None:
+    """Refuse a flag that every contestant gets another value for.
+
+    Args:
+        experiment: a compare.CompareSettings.
+        typed: dotted names of the flags typed.
+
+    Raises:
+        ValueError: there is one.
+    """
+    driven = experiment.controller.world != "dream"
+    replaced = {
+        "evaluate.tracks": (experiment.tracks, f"--tracks {experiment.tracks}"),
+        "controller.steps": (experiment.frames, f"--frames {experiment.frames}"),
+        "controller.generations": (driven, "--frames, which bounds every driver's evolution"),
+    }
+    for name, (by, instead) in replaced.items():
+        if by and name in typed:
+            noun, _, field = name.partition(".")
+            raise ValueError(
+                f"{flag_of(name)}: expected none beside {instead}, received "
+                f"{getattr(getattr(experiment, noun), field)}; drop it."
+            )

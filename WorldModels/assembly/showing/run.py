@@ -82,19 +82,24 @@ def opened_as(run: Run, vectors: bool = False) -> Run:
             f"{folder}: expected a run of {asked.name}, received one of {stored.experiment.name}; "
             "name another folder with --results."
         )
-    _refuse_differences(run, stored.experiment)
+    refuse_differences(run, stored.experiment)
     return stored
 
 
-def _refuse_differences(run: Run, stored: Experiment) -> None:
+def refuse_differences(run: Run, stored: Experiment, apart: tuple[str, ...] = ()) -> None:
     """Refuse a flag that the run's own settings contradict; it would have no effect.
+
+    Args:
+        run: as typed.
+        stored: the run's own settings.
+        apart: nouns whose flags do have an effect.
 
     Raises:
         ValueError: there is one; the message has both values.
     """
     for name, field, asked, there in pairs(run.experiment, stored):
         typed = run.typed is not None and name in run.typed and field.metadata["remembered"]
-        if typed and asked != there and there is not None:
+        if typed and name.split(".")[0] not in apart and there not in (None, asked):
             raise ValueError(
                 f"{flag_of(name)}: {shown(asked)} asked for, but {run.folder} has {shown(there)}; "
                 "drop the flag, or name another folder with --results FOLDER."
