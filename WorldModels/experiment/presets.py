@@ -58,6 +58,13 @@ VAE_GAN_LAPTOP = dict(
     final_learning_rate=1e-5,
 )
 
+# What every game has at a scale, unless its own presets say otherwise.
+# z is drawn with V's noise, so M never knows it better than that. The log standard deviation of a
+# latent in use is well above -6: there its KL would be 5.5 nats or more (vision/vae.py,
+# frame_losses), while a V spends about 33 on all of its 64 latents (Take Cover).
+FLOOR = {"memory": dict(log_std_floor=-6.0)}
+EVERY_GAME: dict[str, dict] = {"smoke": FLOOR, "laptop": FLOOR, "paper": {}}
+
 # How the preset of a kind of network differs from its noun's, by noun, kind and scale.
 KINDS = {
     # WorldModels/gan.py of Rtlyc/world-models, which does not give the epochs. At laptop scale it
@@ -124,7 +131,7 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     of_kinds = {
         noun: KINDS.get((noun, kind), {}).get(scale, {}) for noun, kind in (kinds or {}).items()
     }
-    for differences in (game.presets[scale], of_kinds):
+    for differences in (EVERY_GAME[scale], game.presets[scale], of_kinds):
         nouns = {
             noun: replace(getattr(experiment, noun), **how) for noun, how in differences.items()
         }
