@@ -8,6 +8,7 @@ static Gaussian, and M's own head fitted without inputs. A killed run, started a
 command, ends with the same weights bit for bit.
 """
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
 LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
+USUAL_FLOOR = -6.0  # the --memory.log-std-floor that errors suggest; that of the smaller scales
 
 
 def train_memory(run: Run) -> None:
@@ -41,12 +43,14 @@ def train_memory(run: Run) -> None:
 
     training, held_out = _split(run, stage)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
-    settings = run.experiment.memory
+    settings, constant = run.experiment.memory, _constant(run, training)
+    if constant and settings.log_std_floor == -math.inf:
+        raise ValueError(f"{run.path / 'series'}: expected latents that vary, but {constant}.")
     memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
     if before:
         take_weights(memory, before)
         run.say(f"train_memory: continues from {before}.")
-    rows = _fit(run, stage, memory, (training, held_out), continues=bool(before))
+    rows = _fit(run, stage, memory, (training, held_out), bool(before), constant)
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -77,6 +81,21 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
     return parts
 
 
+def _constant(run: Run, training: list) -> str:
+    """Which latents do not vary, and what helps; empty if all vary, or the floor is high enough."""
+    from WorldModels.episodes.series import constant_latents
+
+    constant = constant_latents(training)
+    if not constant or run.experiment.memory.log_std_floor >= USUAL_FLOOR:
+        return ""
+    return (
+        f"z does not vary over the training series in {len(constant)} of its dimensions "
+        f"({', '.join(map(str, constant))}), so their likelihood grows without end; give "
+        f"--memory.log-std-floor {USUAL_FLOOR:g} with --force, or train V with another "
+        "--vision.kl-weight"
+    )
+
+
 def _against_baselines(row: dict[str, float]) -> str:
     return (
         f"train_memory: held-out loss {row['val_nll']:.3f} nats per dimension (previous latent: "
@@ -90,9 +109,18 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(
-    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
+    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool, constant: str
 ) -> list[dict[str, float]]:
-    """Train M on the first series and score it on the second; `continues` from trained weights."""
+    """Train M on the first series and score it on the second.
+
+    Args:
+        run: the open run.
+        stage: M's.
+        memory: M, built.
+        series: those to train on, and those held out.
+        continues: whether M starts from trained weights.
+        constant: see `_constant`.
+    """
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.memory.batches import SeriesBatches
 
@@ -122,6 +150,7 @@ def _fit(
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,
         label="train_memory",
+        remedy=constant or "lower the learning rate",
     )
 
 
@@ -147,7 +176,8 @@ def _validation(
     from WorldModels.memory.baselines import GaussianBaselines, held_out_batches, unconditional
 
     batches = held_out_batches(held_out, _seed(run, "held-out noise"))
-    baselines = GaussianBaselines(training).score(batches)
+    floor = run.experiment.memory.log_std_floor
+    baselines = GaussianBaselines(training, floor).score(batches)
     baselines |= unconditional(memory, training, batches, _seed(run, "without inputs"))
 
     def validate(epoch: int) -> dict[str, float]:

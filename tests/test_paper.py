@@ -6,7 +6,6 @@ setting; the value gives the original's behaviour, has no effect, or is our choi
 """
 
 import dataclasses
-import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -79,6 +78,7 @@ CARRACING = {
         "mmd_weight": 0.1,
         "mixture": "independent",  # [P] A.2
         "num_mixtures": 5,  # [P] A.2
+        "log_std_floor": "-inf",  # rnn.py has none
         "restart_input": False,
         "action_threshold": 0.0,  # ours; rnn.py takes actions unchanged
         "reward_head": False,  # rnn_train.py: only z is predicted
@@ -120,7 +120,7 @@ CARRACING = {
         "covariance": "auto",  # full with the paper's 867 parameters
         "validation_every": 25,  # train.py eval_steps
         "validation_rollouts": 1024,  # [P] A.4
-        "target_return": math.inf,
+        "target_return": "inf",
         "generation": -1,
     },
     "dream": {  # no effect while the controller's world is real

@@ -154,7 +154,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_spoils_no_checkpoint(tmp_pa
 
     model = Noisy()
     model.compile(keras.optimizers.Adam(1e-2))
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="finite.* step 5; sweep the floor"):
         fit_with_checkpoints(
             model,
             Spoilt(),
@@ -162,6 +162,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_spoils_no_checkpoint(tmp_pa
             csv_file=tmp_path / "rows.csv",
             steps=STEPS,
             say=lambda text: None,
+            remedy="sweep the floor",
         )
     with np.load(tmp_path / "state.npz") as file:
         assert all(

@@ -4,13 +4,10 @@ one epoch of fit() -> validate -> checkpoint (weights, optimizer, metrics, place
     -> CSV, TensorBoard
 """
 
-import contextlib
-import csv
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +18,8 @@ from tqdm import tqdm
 
 from WorldModels.assembly.checkpoint import array_of, read_checkpoint, write_checkpoint
 from WorldModels.assembly.tensorboard_files import event_writer
-from WorldModels.experiment.files import atomic
+from WorldModels.experiment.files import write_rows
+from WorldModels.experiment.interrupt import held_interrupt
 
 KEPT = ("epoch", "place", "step", "seconds", "rows")  # in a checkpoint, besides arrays
 
@@ -66,6 +64,7 @@ class Training:
         tensorboard: folder for event files; a line is printed if tensorboard is not installed.
         say: prints a line.
         label: the name on the progress bar and in messages.
+        remedy: what the error about a loss that is not finite tells the user to do.
         checkpoint_minutes: minutes between checkpoints within an epoch.
     """
 
@@ -80,6 +79,7 @@ class Training:
     tensorboard: str | Path | None = None
     say: Callable[[str], None] = print
     label: str = "training"
+    remedy: str = "lower the learning rate"
     checkpoint_minutes: float = 5.0
 
     @property
@@ -117,7 +117,7 @@ def fit_with_checkpoints(
     progress = _Progress(training)
     if progress.restore():
         say(f"{label}: continues after step {progress.step} of {max(total, progress.step)}.")
-    with _held_interrupt() as progress.interrupted, _bar(label, total, progress.step) as bar:
+    with held_interrupt() as progress.interrupted, _bar(label, total, progress.step) as bar:
         progress.run(bar)
     return progress.rows
 
@@ -171,7 +171,7 @@ class _Progress(keras.callbacks.Callback):
         self.rows.append(row)
         self.epoch, self.place = self.epoch + 1, 0
         self._save([])
-        _write_csv(Path(self.training.csv_file), self.rows)
+        write_rows(self.training.csv_file, self.rows)
         return row
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -185,8 +185,8 @@ class _Progress(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise ValueError(
-                f"loss: expected a finite number, received {loss} at step {self.step}; lower the "
-                "learning rate."
+                f"loss: expected a finite number, received {loss} at step {self.step}; "
+                f"{self.training.remedy}."
             )
         self.place, self.step = self.place + 1, self.step + 1
         self.bar.set_postfix(loss=f"{loss:.4g}", refresh=False)
@@ -227,40 +227,10 @@ class _Progress(keras.callbacks.Callback):
             variable.assign(value)
         for key in KEPT:
             setattr(self, key, header[key])
-        _write_csv(Path(self.training.csv_file), self.rows)
+        write_rows(self.training.csv_file, self.rows)
         return True
-
-
-def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    if not rows:
-        return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _bar(label: str, total: int, done: int) -> tqdm:
     how = {"unit": "step", "mininterval": 0.5, "smoothing": 0.05}
     return tqdm(total=max(total, done), initial=done, desc=label, **how)
-
-
-@contextlib.contextmanager
-def _held_interrupt() -> Iterator[threading.Event]:
-    """In this context the first Ctrl-C sets the event; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def handle(number, frame):
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,7 +1,7 @@
 """One episode as V sees it, in one .npz file: what M is trained on."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from WorldModels.episodes.split import Parts, older_share, split
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
+# A latent whose standard deviation is smaller does not vary: V's z is about 1 in size, and float32
+# cannot tell smaller differences from rounding.
+LEAST_STD = 1e-6
 
 
 @dataclass
@@ -109,3 +112,16 @@ def read_split(
         parts = split_of(paths)
     by_path = dict(zip(paths, series, strict=True))
     return [by_path[path] for path in parts[0]], [by_path[path] for path in parts[1]]
+
+
+def constant_latents(series: Sequence[Series]) -> list[int]:
+    """The dimensions of z that do not vary over all frames: neither their mean nor by their noise.
+
+    A density of such a number can be as high as one likes, so a loss on it has no minimum.
+    """
+    mean, log_var = (
+        np.concatenate([getattr(each, name) for each in series]).astype(np.float64)
+        for name in ("mean", "log_var")
+    )
+    variance = mean.var(axis=0) + np.exp(log_var).mean(axis=0)
+    return np.flatnonzero(variance < LEAST_STD**2).tolist()

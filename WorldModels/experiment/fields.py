@@ -160,9 +160,11 @@ def pairs(one: Any, other: Any) -> Iterator[tuple[str, dataclasses.Field, Any, A
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON gives it back: tuples become lists, dataclasses dicts."""
+    """A value as JSON gives it back: tuples become lists, dataclasses dicts, infinity a string."""
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, float) and math.isinf(value):
+        return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -152,6 +152,20 @@ def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def write_rows(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
+    """Write a CSV, complete or not at all; nothing if there are no rows.
+
+    Its columns are those of all rows, in the order in which they first appear.
+    """
+    if not rows:
+        return
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def _cut_half_row(path: Path) -> None:
     if path.exists():
         content = path.read_bytes()

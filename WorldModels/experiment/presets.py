@@ -7,9 +7,11 @@ import shlex
 from dataclasses import fields, replace
 from typing import Any
 
+from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.settings.env import EnvSettings
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.settings.vision import VisionSettings
 
 SCALES = ("smoke", "laptop", "paper")
 
@@ -58,6 +60,13 @@ VAE_GAN_LAPTOP = dict(
     final_learning_rate=1e-5,
 )
 
+# What every game has at a scale, unless its own presets say otherwise.
+# z is drawn with V's noise, so M never knows it better than that. The log standard deviation of a
+# latent in use is well above -6: there its KL would be 5.5 nats or more (vision/vae.py,
+# frame_losses), while a V spends about 33 on all of its 64 latents (Take Cover).
+FLOOR = {"memory": dict(log_std_floor=-6.0)}
+EVERY_GAME: dict[str, dict] = {"smoke": FLOOR, "laptop": FLOOR, "paper": {}}
+
 # How the preset of a kind of network differs from its noun's, by noun, kind and scale.
 KINDS = {
     # WorldModels/gan.py of Rtlyc/world-models, which does not give the epochs. At laptop scale it
@@ -103,7 +112,9 @@ def launch_script(experiment: str, *flags: str) -> str:
     return shlex.join(["bash", f"launch_scripts/{GAMES[experiment].script}.bash", *flags])
 
 
-def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experiment:
+def preset(
+    name: str, scale: str, kinds: dict[str, str] | None = None, env_id: str = ""
+) -> Experiment:
     """The settings of an experiment at a scale.
 
     Args:
@@ -111,6 +122,8 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
         scale: one of SCALES.
         kinds: noun -> kind of network, if it is not the preset's own; trade:paper for
             --memory.trade paper.
+        env_id: the environment's id, if it is not the experiment's own: V gets the settings that
+            its pictures need, but the environment stays the experiment's.
 
     Raises:
         ValueError: no such experiment or scale; the message lists the known ones.
@@ -124,12 +137,23 @@ def preset(name: str, scale: str, kinds: dict[str, str] | None = None) -> Experi
     of_kinds = {
         noun: KINDS.get((noun, kind), {}).get(scale, {}) for noun, kind in (kinds or {}).items()
     }
-    for differences in (game.presets[scale], of_kinds):
+    for differences in (EVERY_GAME[scale], *_of_games(game, scale, kinds or {}, env_id), of_kinds):
         nouns = {
             noun: replace(getattr(experiment, noun), **how) for noun, how in differences.items()
         }
         experiment = replace(experiment, **nouns)
     return experiment
+
+
+def _of_games(game: Game, scale: str, kinds: dict[str, str], env_id: str) -> list[dict]:
+    """The presets of the experiment's game, and what V needs for the environment's pictures."""
+    presets = game.presets[scale]
+    kind = kinds.get("vision") or presets.get("vision", {}).get("kind", VisionSettings.kind)
+    if scale == "paper" or kind != "vae":  # the other kinds weigh all pixels alike
+        return [presets]
+    if env_id in ("", game.id):
+        return [{"vision": game.vision}, presets]
+    return [presets, {"vision": game_of(env_id).vision}]
 
 
 def env_of(env_id: str, like: EnvSettings, **values: Any) -> EnvSettings:

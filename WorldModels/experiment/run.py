@@ -105,7 +105,7 @@ class Run:
         """Write config.json: the flags as typed, the versions of packages, the machine."""
         ours = self.experiment
         typed = to_remember(self.folder, ours, self.typed or frozenset())
-        run = {"name": ours.name, "scale": ours.scale, "typed": _finite(typed)}
+        run = {"name": ours.name, "scale": ours.scale, "typed": typed}
         write_json(
             self.folder / "config.json", {**run, "versions": versions(), "machine": machine()}
         )
@@ -202,10 +202,3 @@ def run_folder(name: str, scale: str, results: str = "") -> Path:
     """The folder of a run: --results, or results/NAME for laptop scale, else results/NAME-SCALE."""
     suffix = "" if scale == "laptop" else f"-{scale}"
     return Path(results or f"results/{name}{suffix}")
-
-
-def _finite(settings: dict) -> dict:
-    return {
-        name: str(value) if isinstance(value, float) and not np.isfinite(value) else value
-        for name, value in settings.items()
-    }

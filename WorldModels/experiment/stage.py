@@ -152,8 +152,7 @@ class Stage:
         self._write(True, facts)
 
     def _write(self, complete: bool, facts: dict) -> None:
-        budgets = {k: str(v) if _number(v) == math.inf else v for k, v in self.budgets.items()}
-        made_with = {"format": FORMAT, "settings": self.settings, "budgets": budgets}
+        made_with = {"format": FORMAT, "settings": self.settings, "budgets": self.budgets}
         state = {"inputs": self.inputs, "complete": complete, "began": self._began()}
         state |= {"ended": time.time()} if complete else {}
         write_json(self.file, {**made_with, **state, **facts})

@@ -2,7 +2,7 @@
 
 A setting is resolved in this order, each line overriding the one before:
 
-    the preset of name, scale and kinds, or with --reuse the other run's settings
+    the preset of name, scale, kinds and env.id, or with --reuse the other run's settings
     the settings of the same stage one iteration earlier, if this iteration's is not made
     the flags remembered as typed
     the settings that this iteration's stage was made with, if it is made
@@ -80,7 +80,8 @@ def resolved(start: Start) -> Experiment:
     values = earlier.fixed | earlier.budgets | remembered | own.fixed
     for each, value in own.budgets.items():
         values[each] = _larger(value, remembered.get(each))
-    experiment = with_values(_base(start, kinds), values | start.typed)
+    values |= start.typed
+    experiment = with_values(_base(start, kinds, values.get("env.id", "")), values)
     refuse_code_of(start.folder, experiment.env.id)
     return experiment
 
@@ -133,12 +134,15 @@ def _other_kind(noun: str, typed: dict[str, str], before: list[Any]) -> bool:
     return False
 
 
-def _base(start: Start, kinds: dict[str, str]) -> Experiment:
-    """The preset of name, scale and kinds; or the other run's settings, with the kinds' own."""
+def _base(start: Start, kinds: dict[str, str], env_id: str) -> Experiment:
+    """The preset of name, scale, kinds and environment; or the other run's settings.
+
+    Nouns of another kind than there have the preset's.
+    """
     wanted = {noun: kinds.get(f"{noun}.kind") for noun in ("vision", "memory")}
     if (wanted["memory"], kinds.get("memory.trade")) == ("trade", "paper"):
         wanted["memory"] = "trade:paper"
-    own = preset(start.name, start.scale, wanted)
+    own = preset(start.name, start.scale, wanted, env_id)
     if not start.reuse:
         return own
     other = stored_experiment(start.reuse)
@@ -227,7 +231,7 @@ def typed(experiment: Experiment) -> list[str]:
     Name, scale, and a flag for each setting that differs from its preset.
     """
     kinds = {"vision": experiment.vision.kind, "memory": experiment.memory.preset_kind}
-    start = preset(experiment.name, experiment.scale, kinds)
+    start = preset(experiment.name, experiment.scale, kinds, experiment.env.id)
     words = [experiment.name, "--scale", experiment.scale]
     for name, each, mine, default in pairs(experiment, start):
         if mine != default and each.metadata["role"] != "free":

@@ -33,11 +33,21 @@ class AutoregressiveMixture(keras.layers.Layer):
         hidden_size: numbers in hidden.
         num_mixtures: K.
         seed: for the initial weights.
+        log_std_floor: see MixtureMemory.
     """
 
-    def __init__(self, latent_size: int, hidden_size: int, num_mixtures: int, seed: int, **kwargs):
+    def __init__(
+        self,
+        latent_size: int,
+        hidden_size: int,
+        num_mixtures: int,
+        seed: int,
+        log_std_floor: float = -math.inf,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.latent_size, self.num_mixtures = latent_size, num_mixtures
+        self.log_std_floor = log_std_floor
         seed, policy = 100 * seed, self.dtype_policy
         self.mixture = dense(
             hidden_size, 3 * num_mixtures * latent_size, seed, "float32", "mixture"
@@ -90,9 +100,9 @@ class AutoregressiveMixture(keras.layers.Layer):
         causal = ops.tril(ops.ones((self.latent_size, self.latent_size), "bool"))
         tokens = self._rest(tokens, self._attend(*self._heads(tokens), causal))
         added = ops.einsum("bzu,zuo->boz", ops.cast(tokens, "float32"), self.readout)
-        return self.mixture(hidden) + ops.reshape(
-            added, (-1, 3 * self.num_mixtures * self.latent_size)
-        )
+        size = self.num_mixtures * self.latent_size
+        outputs = self.mixture(hidden) + ops.reshape(added, (-1, 3 * size))
+        return density.with_floor(outputs, size, self.log_std_floor)
 
     def log_density(self, hidden, z):
         """Log-density (B, Z) in nats of each dimension of z, given those before it.
@@ -144,7 +154,9 @@ class AutoregressiveMixture(keras.layers.Layer):
         seen = self._attend(query, keys, values, (ops.arange(self.latent_size) <= i)[None])
         seen = ops.cast(self._rest(embedded[:, None], seen)[:, 0], "float32")
         added = ops.matmul(seen, ops.take(self.readout, i, axis=0))
-        return ops.take(mixtures, i, axis=2) + added, state, keys, values
+        outputs = ops.take(mixtures, i, axis=2) + added
+        outputs = density.with_floor(outputs, self.num_mixtures, self.log_std_floor)
+        return outputs, state, keys, values
 
     def _heads(self, tokens):
         """Scaled queries, keys and values (B, heads, tokens, size of a head).

@@ -3,6 +3,7 @@
 Two are Gaussians fit in closed form; the third is the memory's own head without inputs.
 """
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,16 +32,19 @@ class GaussianBaselines:
 
     Args:
         series: objects with mean and log_var (T+1, Z).
+        log_std_floor: the lowest log standard deviation, as M has it; -inf: none.
     """
 
-    def __init__(self, series: Sequence[Any]):
+    def __init__(self, series: Sequence[Any], log_std_floor: float = -math.inf):
         means = np.concatenate([s.mean for s in series]).astype(np.float64)
         noise = np.mean(
             np.exp(np.concatenate([s.log_var for s in series]).astype(np.float64)), axis=0
         )
         steps = np.concatenate([np.diff(s.mean, axis=0) for s in series]).astype(np.float64)
-        self.mean, self.variance = means.mean(axis=0), means.var(axis=0) + noise
-        self.step_variance = np.mean(steps**2, axis=0) + 2 * noise
+        least = math.exp(2 * log_std_floor)
+        self.mean = means.mean(axis=0)
+        self.variance = np.maximum(means.var(axis=0) + noise, least)
+        self.step_variance = np.maximum(np.mean(steps**2, axis=0) + 2 * noise, least)
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
         """Mean negative log-density per dimension, in nats, over the steps that count.

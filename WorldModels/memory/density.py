@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from keras import ops
 
 LOG_SQRT_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -33,6 +34,23 @@ def components(outputs, num_mixtures: int) -> tuple[list, list, list]:
     """
     parts = ops.split(outputs, 3 * num_mixtures, axis=-1)
     return parts[:num_mixtures], parts[num_mixtures : 2 * num_mixtures], parts[2 * num_mixtures :]
+
+
+def with_floor(outputs, num_log_stds: int, floor: float):
+    """Outputs of a network, its log standard deviations raised to a floor where they are below it.
+
+    A latent that does not vary would drive them to minus infinity: its likelihood has no maximum.
+
+    Args:
+        outputs: (..., N), the log standard deviations last, as both kinds of mixtures have them.
+        num_log_stds: how many there are.
+        floor: -inf: none.
+    """
+    if floor == -math.inf:
+        return outputs
+    lowest = np.full(outputs.shape[-1], -np.inf, np.float32)
+    lowest[-num_log_stds:] = floor
+    return ops.maximum(outputs, lowest)
 
 
 def log_density(outputs, z, num_mixtures: int):

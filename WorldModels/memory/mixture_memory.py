@@ -5,11 +5,12 @@ than h, `hidden`.
 """
 
 import inspect
+import math
 
 import keras
 from keras import ops
 
-from WorldModels.memory.density import MIXTURES
+from WorldModels.memory.density import MIXTURES, with_floor
 
 
 class MixtureMemory(keras.Model):
@@ -32,6 +33,7 @@ class MixtureMemory(keras.Model):
         action_threshold: above 0, M sees actions as -1, 0 or 1: below -threshold, between, above
             threshold. For games that have three actions in one number.
         seed: for the initial weights.
+        log_std_floor: lowest logarithm of a standard deviation in the mixture; None, -inf: none.
 
     Raises:
         ValueError: a size that is not above 0, or no such mixture.
@@ -49,6 +51,7 @@ class MixtureMemory(keras.Model):
         terminated_weight=10.0,
         action_threshold=0.0,
         seed=0,
+        log_std_floor=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -59,6 +62,7 @@ class MixtureMemory(keras.Model):
                 f"mixture: expected one of {', '.join(MIXTURES)}, received {mixture!r}."
             )
         self.mixture_kind, self.density = mixture, MIXTURES[mixture]
+        self.log_std_floor = -math.inf if log_std_floor is None else float(log_std_floor)
         self.reward_head, self.terminated_head = bool(reward_head), bool(terminated_head)
         self.terminated_weight = float(terminated_weight)
         self.action_threshold, self.seed = float(action_threshold), int(seed)
@@ -118,17 +122,21 @@ class MixtureMemory(keras.Model):
 
     def log_density(self, hidden, z):
         """Log-density (B,) of z (B, Z) after hidden (B, hidden_size), in nats per dimension."""
-        return self.density.log_density(self.mixture(hidden), z, self.num_mixtures)
+        return self.density.log_density(self._mixture_after(hidden), z, self.num_mixtures)
 
     def draw(self, hidden, temperature, noise: dict):
         """Latents (B, Z) drawn after hidden (B, hidden_size); see `sample`."""
         return self.density.draw(
-            self.mixture(hidden),
+            self._mixture_after(hidden),
             temperature,
             noise["component"],
             noise["normal"],
             self.num_mixtures,
         )
+
+    def _mixture_after(self, hidden):
+        num_log_stds = self.num_mixtures * self.latent_size
+        return with_floor(self.mixture(hidden), num_log_stds, self.log_std_floor)
 
     def hidden(self, state: dict) -> dict:
         """What a controller may see: h (B, hidden_size)."""
@@ -218,4 +226,6 @@ class MixtureMemory(keras.Model):
 
     def get_config(self):
         own = {name: getattr(self, name) for name in self.argument_names() if name != "mixture"}
+        if self.log_std_floor == -math.inf:
+            own["log_std_floor"] = None  # JSON has no infinite numbers
         return {**super().get_config(), **own, "mixture": self.mixture_kind}

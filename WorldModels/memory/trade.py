@@ -69,6 +69,7 @@ class TraDE(TransformerMemory):
             self.hidden_size,
             self.num_mixtures,
             seed,
+            self.log_std_floor,
             dtype=self.dtype_policy,
             name="mixture",
         )

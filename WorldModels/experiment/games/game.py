@@ -13,6 +13,9 @@ import numpy as np
 
 from WorldModels.experiment.settings.env import EnvSettings
 
+# What V needs to see a thing of 2x2 pixels in a picture that is otherwise still (docs/settings.md).
+SMALL_THINGS = {"rare_weight": 100.0, "kl_weight": 0.03}
+
 
 @dataclass(frozen=True)
 class Action:
@@ -53,6 +56,8 @@ class Game:
         as_filmed: the same, but under the rule in force.
         as_shown: settings of the environment when only people look at it.
         presets: scale -> noun -> setting -> value, where it differs from settings/.
+        vision: settings of a V that weighs pixels, for this game's pictures at the smaller scales;
+            its presets come first.
         random_steps, driven_steps: length of an episode driven at random, and by a driver; None:
             --env.max-steps.
         speed: stage -> the speed of its steps relative to CarRacing's.
@@ -77,6 +82,7 @@ class Game:
     as_filmed: Mapping[str, Any] = field(default_factory=dict)
     as_shown: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    vision: Mapping[str, Any] = field(default_factory=lambda: dict(SMALL_THINGS))
     random_steps: int | None = None
     driven_steps: int | None = None
     speed: Mapping[str, float] = field(default_factory=dict)

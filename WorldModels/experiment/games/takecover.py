@@ -37,8 +37,6 @@ SMOKE = {
         batch_size=32,
         learning_rate=1e-3,
         max_validation_frames=64,
-        rare_weight=12.0,
-        kl_weight=0.3,
     ),
     "memory": dict(
         lstm_size=32,
@@ -72,8 +70,6 @@ LAPTOP = {
         schedule="cosine",
         final_learning_rate=5e-5,
         warmup_steps=60,
-        rare_weight=12.0,
-        kl_weight=0.3,
     ),
     "memory": dict(
         lstm_size=256,
@@ -107,6 +103,7 @@ GAME = Game(
     solved=750,
     published="takecover",
     presets={"smoke": _over_paper(SMOKE), "laptop": _over_paper(LAPTOP), "paper": PAPER},
+    vision={"rare_weight": 12.0, "kl_weight": 0.3},  # fireballs
     random_steps=280,
     driven_steps=700,
     speed={"episodes": 2.0, "controller": 1.2, "evaluation": 11.0},

@@ -1,5 +1,6 @@
 """M and its training (paper section A.2; hardmaru rnn_train.py)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -35,6 +36,8 @@ class MemorySettings:
     num_mixtures: int = shape(5)  # Gaussians in a mixture
     # a mixture for each latent dimension (paper), or one over the full latent
     mixture: Literal["independent", "joint"] = shape("independent")
+    # lowest log standard deviation of a Gaussian in the mixture (-inf: none)
+    log_std_floor: float = shape(-math.inf)
     # mdn_rnn: feed a flag at the first step of an episode (hardmaru doomrnn)
     restart_input: bool = shape(False)
     # M sees actions as -1, 0 or 1, by this threshold (0: unchanged)
@@ -75,6 +78,7 @@ class MemorySettings:
         within(self, "beta_2", 0.0, 0.999999)
         within(self, "warmup_steps", 0, 10**9)
         within(self, "action_threshold", 0.0, 1.0)
+        within(self, "log_std_floor", -math.inf, 0.0)
         within(self, "final_learning_rate", 0.0, 1.0)
         within(self, "clip_value", 0.0, 1e9)
         within(self, "clip_norm", 0.0, 1e9)
