@@ -122,17 +122,9 @@ def _fit(
         constant: see `_constant`.
     """
     from WorldModels.assembly.fit import fit_with_checkpoints
-    from WorldModels.memory.batches import SeriesBatches
 
     s, (training, held_out) = run.experiment.memory, series
-    batches = SeriesBatches(
-        training,
-        s.batching,
-        s.batch_size,
-        s.sequence_length,
-        _seed(run, "batches"),
-        least_steps=0 if s.epochs else LEAST_EPOCH,
-    )
+    batches = _batches(run, training)
     steps = s.epochs * len(batches) if s.epochs else s.steps
     model = _compiled(run, memory, batches.batch_size, steps, continues)
     stage.begin()
@@ -151,6 +143,20 @@ def _fit(
         say=run.say,
         label="train_memory",
         remedy=constant or "lower the learning rate",
+    )
+
+
+def _batches(run: Run, training: list) -> Any:
+    from WorldModels.memory.batches import SeriesBatches
+
+    s = run.experiment.memory
+    return SeriesBatches(
+        training,
+        s.batching,
+        s.batch_size,
+        s.sequence_length,
+        _seed(run, "batches"),
+        least_steps=0 if s.epochs else LEAST_EPOCH,
     )
 
 

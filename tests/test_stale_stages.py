@@ -83,6 +83,8 @@ def change(folder, what):
         weight = network.trainable_variables[0]
         weight.assign(weight + 0.1)
         network.save(zero / f"{what}.keras")
+        if what == "memory":
+            train_memory.main(["takecover", "--scale", "smoke", "--results", str(folder)])
     elif what == "driver":
         with np.load(zero / "controller/best.npz") as file:
             arrays = dict(file)
