@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
@@ -31,8 +32,8 @@ def train_memory(run: Run) -> None:
     before = weights_before(run, "memory.keras", "train_memory")
     inputs = inputs_of(run, "memory") | (run.hashes_of(before) if before else {})
     stage, file = run.stage("memory", inputs), run.path / "memory.keras"
-    if stage.complete and file.exists():
-        _export_again(run, file, vision_file)
+    if stage.complete and is_sound(file, run.say):
+        _export_again(run, stage, file, vision_file)
         return run.say(
             f"train_memory: {file} is there already; a larger --memory.steps or --memory.epochs "
             "continues."
@@ -177,8 +178,8 @@ def _export(run: Run, memory: Any, vision_file: Path) -> None:
         run.say(str(error))
 
 
-def _export_again(run: Run, file: Path, vision_file: Path) -> None:
-    """Export M again where an exported file is missing or holds other weights."""
+def _export_again(run: Run, stage: Any, file: Path, vision_file: Path) -> None:
+    """Export M again where an exported file is missing, damaged or holds other weights."""
     from WorldModels.export.files import MEMORY_FILES, outdated, unavailable
 
     if unavailable() or not (names := outdated(run.path, MEMORY_FILES)):
@@ -187,6 +188,7 @@ def _export_again(run: Run, file: Path, vision_file: Path) -> None:
 
     run.say(f"train_memory: exported again, as {', '.join(names)} did not hold {file}.")
     _export(run, load_memory(file), vision_file)
+    stage.sum_again()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -15,11 +15,11 @@ import tyro
 
 from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import flag_of, named, shown
+from WorldModels.experiment.flags import without_fields
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.memo import KINDS, memo_of, typed_names
 from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
-from WorldModels.experiment.remedies import without_fields
 from WorldModels.experiment.run import Run, run_folder
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved

@@ -9,8 +9,12 @@ import os
 import platform
 import re
 import shutil
+import struct
 import time
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,13 @@ import numpy as np
 # Prefix of files and folders that are still being written. The host and the process that writes
 # follow it: some verbs write without a lock while another one sweeps.
 TEMPORARY = ".tmp-"
+# What reading a damaged .npz, .keras or pickle may raise, before its checksums say that it is.
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+)
+SUM = "sum"  # the entry of a JSON file that holds the sum of the rest of its text
 
 
 @contextlib.contextmanager
@@ -107,10 +118,18 @@ def put_aside(folder: Path, name: str, paths: list[Path]) -> Path:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as indented JSON, complete or not at all.
 
-    NumPy numbers and arrays become plain numbers and lists.
+    NumPy numbers and arrays become plain numbers and lists. A dict gets the sum of its own text as
+    its last entry, which `read_json` checks and leaves out.
     """
+    text = json.dumps(value, indent=2, default=_jsonable)
+    if isinstance(value, dict) and value:
+        text = f'{text[:-2]},\n  "{SUM}": "{_sum_of(text)}"\n}}'
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
+        temporary.write_text(text + "\n")
+
+
+def _sum_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _jsonable(value: Any) -> Any:
@@ -121,20 +140,38 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def read_json(path: str | os.PathLike) -> Any:
+def read_json(path: str | os.PathLike, again: Callable[[], str] = lambda: "") -> Any:
     """What `write_json` wrote; None if there is no file.
 
+    A file without a sum, from an earlier version or written by hand, is read as it is.
+
+    Args:
+        path: of the file.
+        again: gives the command that makes a damaged file again.
+
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or was edited after it was written.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text()) if path.exists() else None
-    except ValueError as error:
+        return _without_sum(path.read_text()) if path.exists() else None
+    except (ValueError, RecursionError) as error:
+        remedy = f"make it again: {again()}" if again() else "remove it, and make it again."
         raise ValueError(
-            f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it "
-            "again."
+            f"{path}: expected JSON as it was written, received a damaged or edited file "
+            f"({error}); {remedy}"
         ) from None
+
+
+def _without_sum(text: str) -> Any:
+    """The value of a JSON text, once the sum in it is checked."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or SUM not in value:
+        return value
+    body, _, _ = text.rpartition(f',\n  "{SUM}": ')
+    if value.pop(SUM) != _sum_of(f"{body}\n}}"):
+        raise ValueError("its sum differs")
+    return value
 
 
 def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
