@@ -17,7 +17,7 @@ import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.damage import is_sound
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
 PICTURES = 16  # held-out frames in an epoch's picture, and samples of the prior

@@ -5,7 +5,6 @@ one epoch of fit() -> validate -> checkpoint (weights, optimizer, metrics, place
 """
 
 import contextlib
-import csv
 import math
 import signal
 import threading
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from WorldModels.assembly.checkpoint import array_of, read_checkpoint, write_checkpoint
 from WorldModels.assembly.tensorboard_files import event_writer
-from WorldModels.experiment.files import atomic
+from WorldModels.experiment.rows import write_rows
 
 KEPT = ("epoch", "place", "step", "seconds", "rows")  # in a checkpoint, besides arrays
 
@@ -171,7 +170,7 @@ class _Progress(keras.callbacks.Callback):
         self.rows.append(row)
         self.epoch, self.place = self.epoch + 1, 0
         self._save([])
-        _write_csv(Path(self.training.csv_file), self.rows)
+        write_rows(self.training.csv_file, self.rows)
         return row
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -227,18 +226,9 @@ class _Progress(keras.callbacks.Callback):
             variable.assign(value)
         for key in KEPT:
             setattr(self, key, header[key])
-        _write_csv(Path(self.training.csv_file), self.rows)
+        if self.rows:
+            write_rows(self.training.csv_file, self.rows)
         return True
-
-
-def _write_csv(path: Path, rows: list[dict[str, float]]) -> None:
-    if not rows:
-        return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _bar(label: str, total: int, done: int) -> tqdm:

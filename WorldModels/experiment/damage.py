@@ -4,7 +4,7 @@
 
 A file that differs from its own stage's sum is damaged, not changed: what was made from it stays as
 it is, and one line names the file and the command that makes it again. Files that grow are not
-listed: rows of a CSV are checked one by one (files.read_rows), and a state.pkl ends with its own
+listed: rows of a CSV are checked one by one (rows.read_rows), and a state.pkl ends with its own
 sum. Stages that are under way, and those of earlier versions, list none, and are trusted.
 """
 

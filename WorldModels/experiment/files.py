@@ -1,9 +1,7 @@
-"""Files that are complete or absent: written, then renamed; CSV rows; hashes."""
+"""Files that are complete or absent: written, then renamed; JSON with its own sum; hashes."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 import platform
@@ -172,47 +170,6 @@ def _without_sum(text: str) -> Any:
     if value.pop(SUM) != _sum_of(f"{body}\n}}"):
         raise ValueError("its sum differs")
     return value
-
-
-def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Append a complete row to a CSV, after cutting off a partial one that a crash left."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _cut_half_row(path)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
-    if not path.exists() or path.stat().st_size == 0:
-        writer.writeheader()
-    writer.writerow(row)
-    with open(path, "ab", buffering=0) as file:
-        file.write(text.getvalue().encode())
-        os.fsync(file.fileno())
-
-
-def _cut_half_row(path: Path) -> None:
-    if path.exists():
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
-
-
-def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The complete rows of a CSV, as text; empty if there is no file.
-
-    Raises:
-        ValueError: the file is not text.
-    """
-    path = Path(path)
-    if not path.exists():
-        return []
-    try:
-        text = path.read_text()
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it "
-            "again."
-        ) from None
-    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 
 
 def hash_files(paths: list[Path]) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.weights import num_parameters
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
+from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.rows import read_rows
 
 # Column of memory.csv -> its name here.
 NLL = {

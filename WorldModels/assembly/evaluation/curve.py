@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import stage_facts
 from WorldModels.experiment.settings.experiment import Experiment
 
@@ -84,7 +84,7 @@ def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
 
 def _validations(folder: Path) -> dict[int, dict[str, str]]:
     """Generation -> its row of generations.csv, if it was validated."""
-    rows = read_rows(folder / "generations.csv")
+    rows = read_rows(folder / "generations.csv", ("generation",))
     return {int(row["generation"]): row for row in rows if row.get("validation")}
 
 
