@@ -65,7 +65,7 @@ def _split(run: Run) -> tuple[list, list]:
 
     folder, seed = run.path / "series", run.experiment.seed
     share = run.experiment.memory.validation_share
-    training, held_out = read_split(folder, seed, share, run.iteration, run.say)
+    training, held_out = read_split(folder, seed, share, run.iteration)
     if not training:
         raise FileNotFoundError(
             f"{folder} has no sound series; make them first: {run.command('encode')}"

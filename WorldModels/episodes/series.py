@@ -9,6 +9,7 @@ import numpy as np
 
 from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
 from WorldModels.episodes.split import split_series
+from WorldModels.experiment.damage import checks
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
@@ -65,29 +66,35 @@ class Series:
 
 
 def read_series(
-    folder: str | os.PathLike, say: Callable[[str], None] = print
+    folder: str | os.PathLike, say: Callable[[str], None] | None = print
 ) -> tuple[list[Path], list[Series]]:
     """Every sound series of a folder, in the order of their names.
 
     Args:
         folder: the folder of the series.
-        say: receives a line about every damaged file, which is set aside.
+        say: receives a line about every damaged file, which is set aside; None: it is refused.
 
     Returns:
         The files and their series.
+
+    Raises:
+        ValueError: a file is damaged, and `say` is None.
     """
-    paths, series = [], []
+    paths, series, check = [], [], checks(folder)
     for path in list_episodes(folder):
         try:
+            check(path)
             series.append(Series.load(path))
             paths.append(path)
         except ValueError as error:
+            if say is None:
+                raise
             say(f"set aside as {set_aside(path).name}: {error}")
     return paths, series
 
 
 def read_split(
-    folder: str | os.PathLike, seed: int, share: float, iteration: int, say=print
+    folder: str | os.PathLike, seed: int, share: float, iteration: int
 ) -> tuple[list[Series], list[Series]]:
     """The series of a folder that M trains on, and those held out; see split.split_series.
 
@@ -96,9 +103,12 @@ def read_split(
         seed: the run's seed.
         share: share of each iteration's episodes that is held out, 0..1.
         iteration: the current one.
-        say: receives a line about every damaged file, which is set aside.
+
+    Raises:
+        ValueError: a file is damaged. Without it the others would be split anew, so that some of
+            those that M was trained on would count as held out.
     """
-    paths, series = read_series(folder, say)
+    paths, series = read_series(folder, None)
     held_out = set(split_series(paths, seed, share, iteration)[1])
     parts = ([], [])
     for path, own in zip(paths, series, strict=True):

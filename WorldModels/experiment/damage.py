@@ -10,17 +10,18 @@ sum. Stages that are under way, and those of earlier versions, list none, and ar
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from WorldModels.experiment.files import TEMPORARY
+from WorldModels.experiment.files import TEMPORARY, atomic
 from WorldModels.experiment.remedies import command_for, removed_first
-from WorldModels.experiment.stages import STAGES, stage_facts
+from WorldModels.experiment.stages import STAGES, stage_facts, stage_file
 
 GROWING = (".csv", ".pkl")  # files that a stage goes on writing
 LOGS = ("tensorboard", "checkpoints")
 SUMS, AS_OF = "sums", "sums_as_of"  # in a stage's file
-# Only a fresh start makes these again.
+# Unless there is a file with the same content, only a fresh start makes these again.
 EVOLVED = ("controller", "temperatures")
 Sums = dict[str, list]  # file in the iteration's folder -> its size and SHA-256
 
@@ -48,22 +49,28 @@ def _made_by(inside: Path) -> tuple[str, str] | None:
     return None
 
 
-def again(path: str | Path) -> str:
-    """The command that makes a damaged file again; empty if no stage makes it."""
+def again(path: str | Path, twin: str = "") -> str:
+    """The command that makes a damaged file again; empty if no stage makes it.
+
+    Args:
+        path: of the file.
+        twin: a file with the same content, from which a driver is restored.
+    """
     if not (own := own_stage(path)):
         return ""
     folder, stage, _ = own
     command = command_for(path, STAGES[stage].verb)
     if stage in EVOLVED:
-        return f"{command} --force"
-    return removed_first(path, command) if stage in ("episodes", "evaluation") else command
+        return command if twin else f"{command} --force"
+    return removed_first(path, command) if stage == "episodes" else command
 
 
-def checks(folder: str | Path) -> Callable[[Path], None]:
+def checks(folder: str | Path, touched: bool = False) -> Callable[[Path], None]:
     """A check of the files of one stage, whose own file is read once.
 
     Args:
         folder: one in which they lie; or one of the files.
+        touched: of files that were not written since the stage was complete, compare the size only.
 
     Returns:
         A function that raises a ValueError if a file differs from its stage's sum; a missing file
@@ -73,18 +80,62 @@ def checks(folder: str | Path) -> Callable[[Path], None]:
     if not own:
         return lambda path: None
     place, stage, file = own
-    facts = stage_facts(place, file) or {}
-    sums = facts.get(SUMS, {}) if facts.get("complete") else {}
+    sums = listed_sums(place, file)
+    as_of = stage_file(place, file).stat().st_mtime_ns if touched and sums else 0
 
     def check(path: Path) -> None:
-        listed = sums.get(Path(path).relative_to(place).as_posix())
-        if listed and os.path.isfile(path) and not _agrees(path, *listed):
+        name = Path(path).relative_to(place).as_posix()
+        if name in sums and os.path.isfile(path) and not _agrees(path, *sums[name], as_of):
             raise ValueError(
                 f"{path}: expected the file that {STAGES[stage].verb} made, received a damaged one "
-                f"(its sum differs); make it again: {again(path)}"
+                f"(its sum differs); make it again: {again(path, _twin(name, sums))}"
             )
 
     return check
+
+
+def listed_sums(folder: Path, stage: str) -> Sums:
+    """What a stage's file lists of its files; empty while the stage is under way.
+
+    Args:
+        folder: the iteration's.
+        stage: the name of the stage's file, without its ending.
+    """
+    facts = stage_facts(folder, stage) or {}
+    return facts.get(SUMS, {}) if facts.get("complete") else {}
+
+
+def mended(folder: Path, stage: str, say: Callable[[str], None]) -> list[str]:
+    """Restore a stage's damaged files from others with the same content.
+
+    Args:
+        folder: the iteration's.
+        stage: the name of the stage's file, without its ending.
+        say: receives a line about each damaged file.
+
+    Returns:
+        The damaged files of which there is no other, named as in the iteration's folder.
+    """
+    left, sums, check = [], listed_sums(folder, stage), None
+    for name in sums:
+        check = check or checks(folder / name)
+        try:
+            check(folder / name)
+        except ValueError as error:
+            say(str(error))
+            twin = _twin(name, sums)
+            if twin and _agrees(folder / twin, *sums[twin]):
+                with atomic(folder / name) as temporary:
+                    shutil.copyfile(folder / twin, temporary)
+                say(f"{folder / name}: restored from {twin}.")
+            else:
+                left.append(name)
+    return left
+
+
+def _twin(name: str, sums: Sums) -> str:
+    """Another file with the same content; empty if there is none."""
+    return next((each for each in sums if each != name and sums[each] == sums[name]), "")
 
 
 def check_own(path: str | Path) -> None:
@@ -94,6 +145,13 @@ def check_own(path: str | Path) -> None:
         ValueError: it does; the message has the command that makes it again.
     """
     checks(path)(Path(path))
+
+
+def check_series(folder: Path) -> None:
+    """Refuse the series of an iteration if one differs from its stage's sum; see `check_own`."""
+    check = checks(folder / "series")
+    for path in sorted((folder / "series").glob("*.npz")):
+        check(path)
 
 
 def is_sound(path: str | Path, say: Callable[[str], None]) -> bool:
@@ -106,8 +164,11 @@ def is_sound(path: str | Path, say: Callable[[str], None]) -> bool:
     return Path(path).exists()
 
 
-def _agrees(path: Path, size: int, sum_: str) -> bool:
-    return os.path.getsize(path) == size and sum_of(path) == sum_
+def _agrees(path: str | Path, size: int, sum_: str, as_of: int = 0) -> bool:
+    if not os.path.isfile(path):
+        return False
+    facts = os.stat(path)
+    return facts.st_size == size and (facts.st_mtime_ns < as_of or sum_of(path) == sum_)
 
 
 def sum_of(path: str | Path) -> str:

@@ -30,7 +30,7 @@ def command_for(path: str | Path, verb: str, otherwise: str = "carracing") -> st
 
 def removed_first(path: str | Path, again: str) -> str:
     """A command that removes a file before another one makes it again."""
-    return f"rm {shlex.quote(str(path))} && {again}"
+    return f"rm -f {shlex.quote(str(path))} && {again}"
 
 
 def config_again(path: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.damage import check_own, checks
+from WorldModels.experiment.damage import check_own, check_series
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, write_json
 from WorldModels.experiment.flags import that_act, without
@@ -133,9 +133,7 @@ class Run:
             self._reuse(STAGE_OF[made_by])
         if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
-        check = checks(path)
-        for file in [*path.glob("*.npz")] if name == "series" else [path]:
-            check(file)
+        check_series(self.path) if name == "series" else check_own(path)
         return path
 
     def _reuse(self, stage: str) -> None:

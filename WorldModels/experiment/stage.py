@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.damage import AS_OF, SUMS, sums_of
+from WorldModels.experiment.damage import AS_OF, SUMS, check_own, mended, sums_of
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
 from WorldModels.experiment.files import put_aside, remove, write_json
 from WorldModels.experiment.reuse import take
@@ -175,6 +175,23 @@ class Stage:
         if complete:
             return {SUMS: sums_of(self.run.path, self.outputs, kept, as_of)}
         return {SUMS: kept, AS_OF: as_of} if kept else {}
+
+    def mend(self, needed: tuple[str, ...] = ()) -> bool:
+        """Restore damaged files from others with the same content; whether all are sound now.
+
+        Args:
+            needed: files without which nothing can go on.
+
+        Raises:
+            ValueError: one of those is damaged, and there is no other with its content.
+        """
+        if self.anew:
+            return True
+        left = mended(self.run.path, self.file.stem, self.run.say)
+        for name in needed:
+            if name in left:
+                check_own(self.run.path / name)
+        return not left
 
     def sum_again(self) -> None:
         """List the present sums of a complete output, some files of which were written again."""

@@ -68,7 +68,7 @@ def _horizon(contestant: Contestant) -> dict | None:
     from WorldModels.assembly.evaluation.truth import held_out_series, horizon_errors
 
     with contestant.open("compare") as run:
-        series = held_out_series(run.path, run.experiment, run.say)
+        series = held_out_series(run.path, run.experiment)
         return horizon_errors(run.path, series, run.rng)
 
 
