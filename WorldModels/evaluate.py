@@ -101,10 +101,8 @@ def _examiner(run: Run):
     dream(1)  # refuses an M that lacks what the dream needs, before anything is written
     if experiment.evaluate.curve_games:
         drivers |= kept_means(evolved_in(run.path, experiment))
-    shown, check = (
-        list_episodes(run.path / "episodes")[:ANOTHER_GAMES],
-        checks(run.path / "episodes"),
-    )
+    folder = run.path / "episodes"
+    shown, check = list_episodes(folder)[:ANOTHER_GAMES], checks(folder)
     for path in shown:
         check(path)
     check_series(run.path)  # on which the dream is measured

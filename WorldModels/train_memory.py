@@ -18,6 +18,7 @@ from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
+CHECKPOINT = "checkpoints/memory/state.npz"
 LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 
 
@@ -89,6 +90,7 @@ def _fit(
     run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
 ) -> list[dict[str, float]]:
     """Train M on the first series and score it on the second; `continues` from trained weights."""
+    from WorldModels.assembly.checkpoint import check_checkpoint
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.memory.batches import SeriesBatches
 
@@ -103,6 +105,8 @@ def _fit(
     )
     steps = s.epochs * len(batches) if s.epochs else s.steps
     model = _compiled(run, memory, batches.batch_size, steps, continues)
+    if not stage.anew:
+        check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
     run.say(
         f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in "
@@ -113,7 +117,7 @@ def _fit(
         batches,
         steps=steps,
         validate=_validation(run, memory, training, held_out),
-        checkpoint=run.path / "checkpoints" / "memory" / "state.npz",
+        checkpoint=run.path / CHECKPOINT,
         csv_file=run.path / "memory.csv",
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,

@@ -20,6 +20,7 @@ from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
+CHECKPOINT = "checkpoints/vision/state.npz"
 PICTURES = 16  # held-out frames in an epoch's picture, and samples of the prior
 SAMPLES = 128  # drawn from the prior, to measure their spread
 # Columns of vision.csv that are printed at the end.
@@ -54,7 +55,8 @@ def train_vision(run: Run) -> None:
         epochs = stage.done["epochs"]
         _export_again(run, stage, file)
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
-    from WorldModels.vision.kinds import build_vision  # which imports Keras
+    from WorldModels.assembly.checkpoint import check_checkpoint  # which imports Keras
+    from WorldModels.vision.kinds import build_vision
     from WorldModels.vision.quality import warnings_of
 
     settings = run.experiment.vision
@@ -64,6 +66,8 @@ def train_vision(run: Run) -> None:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
     _set_background(vision, training)
+    if not stage.anew:
+        check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
     form = f", decoder by {vision.decoder_form}" if hasattr(vision, "decoder_form") else ""
     run.say(
@@ -131,7 +135,7 @@ def _fit(
     rows = fit_with_checkpoints(
         vision,
         FrameBatches(frames),
-        checkpoint=run.path / "checkpoints" / "vision" / "state.npz",
+        checkpoint=run.path / CHECKPOINT,
         csv_file=run.path / "vision.csv",
         epochs=settings.epochs,
         steps=steps,

@@ -19,6 +19,7 @@ from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
 from WorldModels.episodes.split import split_series
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 

@@ -30,6 +30,16 @@ def write_checkpoint(
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
+def check_checkpoint(path: Path) -> None:
+    """Refuse a damaged checkpoint before a stage that continues from it begins.
+
+    Raises:
+        ValueError: the file is there, and damaged.
+    """
+    if path.exists():
+        read_checkpoint(path)
+
+
 def read_checkpoint(path: Path) -> tuple[dict, list[np.ndarray], list[np.ndarray]]:
     """What `write_checkpoint` wrote: header, variables, metrics.
 
