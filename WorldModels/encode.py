@@ -9,11 +9,13 @@ too: 1/series/0-000003.npz comes from 0/episodes/000003.npz.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.damage import checks, is_sound
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import note_vision
 from WorldModels.experiment.run import Run
@@ -25,21 +27,23 @@ def encode(run: Run) -> None:
     """Encode every sound episode that M is to train on into 0/series."""
     from WorldModels.assembly.opening import keras_encoder
     from WorldModels.episodes.episode import list_episodes
-    from WorldModels.episodes.iterations import named_episodes
+    from WorldModels.episodes.iterations import damaged_names, named_episodes
     from WorldModels.episodes.series import read_series
     from WorldModels.experiment.reuse import inputs_of
 
-    recorded = named_episodes(run.need_episodes())
+    episodes = run.need_episodes()
+    recorded = named_episodes(episodes)
     vision_file = run.need("vision.keras", "train_vision")
     stage = run.stage("series", inputs_of(run, "series"))
     folder, first = run.path / "series", run.path / "first_latents.npz"
     if not stage.anew:
         read_series(folder, run.say)  # sets damaged ones aside
-    orphans = {path.name for path in list_episodes(folder)} - set(recorded)
+    damaged = damaged_names(episodes)  # what was made from them while they were sound stays
+    orphans = {path.name for path in list_episodes(folder)} - set(recorded) - damaged
     missing = {
         name: path for name, path in recorded.items() if stage.anew or _older(folder / name, path)
     }
-    if stage.complete and not missing and not orphans and first.exists():
+    if stage.complete and not missing and not orphans and is_sound(first, run.say):
         return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = keras_encoder(vision_file)
     note_vision(run)
@@ -70,11 +74,12 @@ def _encoded(
 
     from WorldModels.episodes.episode import Episode, set_aside
 
-    group = []
+    group, check = [], cache(checks)
     total = done + len(episodes)
     with tqdm(total=total, initial=done, unit="episode", desc="encode") as bar:
         for number, (name, path) in enumerate(episodes.items(), start=1):
             try:
+                check(path.parent)(path)
                 group.append((name, Episode.load(path)))
             except ValueError as error:
                 say(f"set aside as {set_aside(path).name}: {error}")

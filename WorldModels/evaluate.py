@@ -16,6 +16,7 @@ the dream is. Each result is saved as it comes, so an interrupted test continues
 from pathlib import Path
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.damage import check_series, checks
 from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.lineage import require_own_memory
 from WorldModels.experiment.run import Run
@@ -36,7 +37,8 @@ def evaluate(run: Run) -> None:
     name = drivers.driver_name(run.experiment.controller.generation)
     folder = drivers.folder_of(run.path, name)
     stage = run.stage("evaluation", inputs, drivers.stage_part(name))
-    report = read_json(folder / drivers.REPORT) if stage.complete else None
+    sound = stage.complete and stage.mend()
+    report = read_json(folder / drivers.REPORT) if sound else None
     if report and _covers(report, examiner):
         drivers.copy_best(run.path, anew=False)
         run.say("evaluate: the scores of this driver are there already.")
@@ -55,11 +57,13 @@ def evaluate(run: Run) -> None:
 
 
 def _inputs(run: Run):
-    """What the test depends on, and the Examiner."""
+    """What the test depends on, and the Examiner; what is damaged is refused."""
     from WorldModels.assembly.evaluation.examiner import DRIVER
+    from WorldModels.assembly.opening import check_exports
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
     require_own_memory(run)
+    check_exports(run.path)
     examiner, env = _examiner(run), run.experiment.env
     inputs = {
         "controller": hash_files([examiner.controllers[DRIVER]]),
@@ -97,7 +101,11 @@ def _examiner(run: Run):
     dream(1)  # refuses an M that lacks what the dream needs, before anything is written
     if experiment.evaluate.curve_games:
         drivers |= kept_means(evolved_in(run.path, experiment))
-    shown = list_episodes(run.path / "episodes")[:ANOTHER_GAMES]
+    folder = run.path / "episodes"
+    shown, check = list_episodes(folder)[:ANOTHER_GAMES], checks(folder)
+    for path in shown:
+        check(path)
+    check_series(run.path)  # on which the dream is measured
     return Examiner(run.path, env, drivers, dream, tuple(shown))
 
 

@@ -46,6 +46,7 @@ class TemperatureSettings(Experiment):
 def temperatures(run: Run) -> None:
     """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
     from WorldModels.assembly.evolve import check_covariance
+    from WorldModels.assembly.opening import check_exports
     from WorldModels.figures.curves import save
     from WorldModels.figures.temperatures import temperature_figure
 
@@ -67,9 +68,12 @@ def temperatures(run: Run) -> None:
     require_own_memory(run)
     stage, folder = run.stage("temperatures", inputs), run.path / "temperatures"
     check_covariance(run, "temperatures")
+    check_exports(run.path)
+    run.need("first_latents.npz", "encode")
+    driver = _driver(run)
     stage.begin()
     rows = [_row(run, temperature) for temperature in run.experiment.temperatures]
-    played = _played(run)
+    played = [_dreams(run, *driver, t) for t in run.experiment.temperatures] if driver else []
     facts = {"generations": run.experiment.dream.generations, "evolved": rows, "played": played}
     write_json(folder / "temperatures.json", facts)
     save(temperature_figure(rows), folder / "temperatures.png")
@@ -167,16 +171,15 @@ def _real_returns(run: Run, controller, parameters: np.ndarray) -> np.ndarray:
         return returns_of(results)[0]
 
 
-def _played(run: Run) -> list[dict]:
-    """The run's own driver in dreams at each temperature; empty if there is no driver yet."""
+def _driver(run: Run) -> tuple | None:
+    """The run's own driver, a Controller and its parameters (N,); None if there is none yet."""
     from WorldModels.assembly.worlds import controller_file
     from WorldModels.control.controller import Controller
 
     try:
-        controller, parameters, _ = Controller.load(controller_file(run))
+        return Controller.load(controller_file(run))[:2]
     except FileNotFoundError:
-        return []
-    return [_dreams(run, controller, parameters, t) for t in run.experiment.temperatures]
+        return None
 
 
 def main(argv: list[str] | None = None) -> None:

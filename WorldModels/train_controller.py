@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.damage import check_own, check_series
 from WorldModels.experiment.lineage import require_own_memory
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.sums import WeightsSum
@@ -37,6 +38,7 @@ def train_controller(run: Run) -> None:
     inputs = {"vision": WeightsSum(vision), "memory": WeightsSum(memory)}
     before = mean_before(run)
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
+    stage.mend(("controller/best.npz", "controller/mean.npz"))
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
     check_covariance(run, "controller")
@@ -64,6 +66,7 @@ def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> An
     # An M that cannot dream is refused before the stage begins; what it replaces is cleared before
     # the search is opened, which would otherwise continue the old one.
     run.need("first_latents.npz", "encode")
+    check_series(run.path)  # those held out show in gates.json how true the dream is
     population = population_dream(run, controller, run.experiment.dream)
     stage.begin()
     generations = dream_generations(run, folder, controller, mean, population=population)
@@ -106,12 +109,14 @@ def _dreamt(run: Run, folder: Path, controller: Any) -> Any:
 def _drive(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> Any:
     """Evolve in the real world, in worker processes."""
     from WorldModels.assembly.evolve import real_generations
+    from WorldModels.assembly.opening import PERCEPTION
     from WorldModels.assembly.worlds import real_world
     from WorldModels.control.executors import open_executor
     from WorldModels.control.scoring import DriverMaker
 
     settings, env = run.experiment.controller, run.experiment.env
     world = real_world(run.path, env, features=settings.features, latent=settings.seen)
+    check_own(run.path / PERCEPTION)  # which the workers open
     stage.begin()
     maker = DriverMaker(world, controller)
     with open_executor(maker, run.experiment.workers, say=run.say) as executor:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.command import run_verb
+from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
+CHECKPOINT = "checkpoints/memory/state.npz"
 LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 USUAL_FLOOR = -6.0  # the --memory.log-std-floor that errors suggest; that of the smaller scales
 
@@ -33,8 +35,8 @@ def train_memory(run: Run) -> None:
     before = weights_before(run, "memory.keras", "train_memory")
     inputs = inputs_of(run, "memory") | (run.hashes_of(before) if before else {})
     stage, file = run.stage("memory", inputs), run.path / "memory.keras"
-    if stage.complete and file.exists():
-        _export_again(run, file, vision_file)
+    if stage.complete and is_sound(file, run.say):
+        _export_again(run, stage, file, vision_file)
         return run.say(
             f"train_memory: {file} is there already; a larger --memory.steps or --memory.epochs "
             "continues."
@@ -69,10 +71,7 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
 
     folder, older = run.path / "series", stage.settings["memory"].get("validation_share")
     parts = read_split(
-        run.path,
-        run.experiment,
-        run.say,
-        lambda paths: split_and_list(paths, run, "memory", older),
+        run.path, run.experiment, lambda paths: split_and_list(paths, run, "memory", older)
     )
     if not parts[0]:
         raise FileNotFoundError(
@@ -121,12 +120,15 @@ def _fit(
         continues: whether M starts from trained weights.
         constant: see `_constant`.
     """
+    from WorldModels.assembly.checkpoint import check_checkpoint
     from WorldModels.assembly.fit import fit_with_checkpoints
 
     s, (training, held_out) = run.experiment.memory, series
     batches = _batches(run, training)
     steps = s.epochs * len(batches) if s.epochs else s.steps
     model = _compiled(run, memory, batches.batch_size, steps, continues)
+    if not stage.anew:
+        check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
     run.say(
         f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in "
@@ -137,7 +139,7 @@ def _fit(
         batches,
         steps=steps,
         validate=_validation(run, memory, training, held_out),
-        checkpoint=run.path / "checkpoints" / "memory" / "state.npz",
+        checkpoint=run.path / CHECKPOINT,
         csv_file=run.path / "memory.csv",
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,
@@ -218,8 +220,8 @@ def _export(run: Run, memory: Any, vision_file: Path) -> None:
         run.say(str(error))
 
 
-def _export_again(run: Run, file: Path, vision_file: Path) -> None:
-    """Export M again where an exported file is missing or holds other weights."""
+def _export_again(run: Run, stage: Any, file: Path, vision_file: Path) -> None:
+    """Export M again where an exported file is missing, damaged or holds other weights."""
     from WorldModels.export.files import MEMORY_FILES, outdated, unavailable
 
     if unavailable() or not (names := outdated(run.path, MEMORY_FILES)):
@@ -228,6 +230,7 @@ def _export_again(run: Run, file: Path, vision_file: Path) -> None:
 
     run.say(f"train_memory: exported again, as {', '.join(names)} did not hold {file}.")
     _export(run, load_memory(file), vision_file)
+    stage.sum_again()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.damage import is_sound
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
+CHECKPOINT = "checkpoints/vision/state.npz"
 PICTURES = 16  # held-out frames in an epoch's picture, and samples of the prior
 SAMPLES = 128  # drawn from the prior, to measure their spread
 # Columns of vision.csv that are printed at the end.
@@ -48,11 +50,13 @@ def train_vision(run: Run) -> None:
     before = weights_before(run, "vision.keras", "train_vision")
     stage = run.stage("vision", run.hashes_of(before) if before else {})
     folders = run.need_episodes()
-    if stage.complete and (run.path / "vision.keras").exists():
-        file, epochs = run.path / "vision.keras", stage.done["epochs"]
-        _export_again(run, file)
+    file = run.path / "vision.keras"
+    if stage.complete and is_sound(file, run.say):
+        epochs = stage.done["epochs"]
+        _export_again(run, stage, file)
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
-    from WorldModels.vision.kinds import build_vision  # which imports Keras
+    from WorldModels.assembly.checkpoint import check_checkpoint  # which imports Keras
+    from WorldModels.vision.kinds import build_vision
     from WorldModels.vision.quality import warnings_of
 
     settings = run.experiment.vision
@@ -62,6 +66,8 @@ def train_vision(run: Run) -> None:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
     _set_background(vision, training)
+    if not stage.anew:
+        check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
     form = f", decoder by {vision.decoder_form}" if hasattr(vision, "decoder_form") else ""
     run.say(
@@ -130,7 +136,7 @@ def _fit(
     rows = fit_with_checkpoints(
         vision,
         FrameBatches(frames),
-        checkpoint=run.path / "checkpoints" / "vision" / "state.npz",
+        checkpoint=run.path / CHECKPOINT,
         csv_file=run.path / "vision.csv",
         epochs=settings.epochs,
         steps=steps,
@@ -200,8 +206,8 @@ def _write(run: Run, vision: Any) -> None:
     export_vision(published, run.path)
 
 
-def _export_again(run: Run, file: Path) -> None:
-    """Export V again where an exported file is missing or holds other weights."""
+def _export_again(run: Run, stage: Any, file: Path) -> None:
+    """Export V again where an exported file is missing, damaged or holds other weights."""
     from WorldModels.export.files import VISION_FILES, export_vision, outdated, unavailable
 
     if unavailable() or not (names := outdated(run.path, VISION_FILES)):
@@ -213,6 +219,7 @@ def _export_again(run: Run, file: Path) -> None:
     kinds.register()
     run.say(f"train_vision: exported again, as {', '.join(names)} did not hold {file}.")
     export_vision(keras.models.load_model(file, compile=False, safe_mode=True), run.path)
+    stage.sum_again()
 
 
 def main(argv: list[str] | None = None) -> None:

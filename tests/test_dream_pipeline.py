@@ -19,7 +19,7 @@ from conftest import PATIENCE, ROOT, SIX, run_verb_process
 from gymnasium.utils.env_checker import check_env
 
 from WorldModels.control.controller import Controller
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 
 pytestmark = pytest.mark.slow
 

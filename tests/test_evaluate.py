@@ -18,9 +18,9 @@ from WorldModels.control.rollout import Rollout, rollout
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
-from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.games.carracing import CarRacingSettings
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.rows import read_rows
 
 STEPS = 40
 SHAPE = Controller("zh", latent_size=4, hidden_size=8)

@@ -13,7 +13,8 @@ from test_evaluate import HISTORY, STEPS, evaluate, save_driver
 
 from WorldModels.assembly.evaluation import drivers
 from WorldModels.assembly.evaluation.drivers import FILMS, adopt_older, evaluated, report_file
-from WorldModels.experiment.files import hash_files, read_json, read_rows
+from WorldModels.experiment.files import hash_files, read_json
+from WorldModels.experiment.rows import read_rows
 
 FIRST = ("--controller.generation", "1")
 

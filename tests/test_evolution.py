@@ -1,6 +1,5 @@
 """CMA-ES and its generations: a run killed and resumed equals an uninterrupted one, bit for bit."""
 
-import csv
 import math
 import os
 import signal
@@ -22,6 +21,7 @@ from WorldModels.control.search_state import load_state
 from WorldModels.control.strategies.cmaes import CMAES
 from WorldModels.control.strategies.strategy import sigma_cap
 from WorldModels.experiment.files import TEMPORARY
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.settings.controller import ControllerSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,8 +121,7 @@ def everything(folder):
 
 
 def table(folder):
-    with open(Path(folder) / "generations.csv") as file:
-        return list(csv.DictReader(file))
+    return read_rows(Path(folder) / "generations.csv")
 
 
 def test_what_a_run_leaves(tmp_path):

@@ -18,6 +18,7 @@ from WorldModels.envs.blindfold import AnotherGame, FrozenFrame
 from WorldModels.envs.dream import DreamEnv, DreamVectorEnv
 from WorldModels.episodes.series import Series
 from WorldModels.episodes.split import split
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 
@@ -187,7 +188,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
 
     seen = {"terminal_recall": 0.7, "false_alarms": 1.2, "terminal_auc": 0.93, "episodes": 5}
     monkeypatch.setattr(gates, "examine", examine)
-    monkeypatch.setattr(truth, "foresight_of", lambda folder, experiment, say: seen)
+    monkeypatch.setattr(truth, "foresight_of", lambda folder, experiment: seen)
     report = gates.show_gates(run)
     printed = capsys.readouterr().out
     assert (
@@ -196,7 +197,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
         and "stay gets 2004 in the dream but 140 in the game" in printed
     )
     assert "recall 0.70" in printed and "below 0.95" in printed
-    assert json.loads((run.path / "gates.json").read_text()) == report
+    assert read_json(run.path / "gates.json") == report
     assert {kind for kind, _, _ in played[0]} == {"gates", "gate_dreams"} and len(
         played[0]
     ) == 5 * (2 + 8)
@@ -208,7 +209,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     gates.show_gates(run)
     assert len(played) == 2
 
-    older = json.loads((run.path / "gates.json").read_text())
+    older = read_json(run.path / "gates.json")
     older["made_with"]["environment"] |= {"renderer": "fast", "lap_complete": "0.95"}
     (run.path / "gates.json").write_text(json.dumps(older))
     gates.show_gates(run)
@@ -256,17 +257,18 @@ def test_where_nothing_was_held_out_nothing_is_said(run):
     )
 
 
-def test_held_out_series_are_those_that_the_split_names(run, capsys):
+def test_held_out_series_are_those_that_the_split_names(run):
     for n in range(6):
         walked(20 + n, n).save(run.path / "series" / f"{n:06}.npz")
-    (run.path / "series" / "000003.npz").write_bytes(b"damaged")
-    paths = [run.path / "series" / f"{n:06}.npz" for n in (0, 1, 2, 4, 5)]
+    paths = [run.path / "series" / f"{n:06}.npz" for n in range(6)]
     training, held_out = split(paths, run.path, "memory", run.experiment)
     assert held_out and sorted(training + held_out) == paths
     assert [len(s) for s in truth.held_out_series(run.path, run.experiment)] == [
         20 + int(p.stem) for p in held_out
     ]
-    assert "000003" in capsys.readouterr().out
+    paths[3].write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="000003.npz.*WorldModels.encode"):
+        truth.held_out_series(run.path, run.experiment)
 
 
 @pytest.mark.parametrize(

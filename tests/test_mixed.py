@@ -1,6 +1,5 @@
 """A driver evolved in the dream and then in the real world, when the dream goes on later."""
 
-import csv
 import json
 
 import numpy as np
@@ -9,6 +8,7 @@ from fake_world import CONTROLLER, Line, fake_network
 
 from WorldModels import train_controller as verb
 from WorldModels.control.controller import Controller
+from WorldModels.experiment.rows import read_rows
 
 
 class FakeDream:
@@ -46,8 +46,7 @@ def train(folder, dreams, *flags):
 
 
 def rows(folder, name):
-    with open(folder / "0/controller" / name / "generations.csv") as file:
-        return list(csv.DictReader(file))
+    return read_rows(folder / "0/controller" / name / "generations.csv")
 
 
 def mean_of(folder, name):

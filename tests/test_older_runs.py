@@ -5,8 +5,9 @@ import tarfile
 import pytest
 from conftest import ROOT, run_verb_process
 
-from WorldModels.experiment.files import read_json, read_rows
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.memo import memo_of
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.stored import stored_experiment
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, ROOT, SIX, hears_signals, run_verb_process
 
-from WorldModels.experiment.files import TEMPORARY, read_rows
+from WorldModels.experiment.files import TEMPORARY
+from WorldModels.experiment.rows import read_rows
 
 pytestmark = pytest.mark.slow
 

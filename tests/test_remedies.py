@@ -10,8 +10,9 @@ import pytest
 from house import PACKAGE
 
 from WorldModels.experiment.command import _opened, parse
+from WorldModels.experiment.flags import without
 from WorldModels.experiment.presets import preset
-from WorldModels.experiment.remedies import command_for, without
+from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 

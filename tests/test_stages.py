@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from WorldModels.experiment import files
+from WorldModels.experiment import files, rows
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
@@ -154,11 +154,11 @@ def test_a_folder_replaces_the_older_one_whole(tmp_path):
 
 def test_a_row_is_whole_even_after_half_a_row(tmp_path):
     path = tmp_path / "log.csv"
-    files.append_row(path, {"epoch": 1, "loss": 2.0})
+    rows.append_row(path, {"epoch": 1, "loss": 2.0})
     with open(path, "a") as file:
         file.write("2,0.")
-    files.append_row(path, {"epoch": 2, "loss": 1.0})
-    assert files.read_rows(path) == [{"epoch": "1", "loss": "2.0"}, {"epoch": "2", "loss": "1.0"}]
+    rows.append_row(path, {"epoch": 2, "loss": 1.0})
+    assert rows.read_rows(path) == [{"epoch": "1", "loss": "2.0"}, {"epoch": "2", "loss": "1.0"}]
 
 
 def test_random_draws_depend_on_their_purpose_alone():

@@ -14,7 +14,7 @@ from WorldModels.control.controller import Controller
 from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.control.generations import Generations
 from WorldModels.control.strategies.fitness import fitness
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.settings.controller import ControllerSettings
 
 EVERY = pytest.mark.parametrize("kind", OPTIMIZERS)

@@ -1,6 +1,5 @@
 """The verb train_controller, with a cheap world in place of CarRacing seen through V and M."""
 
-import csv
 from dataclasses import replace
 
 import pytest
@@ -9,6 +8,7 @@ from fake_world import CONTROLLER, Line, fake_network
 from WorldModels import train_controller as verb
 from WorldModels.assembly.populations import VALIDATION_TRACKS
 from WorldModels.control.controller import Controller
+from WorldModels.experiment.rows import read_rows
 
 
 def line_world(folder, env, **settings):
@@ -44,8 +44,7 @@ def train(folder, *flags, scale="smoke"):
 
 
 def rows(folder):
-    with open(folder / "0" / "controller" / "generations.csv") as file:
-        return list(csv.DictReader(file))
+    return read_rows(folder / "0" / "controller" / "generations.csv")
 
 
 def test_it_evolves_then_says_so_then_goes_on(folder, capsys):

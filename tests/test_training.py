@@ -1,6 +1,5 @@
 """Laws of training: a resumed run ends like an uninterrupted one, with all rows."""
 
-import csv
 import os
 import signal
 
@@ -12,6 +11,7 @@ import pytest
 from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
+from WorldModels.experiment.rows import read_rows
 
 STEPS, EPOCH = 12, 5
 
@@ -103,8 +103,7 @@ def test_a_killed_run_ends_as_an_unbroken_one(unbroken, tmp_path, step, minutes)
     for a, b in zip(variables, unbroken[0], strict=True):
         np.testing.assert_array_equal(a, b)
     assert whole(rows) == whole(unbroken[1])
-    with open(tmp_path / "rows.csv") as file:
-        written = list(csv.DictReader(file))
+    written = read_rows(tmp_path / "rows.csv")
     assert [(row["epoch"], row["step"]) for row in written] == [
         ("0", "5"),
         ("1", "10"),

@@ -17,7 +17,7 @@ from test_pipeline import arrays, killed_at_random
 
 from WorldModels import train_memory, train_vision
 from WorldModels.episodes.series import Series
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.figures.losses import loss_curves
 from WorldModels.vision.quality import (
     FADED,

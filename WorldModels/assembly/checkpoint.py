@@ -1,7 +1,6 @@
 """The state of a training as one .npz file: weights, optimizer, metrics, place and rows."""
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from WorldModels.experiment.files import atomic
+from WorldModels.experiment.damage import again
+from WorldModels.experiment.files import UNREADABLE, atomic
+from WorldModels.experiment.remedies import removed_first
 
 
 def write_checkpoint(
@@ -29,21 +30,33 @@ def write_checkpoint(
         np.savez(file, header=np.array(json.dumps(header)), **arrays)
 
 
+def check_checkpoint(path: Path) -> None:
+    """Refuse a damaged checkpoint before a stage that continues from it begins.
+
+    Raises:
+        ValueError: the file is there, and damaged.
+    """
+    if path.exists():
+        read_checkpoint(path)
+
+
 def read_checkpoint(path: Path) -> tuple[dict, list[np.ndarray], list[np.ndarray]]:
     """What `write_checkpoint` wrote: header, variables, metrics.
 
     Raises:
         ValueError: the file is damaged.
     """
+    command = again(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             names = sorted(file.files)
             variables = [file[name] for name in names if name.startswith("variable_")]
             metrics = [file[name] for name in names if name.startswith("metric_")]
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise ValueError(
-            f"{path}: expected a checkpoint, received a damaged file; use --force."
+            f"{path}: expected a checkpoint, received a damaged file ({error}); train again "
+            f"without it: {removed_first(path, command) if command else 'use --force.'}"
         ) from error
     return header, variables, metrics
 

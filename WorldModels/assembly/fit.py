@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from WorldModels.assembly.checkpoint import array_of, read_checkpoint, write_checkpoint
 from WorldModels.assembly.tensorboard_files import event_writer
-from WorldModels.experiment.files import write_rows
 from WorldModels.experiment.interrupt import held_interrupt
+from WorldModels.experiment.rows import write_rows
 
 KEPT = ("epoch", "place", "step", "seconds", "rows")  # in a checkpoint, besides arrays
 
@@ -227,7 +227,8 @@ class _Progress(keras.callbacks.Callback):
             variable.assign(value)
         for key in KEPT:
             setattr(self, key, header[key])
-        write_rows(self.training.csv_file, self.rows)
+        if self.rows:
+            write_rows(self.training.csv_file, self.rows)
         return True
 
 

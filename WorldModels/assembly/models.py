@@ -10,7 +10,8 @@ import numpy as np
 from keras import ops
 
 from WorldModels import interfaces
-from WorldModels.experiment.remedies import command_for
+from WorldModels.experiment.damage import check_own
+from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.interfaces import LATENT, REWARD, STARTED, State, observation_dtype
 from WorldModels.memory import kinds as memory_kinds
 from WorldModels.vision import kinds as vision_kinds
@@ -197,7 +198,7 @@ def load_memory(path: str | Path) -> keras.Model:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: Keras cannot load it.
+        ValueError: it is damaged, or Keras cannot load it.
     """
     return _load(path, memory_kinds, "train_memory")
 
@@ -207,7 +208,7 @@ def load_vision(path: str | Path) -> keras.Model:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: Keras cannot load it.
+        ValueError: it is damaged, or Keras cannot load it.
     """
     return _load(path, vision_kinds, "train_vision")
 
@@ -215,8 +216,15 @@ def load_vision(path: str | Path) -> keras.Model:
 def _load(path: str | Path, kinds, made_by: str) -> keras.Model:
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} is missing; make it first: {command_for(path, made_by)}")
+    check_own(path)
     kinds.register()
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # the zip, the JSON and the HDF5 in it fail in their own ways
+        raise ValueError(
+            f"{path}: expected a network (.keras), received a file that Keras cannot load "
+            f"({error}); make it again: {removed_first(path, command_for(path, made_by))}"
+        ) from error
 
 
 def load_perception(vision_file: str | Path, memory_file: str | Path) -> KerasPerception:

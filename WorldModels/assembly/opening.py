@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.damage import check_own
 from WorldModels.experiment.remedies import command_for
 
 PERCEPTION, IMAGINATION = "perception.onnx", "imagination.onnx"
@@ -32,6 +33,16 @@ def open_perception(folder: str | Path):
     from WorldModels.assembly.models import load_perception
 
     return load_perception(folder / "vision.keras", folder / "memory.keras")
+
+
+def check_exports(folder: str | Path) -> None:
+    """Refuse damaged exports before anything begins: workers and films open them much later.
+
+    Raises:
+        ValueError: one differs from its stage's sum; the message has the command that exports it.
+    """
+    for name in (PERCEPTION, IMAGINATION, ENCODE, DECODE):
+        check_own(Path(folder) / name)
 
 
 def open_reconstruction(folder: str | Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -66,6 +77,7 @@ def first_latents(folder: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise FileNotFoundError(
             f"{path} is missing; make it first: {command_for(folder, 'encode')}"
         )
+    check_own(path)
     fields = load_npz(path, {"mean", "log_var"}, "first latents")
     return fields["mean"], fields["log_var"]
 

@@ -4,6 +4,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.damage import again
 from WorldModels.experiment.run import Run
 
 # Steps over which the learning rate rises when a new Adam continues from trained weights. Its
@@ -38,8 +39,8 @@ def take_weights(network: Any, file: Path) -> None:
         source = keras.models.load_model(file, compile=False, safe_mode=True)
     except Exception as error:
         raise ValueError(
-            f"{file}: expected a network (.keras), received a file that cannot be read as one: "
-            f"{error}."
+            f"{file}: expected a network (.keras), received a file that cannot be read as one "
+            f"({error}); make it again: {again(file)}"
         ) from None
     own, taken = network.trainable_variables, source.trainable_variables
     if [tuple(v.shape) for v in own] != [tuple(v.shape) for v in taken]:

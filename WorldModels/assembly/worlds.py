@@ -14,6 +14,7 @@ from WorldModels.assembly.opening import (
     open_imagination,
     open_perception,
 )
+from WorldModels.experiment.damage import check_own
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.env import EnvSettings
@@ -137,6 +138,7 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
     Raises:
         FileNotFoundError: there is no driver yet, or that generation was not kept; the message
             lists the kept ones.
+        ValueError: the file is damaged.
     """
     folder = (run.path if iteration is None else run.folder / str(iteration)) / "controller"
     wanted, remedy = (
@@ -147,7 +149,7 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
         files = folder.glob("generations/*.npz")
         kept = sorted(int(path.stem) for path in files if path.stem.isdigit())
         if wanted in kept:
-            return folder / "generations" / f"{wanted}.npz"
+            return _sound(folder / "generations" / f"{wanted}.npz")
         shown = kept if len(kept) <= SHOWN else [*kept[: SHOWN // 2], "...", *kept[-SHOWN // 2 :]]
         there = ", ".join(map(str, shown)) or f"none yet: {remedy}"
         raise FileNotFoundError(
@@ -156,8 +158,13 @@ def controller_file(run: Any, iteration: int | None = None) -> Path:
     # A run that was stopped before its first validation has a mean, but no best yet.
     for name in ("best.npz", "mean.npz"):
         if (folder / name).exists():
-            return folder / name
+            return _sound(folder / name)
     raise FileNotFoundError(f"{folder / 'best.npz'} is missing; make it first: {remedy}")
+
+
+def _sound(file: Path) -> Path:
+    check_own(file)
+    return file
 
 
 def driver_before(run: Any) -> Path:

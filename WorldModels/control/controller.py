@@ -152,13 +152,13 @@ class Controller:
             raise
         except Exception as error:
             raise ValueError(
-                f"{path}: {wanted}, received a file that cannot be read as one ({error}); run "
-                "train_controller again."
+                f"{path}: {wanted}, received a file that cannot be read as one ({error}); "
+                f"{_remedy(path)}"
             ) from None
         if not controller._fits(parameters):
             raise ValueError(
                 f"{path}: {wanted}, received {parameters.shape} parameters for "
-                f"{controller.num_parameters}; run train_controller again."
+                f"{controller.num_parameters}; {_remedy(path)}"
             )
         return controller, parameters, facts
 
@@ -175,6 +175,12 @@ class Controller:
 
     def _fits(self, parameters: np.ndarray) -> bool:
         return parameters.shape == (self.num_parameters,) and bool(np.isfinite(parameters).all())
+
+
+def _remedy(path: str | os.PathLike) -> str:
+    from WorldModels.experiment.damage import again
+
+    return f"make it again: {command}" if (command := again(path)) else "evolve it again."
 
 
 class ControllerPolicy:

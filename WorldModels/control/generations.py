@@ -22,8 +22,9 @@ from tqdm import tqdm
 
 from WorldModels.control.controller import Controller
 from WorldModels.control.kept import MOST_BYTES, stride, thin
-from WorldModels.control.search_state import load_state
-from WorldModels.experiment.files import append_row, atomic, read_rows
+from WorldModels.control.search_state import load_state, with_sum
+from WorldModels.experiment.files import atomic
+from WorldModels.experiment.rows import append_row, read_rows, write_rows
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Generations:
         state = load_state(self.folder)
         if state is not None:
             self.evolution, self.progress = state
-        _cut_rows(self.folder / "generations.csv", self.progress.generation)
+        _cut_rows(self.folder / "generations.csv", self.progress.generation, self.say)
 
     @property
     def share(self) -> float:
@@ -208,17 +209,15 @@ class Generations:
     def _write(self, row: dict) -> None:
         append_row(self.folder / "generations.csv", row)
         with atomic(self.folder / "state.pkl") as temporary:
-            temporary.write_bytes(pickle.dumps((self.evolution, self.progress), protocol=5))
+            temporary.write_bytes(with_sum(pickle.dumps((self.evolution, self.progress), 5)))
         self.write_event(
             {name: value for name, value in row.items() if value != "" and name != "wall_time"}
         )
 
 
-def _cut_rows(path: Path, last: int) -> None:
+def _cut_rows(path: Path, last: int, say: Callable[[str], None]) -> None:
     """Drop rows of generations after `last`: killed before state.pkl was written."""
-    rows = read_rows(path)
-    kept = sum(int(row["generation"]) <= last for row in rows)
-    if kept < len(rows):
-        lines = path.read_text().splitlines(keepends=True)
-        with atomic(path) as temporary:
-            temporary.write_text("".join(lines[: kept + 1]) if kept else "")
+    rows = read_rows(path, ("generation",), say)
+    kept = [row for row in rows if int(row["generation"]) <= last]
+    if len(kept) < len(rows):
+        write_rows(path, kept)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.files import put_aside, read_json, read_rows, remove, write_json
+from WorldModels.experiment.files import put_aside, read_json, remove, write_json
+from WorldModels.experiment.rows import read_rows
 
 FILE = "began.json"  # the hash of the mean, in the search's folder
 DREAM = "dream"  # folder of the dream's own search, inside that of the search that it precedes

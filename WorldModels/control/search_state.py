@@ -6,6 +6,7 @@ it creates objects without calling their constructors; and it sets only their da
 that somebody sends can hold wrong numbers, but no code.
 """
 
+import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from WorldModels.control.search_names import CALLS, MADE, MOVED, PROGRESS, REFERRED, STRATEGIES
+from WorldModels.experiment.damage import again
 
+SUM = b"\nsha256 "  # before the sum at the end of a state.pkl
 # Steps of a pickle that a search needs none of: other ways to name, create and call.
 NEEDLESS = (
     *(pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.PERSID, pickle.BINPERSID),
@@ -131,6 +134,25 @@ def _refused(what: str) -> pickle.UnpicklingError:
     return pickle.UnpicklingError(f"{what} has no place in a search")
 
 
+def with_sum(state: bytes) -> bytes:
+    """A pickled state and its sum, at which no unpickler looks."""
+    return state + SUM + hashlib.sha256(state).hexdigest().encode()
+
+
+def _without_sum(content: bytes) -> bytes:
+    """The state in a file; an earlier version's has no sum and ends as a pickle does.
+
+    Raises:
+        UnpicklingError: it is another one than was written.
+    """
+    state, mark, sum_ = content.rpartition(SUM)
+    if not mark and content.endswith(pickle.STOP):
+        return content
+    if hashlib.sha256(state).hexdigest().encode() != sum_:
+        raise pickle.UnpicklingError("its sum differs")
+    return state
+
+
 def load_state(folder: Path) -> tuple[Any, Any] | None:
     """The evolution and its Progress after the last complete generation; None if there is none.
 
@@ -145,11 +167,11 @@ def load_state(folder: Path) -> tuple[Any, Any] | None:
     if not path.exists():
         return None
     try:
-        return _checked(_Unpickler(io.BytesIO(path.read_bytes())))
+        return _checked(_Unpickler(io.BytesIO(_without_sum(path.read_bytes()))))
     except Exception as error:
         raise ValueError(
             f"{path}: expected the state of an evolution, received a damaged or foreign file "
-            f"({error}); use --force."
+            f"({error}); begin it again: {again(path) or 'use --force.'}"
         ) from None
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from WorldModels.experiment.remedies import command_for
+from WorldModels.experiment.damage import check_own
+from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.experiment.sums import OF_VISION, WEIGHTS, present_sum
 from WorldModels.interfaces import State
 
@@ -130,13 +131,16 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: ONNX Runtime cannot open it, or it was exported from other weights than the
-            networks in its folder have.
+        ValueError: it is damaged, ONNX Runtime cannot open it, or it was exported from other
+            weights than the networks in its folder have.
     """
+    verb = "train_vision" if Path(path).name in OF_VISION else "train_memory"
     if not Path(path).is_file():
         raise FileNotFoundError(
-            f"{path} is missing; train M to make it: {command_for(path, 'train_memory')}"
+            f"{path} is missing; train {'V' if verb == 'train_vision' else 'M'} to make it: "
+            f"{command_for(path, verb)}"
         )
+    check_own(path)
     try:
         session = onnxruntime.InferenceSession(
             str(path), _options(threads), providers=["CPUExecutionProvider"]
@@ -144,19 +148,19 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
     except Exception as error:  # its exceptions share no base class of their own
         raise ValueError(
             f"{path}: expected a model that ONNX Runtime can open, received a damaged or foreign "
-            f"file. ONNX Runtime says: {error}"
+            f"file; export it again: {removed_first(path, command_for(path, verb))}. ONNX Runtime "
+            f"says: {error}"
         ) from error
     _return_freed_memory()
-    _require_present_weights(session, Path(path))
+    _require_present_weights(session, Path(path), verb)
     return session
 
 
-def _require_present_weights(session: onnxruntime.InferenceSession, path: Path) -> None:
+def _require_present_weights(session: onnxruntime.InferenceSession, path: Path, verb: str) -> None:
     """Refuse a file that was exported from other weights than the networks beside it have."""
     carried = session.get_modelmeta().custom_metadata_map.get(WEIGHTS)
     present = present_sum(path) if carried else ""
     if present and carried != present:
-        verb = "train_vision" if path.name in OF_VISION else "train_memory"
         raise ValueError(
             f"{path}: expected the weights of the .keras files beside it, received an export of "
             f"others; export it again: {command_for(path, verb)}"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.files import atomic
+from WorldModels.experiment.damage import again, checks
+from WorldModels.experiment.files import UNREADABLE, atomic
 
 SMALL_FIELDS = ("actions", "rewards", "terminated", "truncated", "seed", "policy")
-_ZIP_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile)
 
 
 @dataclass
@@ -123,9 +123,11 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
         fields = _read_npz(path, names)
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, *_ZIP_ERRORS) as error:
+    except UNREADABLE as error:
+        remedy = f"; make it again: {command}" if (command := again(path)) else "."
         raise ValueError(
-            f"{path}: expected {what} (.npz), received a file that cannot be read as one: {error}."
+            f"{path}: expected {what} (.npz), received a file that cannot be read as one: "
+            f"{error}{remedy}"
         ) from None
     for name, array in fields.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -191,10 +193,11 @@ def _observations_header(path: str | os.PathLike) -> tuple[tuple[int, ...], np.d
         with zipfile.ZipFile(path) as file, file.open("observations.npy") as member:
             np.lib.format.read_magic(member)
             shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
+        remedy = f"; make it again: {command}" if (command := again(path)) else "."
         raise ValueError(
             f"{path}: expected an episode (.npz), received a file whose observations cannot be "
-            f"read: {error}."
+            f"read: {error}{remedy}"
         ) from None
     if fortran_order:
         raise ValueError(f"{path}: expected observations in C order, received Fortran order.")
@@ -206,17 +209,19 @@ def sound_episodes(
 ) -> list[Path]:
     """The sound episodes of a folder, in the order of their names.
 
-    Damaged files, and files whose observations differ in shape from most, are set aside
-    (`set_aside`) and counted.
+    Damaged files, those that differ from their stage's sum, and files whose observations differ in
+    shape from most, are set aside (`set_aside`) and counted.
 
     Args:
         folder: the folder of the episodes.
         say: receives a line about every file that is set aside.
-        frames: read every frame, so that no damage is found only later.
+        frames: read every frame, so that no damage is found only later. Otherwise only sizes, and
+            the sums of files written since they were recorded, are compared.
     """
-    shapes, damaged = {}, 0
+    shapes, damaged, check = {}, 0, checks(folder, touched=not frames)
     for path in list_episodes(folder):
         try:
+            check(path)
             shapes[path] = check_episode(path, frames)[1:]
         except ValueError as error:
             damaged += 1

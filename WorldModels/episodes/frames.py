@@ -6,17 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.damage import again
+from WorldModels.experiment.files import UNREADABLE
+
 MEMBER = "observations.npy"
 # The median frame is taken over at most this many frames, from at most this many episodes.
 MEDIAN_FRAMES, MEDIAN_EPISODES = 1000, 100
-_ERRORS = (
-    ValueError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    NotImplementedError,
-)
 
 
 class FrameFile:
@@ -66,10 +61,10 @@ class _Named:
         return self
 
     def __exit__(self, kind, error, trace):
-        if isinstance(error, _ERRORS):
+        if isinstance(error, UNREADABLE) and not isinstance(error, FileNotFoundError):
             raise ValueError(
                 f"{self.path}: expected the frames of an episode, received a damaged file "
-                f"({error}); remove it and record again."
+                f"({error}); record it again: {again(self.path) or 'remove it first.'}"
             ) from None
 
 

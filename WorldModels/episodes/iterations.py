@@ -19,3 +19,12 @@ def named_episodes(folders: list[Path]) -> dict[str, Path]:
         for path in list_episodes(folder)
     }
     return earlier | {path.name: path for path in list_episodes(folders[-1])}
+
+
+def damaged_names(folders: list[Path]) -> set[str]:
+    """The names, as in `named_episodes`, of the episodes that were set aside as damaged."""
+    names = set()
+    for folder in folders:
+        prefix = "" if folder == folders[-1] else f"{folder.parent.name}-"
+        names |= {f"{prefix}{path.stem}" for path in folder.glob("*.npz.damaged")}
+    return names

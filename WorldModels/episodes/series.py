@@ -10,6 +10,7 @@ import numpy as np
 
 from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
 from WorldModels.episodes.split import Parts, older_share, split
+from WorldModels.experiment.damage import checks
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
@@ -69,23 +70,29 @@ class Series:
 
 
 def read_series(
-    folder: str | os.PathLike, say: Callable[[str], None] = print
+    folder: str | os.PathLike, say: Callable[[str], None] | None = print
 ) -> tuple[list[Path], list[Series]]:
     """Every sound series of a folder, in the order of their names.
 
     Args:
         folder: the folder of the series.
-        say: receives a line about every damaged file, which is set aside.
+        say: receives a line about every damaged file, which is set aside; None: it is refused.
 
     Returns:
         The files and their series.
+
+    Raises:
+        ValueError: a file is damaged, and `say` is None.
     """
-    paths, series = [], []
+    paths, series, check = [], [], checks(folder)
     for path in list_episodes(folder):
         try:
+            check(path)
             series.append(Series.load(path))
             paths.append(path)
         except ValueError as error:
+            if say is None:
+                raise
             say(f"set aside as {set_aside(path).name}: {error}")
     return paths, series
 
@@ -93,7 +100,6 @@ def read_series(
 def read_split(
     folder: Path,
     experiment: Any,
-    say: Callable[[str], None] = print,
     split_of: Callable[[list[Path]], Parts] | None = None,
 ) -> tuple[list[Series], list[Series]]:
     """The series that an iteration's M trains on, and those held out.
@@ -101,10 +107,12 @@ def read_split(
     Args:
         folder: the iteration's folder.
         experiment: all settings.
-        say: receives a line about every damaged file, which is set aside.
         split_of: splits the files; by default as they were when M was trained.
+
+    Raises:
+        ValueError: a file is damaged.
     """
-    paths, series = read_series(folder / "series", say)
+    paths, series = read_series(folder / "series", None)
     if split_of is None:
         older = older_share(folder, "memory")
         parts = split(paths, folder, "memory", experiment, older)

@@ -14,12 +14,12 @@ from typing import get_args
 import tyro
 
 from WorldModels.experiment.errors import one_line
+from WorldModels.experiment.flags import without_fields
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.idle import lapsed, refuse_idle
 from WorldModels.experiment.memo import KINDS, memo_of, to_remember, typed_names
 from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
-from WorldModels.experiment.remedies import without_fields
 from WorldModels.experiment.run import Run, run_folder
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stored import Start, resolved

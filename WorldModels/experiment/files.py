@@ -1,16 +1,18 @@
-"""Files that are complete or absent: written, then renamed; CSV rows; hashes."""
+"""Files that are complete or absent: written, then renamed; JSON with its own sum; hashes."""
 
 import contextlib
-import csv
 import hashlib
-import io
 import json
 import os
 import platform
 import re
 import shutil
+import struct
 import time
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,13 @@ import numpy as np
 # Prefix of files and folders that are still being written. The host and the process that writes
 # follow it: some verbs write without a lock while another one sweeps.
 TEMPORARY = ".tmp-"
+# What reading a damaged .npz, .keras or pickle may raise, before its checksums say that it is.
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
+)
+SUM = "sum"  # the entry of a JSON file that holds the sum of the rest of its text
 
 
 @contextlib.contextmanager
@@ -107,10 +116,18 @@ def put_aside(folder: Path, name: str, paths: list[Path]) -> Path:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Write a value as indented JSON, complete or not at all.
 
-    NumPy numbers and arrays become plain numbers and lists.
+    NumPy numbers and arrays become plain numbers and lists. A dict gets the sum of its own text as
+    its last entry, which `read_json` checks and leaves out.
     """
+    text = json.dumps(value, indent=2, default=_jsonable)
+    if isinstance(value, dict) and value:
+        text = f'{text[:-2]},\n  "{SUM}": "{_sum_of(text)}"\n}}'
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, default=_jsonable) + "\n")
+        temporary.write_text(text + "\n")
+
+
+def _sum_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _jsonable(value: Any) -> Any:
@@ -121,75 +138,38 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def read_json(path: str | os.PathLike) -> Any:
+def read_json(path: str | os.PathLike, again: Callable[[], str] = lambda: "") -> Any:
     """What `write_json` wrote; None if there is no file.
 
+    A file without a sum, from an earlier version or written by hand, is read as it is.
+
+    Args:
+        path: of the file.
+        again: gives the command that makes a damaged file again.
+
     Raises:
-        ValueError: the file is damaged.
+        ValueError: the file is damaged, or was edited after it was written.
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text()) if path.exists() else None
-    except ValueError as error:
+        return _without_sum(path.read_text()) if path.exists() else None
+    except (ValueError, RecursionError) as error:
+        remedy = f"make it again: {again()}" if again() else "remove it, and make it again."
         raise ValueError(
-            f"{path}: expected JSON, received a damaged file ({error}); remove it, and make it "
-            "again."
+            f"{path}: expected JSON as it was written, received a damaged or edited file "
+            f"({error}); {remedy}"
         ) from None
 
 
-def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
-    """Append a complete row to a CSV, after cutting off a partial one that a crash left."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _cut_half_row(path)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
-    if not path.exists() or path.stat().st_size == 0:
-        writer.writeheader()
-    writer.writerow(row)
-    with open(path, "ab", buffering=0) as file:
-        file.write(text.getvalue().encode())
-        os.fsync(file.fileno())
-
-
-def write_rows(path: str | os.PathLike, rows: list[dict[str, Any]]) -> None:
-    """Write a CSV, complete or not at all; nothing if there are no rows.
-
-    Its columns are those of all rows, in the order in which they first appear.
-    """
-    if not rows:
-        return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _cut_half_row(path: Path) -> None:
-    if path.exists():
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
-
-
-def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
-    """The complete rows of a CSV, as text; empty if there is no file.
-
-    Raises:
-        ValueError: the file is not text.
-    """
-    path = Path(path)
-    if not path.exists():
-        return []
-    try:
-        text = path.read_text()
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: expected a CSV, received a damaged file ({error}); remove it, and make it "
-            "again."
-        ) from None
-    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+def _without_sum(text: str) -> Any:
+    """The value of a JSON text, once the sum in it is checked."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or SUM not in value:
+        return value
+    body, _, _ = text.rpartition(f',\n  "{SUM}": ')
+    if value.pop(SUM) != _sum_of(f"{body}\n}}"):
+        raise ValueError("its sum differs")
+    return value
 
 
 def hash_files(paths: list[Path]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from WorldModels.experiment.fields import named, plain
 from WorldModels.experiment.files import read_json
 from WorldModels.experiment.older import GONE, flags_of
+from WorldModels.experiment.remedies import config_again
 
 KINDS = ("vision.kind", "memory.kind", "memory.trade")  # settings that choose a noun's preset
 
@@ -27,7 +28,7 @@ def memo_of(folder: str | Path) -> Memo | None:
         ValueError: config.json is damaged.
     """
     path = Path(folder) / "config.json"
-    stored = read_json(path)
+    stored = read_json(path, lambda: config_again(path))
     if stored is None:
         return None
     try:
@@ -36,8 +37,8 @@ def memo_of(folder: str | Path) -> Memo | None:
         return Memo(stored["name"], stored["scale"], present)
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(
-            f"{path}: expected the settings of a run, received a damaged file ({error}); record or "
-            "train again."
+            f"{path}: expected the settings of a run, received a damaged file ({error}); write it "
+            f"again: {config_again(path)}"
         ) from None
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from WorldModels.experiment.damage import check_own, check_series
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, write_json
+from WorldModels.experiment.flags import that_act, without
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
-from WorldModels.experiment.remedies import command, that_act, without
+from WorldModels.experiment.remedies import command
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
@@ -123,12 +125,15 @@ class Run:
         Raises:
             FileNotFoundError: it is missing, or an empty folder; the message has the command that
                 makes it.
+            ValueError: it differs from its own stage's sum, or one of the series does. Episodes,
+                which take much longer to read, are checked where they are opened.
         """
         path = self.path / name
         if self.experiment.reuse and not _there(path):
             self._reuse(STAGE_OF[made_by])
         if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
+        check_series(self.path) if name == "series" else check_own(path)
         return path
 
     def _reuse(self, stage: str) -> None:
@@ -147,11 +152,13 @@ class Run:
 
         Raises:
             FileNotFoundError: it is missing; the message has the command that makes it.
+            ValueError: it differs from its own stage's sum.
         """
         path = self.folder / str(self.iteration - 1) / name
         if not path.exists():
             command = self.command(made_by, self.iteration - 1)
             raise FileNotFoundError(f"{path} is missing; make it first: {command}")
+        check_own(path)
         return path
 
     def need_episodes(self) -> list[Path]:

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.damage import AS_OF, SUMS, check_own, mended, sums_of
 from WorldModels.experiment.differences import flat, refuse_other
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
-from WorldModels.experiment.files import put_aside, read_json, remove, write_json
+from WorldModels.experiment.files import put_aside, remove, write_json
 from WorldModels.experiment.older import KEPT
 from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
@@ -71,7 +72,7 @@ class Stage:
 
     def _facts(self) -> dict:
         """What the stage's file records; empty if the stage is to be made again."""
-        facts = read_json(self.file) or {}
+        facts = self._stored()
         self.anew = bool(self.run.experiment.force and facts)
         if self.anew:
             self.run.say(f"{self.name}: made again, as --force asks.")
@@ -153,18 +154,55 @@ class Stage:
 
     def _write(self, complete: bool, facts: dict) -> None:
         made_with = {"format": FORMAT, "settings": self.settings, "budgets": self.budgets}
-        state = {"inputs": self.inputs, "complete": complete, "began": self._began()}
+        earlier = self._stored()
+        # A resumed stage keeps its beginning, in seconds since 1970.
+        began = earlier.get("began", time.time())
+        state = {"inputs": self.inputs, "complete": complete, "began": began}
         state |= {"ended": time.time()} if complete else {}
-        write_json(self.file, {**made_with, **state, **facts})
+        write_json(self.file, {**made_with, **state, **facts, **self._sums(earlier, complete)})
 
-    def _began(self) -> float:
-        """When the stage began, in seconds since 1970; a resumed stage keeps its beginning."""
-        return (read_json(self.file) or {}).get("began", time.time())
+    def _sums(self, earlier: dict, complete: bool) -> dict:
+        """What the stage's file lists of its files: their sums, and since when they count.
+
+        While the stage is under way these are the sums of its last complete output, of which it
+        may keep some files.
+        """
+        kept, as_of = earlier.get(SUMS, {}), earlier.get(AS_OF, 0)
+        if earlier.get("complete"):
+            as_of = self.file.stat().st_mtime_ns
+        if complete:
+            return {SUMS: sums_of(self.run.path, self.outputs, kept, as_of)}
+        return {SUMS: kept, AS_OF: as_of} if kept else {}
+
+    def mend(self, needed: tuple[str, ...] = ()) -> bool:
+        """Restore damaged files from others with the same content; whether all are sound now.
+
+        Args:
+            needed: files without which nothing can go on.
+
+        Raises:
+            ValueError: one of those is damaged, and there is no other with its content.
+        """
+        if self.anew:
+            return True
+        left = mended(self.run.path, self.file.stem, self.run.say)
+        for name in needed:
+            if name in left:
+                check_own(self.run.path / name)
+        return not left
+
+    def sum_again(self) -> None:
+        """List the present sums of a complete output, some files of which were written again."""
+        facts = self._stored()
+        write_json(self.file, facts | self._sums(facts, True))
+
+    def _stored(self) -> dict:
+        return stage_facts(self.run.path, self.file.stem) or {}
 
     def clear(self) -> None:
         """Remove the stage's output; what took over ten minutes is kept in replaced/."""
         outputs = [self.run.path / name for name in self.outputs]
-        facts = read_json(self.file) or {}
+        facts = self._stored()
         if facts.get("ended", time.time()) - facts.get("began", math.inf) > WORTH_KEEPING:
             name = f"{self.part}-{self.name}" if self.part else self.name
             kept = put_aside(self.run.path, name, [*outputs, self.file])

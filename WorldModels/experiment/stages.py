@@ -7,6 +7,7 @@ from typing import Any
 
 from WorldModels.experiment.fields import plain, split
 from WorldModels.experiment.files import read_json
+from WorldModels.experiment.remedies import command_for, removed_first
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ def stage_facts(path: Path, name: str) -> dict | None:
     Raises:
         ValueError: the file is damaged.
     """
-    return read_json(stage_file(path, name))
+    file = stage_file(path, name)
+    verb = STAGES[name.partition("-")[0]].verb
+    return read_json(file, lambda: removed_first(file, command_for(file, verb)))
 
 
 def seed_of(path: Path, name: str, otherwise: int) -> int:

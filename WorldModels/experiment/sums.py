@@ -2,10 +2,10 @@
 
 import hashlib
 import zipfile
-import zlib
 from pathlib import Path
 
-from WorldModels.experiment.files import hash_files
+from WorldModels.experiment.files import UNREADABLE, hash_files
+from WorldModels.experiment.remedies import command_for, removed_first
 
 WEIGHTS = "weights"  # under which an exported file carries the sum of its weights
 VISION, MEMORY = "vision.keras", "memory.keras"
@@ -31,16 +31,11 @@ class WeightsSum(str):
             try:
                 with zipfile.ZipFile(file) as archive:
                     digest.update(hashlib.sha256(archive.read(ARRAYS)).digest())
-            except (
-                zipfile.BadZipFile,
-                zlib.error,
-                KeyError,
-                EOFError,
-                NotImplementedError,
-            ) as error:
+            except UNREADABLE as error:
+                verb = f"train_{file.stem}" if file.name in (VISION, MEMORY) else "train_vision"
                 raise ValueError(
-                    f"{file}: expected a network (.keras), received a damaged file ({error}); "
-                    "remove it, and train it again."
+                    f"{file}: expected a network (.keras), received a damaged file ({error}); make "
+                    f"it again: {removed_first(file, command_for(file, verb))}"
                 ) from None
         made = super().__new__(cls, f"{WEIGHTS} {digest.hexdigest()}")
         made.files = tuple(map(Path, files))

@@ -7,6 +7,7 @@ import importlib.util
 import os
 from pathlib import Path
 
+from WorldModels.experiment.damage import checks
 from WorldModels.experiment.files import remove
 from WorldModels.experiment.sums import WEIGHTS, present_sum
 
@@ -89,7 +90,7 @@ def export_memory(memory, perception, imagination, folder: str | Path) -> None:
 
 
 def outdated(folder: str | Path, names: tuple[str, ...]) -> list[str]:
-    """Exported files that are missing, or carry the sum of other weights than the .keras files.
+    """Exported files that are missing or damaged, or carry the sum of other weights than V and M.
 
     Those that carry none, from earlier versions, are not among them.
 
@@ -100,11 +101,22 @@ def outdated(folder: str | Path, names: tuple[str, ...]) -> list[str]:
     folder = Path(folder)
     found = []
     for name in names:
-        if not (folder / name).exists():
+        if not (folder / name).exists() or _is_damaged(folder / name):
             found.append(name)
         elif (carried := _carried(folder / name)) and carried != present_sum(folder / name):
             found.append(name)
     return found
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether an exported file, or one in an exported folder, differs from its stage's sum."""
+    check = checks(path)
+    try:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            check(file)
+    except ValueError:
+        return True
+    return False
 
 
 def _carried(path: Path) -> str:

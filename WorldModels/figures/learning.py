@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.figures.curves import Rows, column
 from WorldModels.figures.style import (
     BAND,

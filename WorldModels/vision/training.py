@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from WorldModels.experiment.files import append_row, read_rows, remove
+from WorldModels.experiment.files import remove
+from WorldModels.experiment.rows import append_row, read_rows
 
 EVERY = 10  # steps between rows, as in WorldModels/gan.py of Rtlyc/world-models
 
@@ -31,7 +32,7 @@ class LossRows(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.before = self._sums()
         self.step = int(self.model.optimizer.iterations)
-        rows = read_rows(self.path)
+        rows = read_rows(self.path, ("step",))
         if any(int(row["step"]) > self.step for row in rows):
             remove(self.path)
             for row in rows:

@@ -11,8 +11,9 @@ import numpy as np
 from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.weights import num_parameters
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.files import hash_files, read_json, read_rows, write_json
+from WorldModels.experiment.files import hash_files, read_json, write_json
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.rows import read_rows
 
 # Column of memory.csv -> its name here.
 NLL = {
@@ -67,7 +68,7 @@ def _horizon(contestant: Contestant) -> dict | None:
     from WorldModels.assembly.evaluation.truth import held_out_series, horizon_errors
 
     with contestant.open("compare") as run:
-        series = held_out_series(run.path, run.experiment, run.say)
+        series = held_out_series(run.path, run.experiment)
         return horizon_errors(run.path, series, run.rng)
 
 

@@ -6,7 +6,7 @@ from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.comparison.kinds import Kind
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.fields import flag_of
-from WorldModels.experiment.remedies import without
+from WorldModels.experiment.flags import without
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.damage import checks
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import stage_facts
 from WorldModels.experiment.settings.experiment import Experiment
 
@@ -38,6 +39,9 @@ def kept_means(folder: Path) -> dict[str, Path]:
     """Generation -> file, for at most MOST kept means of an evolution, including the last.
 
     Where there are more, those that were validated come first: their curve has both worlds.
+
+    Raises:
+        ValueError: one of them is damaged.
     """
     from WorldModels.control.controller import Controller
 
@@ -52,6 +56,9 @@ def kept_means(folder: Path) -> dict[str, Path]:
         generations = sorted({*both, generations[-1]})
     spread = np.linspace(0, len(generations) - 1, min(MOST, len(generations)))
     places = np.unique(spread.round().astype(int))
+    check = checks(folder)
+    for i in places:
+        check(kept[generations[i]])
     return {str(generations[i]): kept[generations[i]] for i in places}
 
 
@@ -84,7 +91,7 @@ def curve(folder: Path, returns: Mapping[str, list[float]]) -> list[dict]:
 
 def _validations(folder: Path) -> dict[int, dict[str, str]]:
     """Generation -> its row of generations.csv, if it was validated."""
-    rows = read_rows(folder / "generations.csv")
+    rows = read_rows(folder / "generations.csv", ("generation",))
     return {int(row["generation"]): row for row in rows if row.get("validation")}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from WorldModels.assembly.evaluation.tasks import Key, Task, key_columns, tasks_of
-from WorldModels.experiment.files import append_row, read_rows
+from WorldModels.experiment.rows import append_row, read_rows
 
 HANG_SECONDS = 600  # generous, since the machine may be busy with other things
 
@@ -36,7 +36,7 @@ def examine(
     from WorldModels.control.executors import open_executor
 
     wanted = list(wanted)
-    rows = _kept(folder, {kind for kind, _, _ in wanted}) if folder else {}
+    rows = _kept(folder, {kind for kind, _, _ in wanted}, say) if folder else {}
     missing = [key for key in wanted if key not in rows]
     if tasks := tasks_of(missing):
         done = len(wanted) - len(missing)
@@ -49,12 +49,12 @@ def examine(
     return {key: rows[key] for key in wanted}
 
 
-def _kept(folder: Path, kinds: set[str]) -> dict[Key, dict]:
-    """The rows in a folder."""
+def _kept(folder: Path, kinds: set[str], say: Callable[[str], None] = print) -> dict[Key, dict]:
+    """The sound rows in a folder."""
     rows = {}
     for kind in kinds:
         who, which = key_columns(kind)
-        for row in read_rows(folder / f"{kind}.csv"):
+        for row in read_rows(folder / f"{kind}.csv", (who, which), say):
             rows[kind, row[who], int(row[which])] = row
     return rows
 

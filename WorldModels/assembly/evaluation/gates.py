@@ -7,6 +7,7 @@ The gates only warn; they never stop anything.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -41,12 +42,21 @@ def show_gates(run: Run) -> dict:
 
     experiment, file = run.experiment, run.path / "gates.json"
     dream = dream_world(run.path, experiment, max_steps=experiment.env.max_steps)
-    made_with, report = _made_with(run, dream.how), read_json(file)
+    made_with, report = _made_with(run, dream.how), _earlier(run, file)
     if not report or not _same(report["made_with"], made_with):
         report = _gates(run, Examiner(run.path, experiment.env, {}, dream), made_with)
         write_json(file, report)
     _show(run, report)
     return report
+
+
+def _earlier(run: Run, file: Path) -> dict | None:
+    """The contents of an earlier gates.json; None if there is none, or it is damaged."""
+    try:
+        return read_json(file, lambda: run.command("train_controller"))
+    except ValueError as error:
+        run.say(f"gates: {error}")
+        return None
 
 
 def _made_with(run: Run, dream: dict) -> dict:
@@ -92,7 +102,7 @@ def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
         "made_with": made_with,
         "policies": policies,
         "warnings": [name for name, p in policies.items() if kinder(p["real"], p["dream"])],
-        "foresight": foresight_of(run.path, run.experiment, run.say),
+        "foresight": foresight_of(run.path, run.experiment),
     }
 
 

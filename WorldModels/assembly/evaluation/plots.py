@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
 HISTORY = {

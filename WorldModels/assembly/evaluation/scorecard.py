@@ -73,7 +73,7 @@ def _dream_checks(run: Run, rows: dict[Key, dict], random: str) -> dict:
         where: summary([int(row["steps"]) for row in _of(rows, kind, random)])
         for where, kind in (("real", "tracks"), ("dream", "dreams"))
     }
-    series = held_out_series(run.path, run.experiment, run.say)
+    series = held_out_series(run.path, run.experiment)
     return {
         "foresight": foresight_of(run.path, run.experiment),
         "horizon": horizon_errors(run.path, series, run.rng),

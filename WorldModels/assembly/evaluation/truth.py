@@ -17,24 +17,25 @@ WARM = 20  # steps of true history before the dream
 WINDOWS = 128  # places in held-out episodes at which M starts to dream
 BATCH = 25  # episodes in a batch
 MODE, SAMPLED, CONSTANT = "mode", "sampled", "last frame kept"
-Say = Callable[[str], None]
 Draw = Callable[[str], np.random.Generator]  # purpose -> its random generator
 
 
-def held_out_series(folder: Path, experiment: Experiment, say: Say = print) -> list:
+def held_out_series(folder: Path, experiment: Experiment) -> list:
     """The Series that M was not trained on; empty if there are none.
 
     Args:
         folder: of an iteration; its name is the iteration's number.
         experiment: all settings.
-        say: prints a line for each damaged file, which is set aside.
+
+    Raises:
+        ValueError: a series is damaged.
     """
     from WorldModels.episodes.series import read_split
 
-    return read_split(folder, experiment, say)[1]
+    return read_split(folder, experiment)[1]
 
 
-def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict | None:
+def foresight_of(folder: Path, experiment: Experiment) -> dict | None:
     """`foresight` of the M in a folder on its held-out series; arguments: see held_out_series.
 
     Returns:
@@ -42,7 +43,7 @@ def foresight_of(folder: Path, experiment: Experiment, say: Say = print) -> dict
     """
     if not experiment.memory.terminated_head:
         return None
-    series = held_out_series(folder, experiment, say)
+    series = held_out_series(folder, experiment)
     return foresight(folder / "memory.keras", series) if series else None
 
 

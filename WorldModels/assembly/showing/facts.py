@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from WorldModels.assembly.evaluation.drivers import evaluated, report_file
-from WorldModels.experiment.files import read_json, read_rows
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
 FPS = 50  # frames a second, if the game does not say

@@ -9,9 +9,9 @@ from typing import Any
 
 from WorldModels.assembly.speed.suite import SIZE
 from WorldModels.assembly.speed.suite import WORK as OPERATIONS
-from WorldModels.experiment.files import read_rows
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.machine import cpu_has_bfloat16
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import stage_facts
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import stage_settings

@@ -9,7 +9,8 @@ import numpy as np
 from WorldModels.assembly.showing import driver, memory, vision
 from WorldModels.assembly.showing.facts import fps, horizon_errors
 from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
-from WorldModels.experiment.files import read_json, read_rows
+from WorldModels.experiment.files import read_json
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
 HORIZONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2)  # seconds of dreaming

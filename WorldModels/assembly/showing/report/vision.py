@@ -6,7 +6,7 @@ import numpy as np
 
 from WorldModels.assembly.showing import vision
 from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import Run
 
 FRAMES = 500  # for statistics of z
