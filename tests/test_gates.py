@@ -266,6 +266,7 @@ def test_held_out_series_are_those_that_the_split_names(run):
     assert [len(s) for s in truth.held_out_series(run.path, run.experiment)] == [
         20 + int(p.stem) for p in held_out
     ]
+    (run.path / "stages").mkdir(exist_ok=True)
     paths[3].write_bytes(b"damaged")
     with pytest.raises(ValueError, match="000003.npz.*WorldModels.encode"):
         truth.held_out_series(run.path, run.experiment)

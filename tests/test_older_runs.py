@@ -1,5 +1,6 @@
 """Runs made before typed flags were remembered can be resumed, evaluated and reported."""
 
+import math
 import tarfile
 
 import pytest
@@ -48,6 +49,7 @@ def test_an_older_run_resumes_is_evaluated_and_reported(older, tmp_path):
     assert memo_of(folder).typed == typed
     experiment = stored_experiment(folder)
     assert (experiment.seed, experiment.memory.lstm_size, experiment.scale) == (3, 16, "smoke")
+    assert experiment.memory.log_std_floor == -math.inf, "there was none, whatever is preset now"
     before = read_rows(folder / "0/controller/generations.csv")
     for name in ("record", "train_vision", "encode", "train_memory"):
         assert "there already" in verb(name, game, folder)

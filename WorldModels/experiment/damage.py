@@ -4,8 +4,9 @@
 
 A file that differs from its own stage's sum is damaged, not changed: what was made from it stays as
 it is, and one line names the file and the command that makes it again. Files that grow are not
-listed: rows of a CSV are checked one by one (rows.read_rows), and a state.pkl ends with its own
-sum. Stages that are under way, and those of earlier versions, list none, and are trusted.
+listed: rows of a CSV are checked one by one (rows.read_rows), and state.pkl and split.json have
+sums of their own. Stages that are under way, and those of earlier versions, list none, and are
+trusted.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from WorldModels.experiment.files import TEMPORARY, atomic
 from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.experiment.stages import STAGES, stage_facts, stage_file
 
-GROWING = (".csv", ".pkl")  # files that a stage goes on writing
+GROWING = (".csv", ".pkl", "split.json")  # files that a stage goes on writing
 LOGS = ("tensorboard", "checkpoints")
 SUMS, AS_OF = "sums", "sums_as_of"  # in a stage's file
 # Unless there is a file with the same content, only a fresh start makes these again.

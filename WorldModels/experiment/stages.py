@@ -7,6 +7,7 @@ from typing import Any
 
 from WorldModels.experiment.fields import plain, split
 from WorldModels.experiment.files import read_json
+from WorldModels.experiment.older import SINCE
 from WorldModels.experiment.remedies import command_for, removed_first
 
 
@@ -163,6 +164,9 @@ def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
         for field, value in fields.items()
         if field in known[noun]
     }
+    for each, value in SINCE.items():
+        if each.partition(".")[0] in facts["settings"]:
+            values.setdefault(each, value)
     budgets = {}
     for field, value in facts.get("budgets", {}).items():
         if "." in field:
