@@ -104,7 +104,7 @@ class VAE(keras.Model):
         Args:
             frame: (H, W, 3) float in 0..1.
         """
-        colour = np.clip(np.mean(frame, axis=(0, 1)), *FIRST_COLOURS)
+        colour = np.clip(np.mean(frame, axis=(0, 1), dtype=np.float64), *FIRST_COLOURS)
         self.decoder.convolutions[-1].bias.assign(np.log(colour / (1 - colour)))
 
     def encode(self, observations):
