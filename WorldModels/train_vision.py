@@ -65,7 +65,7 @@ def train_vision(run: Run) -> None:
     if before:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
-    _set_background(vision, training)
+    _show_median(vision, training, settings.median_start and not before)
     if not stage.anew:
         check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
@@ -102,12 +102,17 @@ def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path],
     return frames, training, validation
 
 
-def _set_background(vision: Any, training: list[Path]) -> None:
-    """Give V the median frame, if it uses one; a checkpoint brings its own background."""
+def _show_median(vision: Any, training: list[Path], start: bool) -> None:
+    """Give V the median frame if it uses one, as background and, where `start` asks, to start from.
+
+    A checkpoint brings its own background and weights.
+    """
     from WorldModels.episodes.frames import median_frame
 
     if hasattr(vision, "background"):
         vision.background.assign(median_frame(training))
+    if hasattr(vision, "start_from") and start:
+        vision.start_from(median_frame(training))
 
 
 def _fit(

@@ -51,6 +51,7 @@ CARRACING = {
         "encoder_filters": [32, 64, 128, 256],  # [P] figure 22
         "decoder_filters": [128, 64, 32],  # [P] figure 22
         "rare_weight": 0.0,  # ours; vae.py weights all pixels equally
+        "median_start": False,  # vae.py starts at grey
         "kl_weight": 1.0,  # vae.py
         "kl_tolerance": 0.5,  # vae_train.py
         "epochs": 10,  # vae_train.py

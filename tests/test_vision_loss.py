@@ -102,6 +102,16 @@ def test_without_weights_the_loss_is_the_published_one():
     )  # V has a background only if it uses it
 
 
+@pytest.mark.parametrize("form", ["transpose", "depth_to_space"])
+def test_v_starts_from_the_mean_colour_of_a_frame(form):
+    vision, frame = VAE(**SMALL, decoder_form=form), np.zeros((64, 64, 3), np.float32)
+    frame[:16] = 0.8, 0.4, 0.0
+    vision.start_from(frame)
+    first = array(vision.decode(np.zeros((1, vision.latent_size), np.float32)))[0]
+    expected = np.broadcast_to([0.2, 0.1, 0.01], first.shape)  # 0 would need a bias of -inf
+    np.testing.assert_allclose(first, expected, atol=1e-6)
+
+
 def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
     vision = VAE(
         **SMALL,

@@ -76,7 +76,7 @@ def test_a_ball_that_is_left_out_is_seen_in_the_rarest_pixels_only():
 @pytest.mark.parametrize(
     "rare, used, weight, said",
     [
-        (1.0, 9, 0.0, ["--vision.rare-weight 100 "]),
+        (1.0, 9, 0.0, ["--vision.rare-weight 30 with --vision.median-start"]),
         (1.0, 9, 100.0, ["--vision.rare-weight 300 "]),
         (1.0, 9, None, []),
         (FADED - 0.1, 2, 0.0, []),

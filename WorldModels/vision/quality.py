@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from WorldModels.experiment.games.game import SMALL_THINGS
+
 # Pixels of SSIM's Gaussian window, and its standard deviation (Wang et al. 2004).
 WINDOW, WIDTH = 11, 1.5
 K1, K2 = 0.01, 0.03  # SSIM's constants, for pictures in 0..1
@@ -96,11 +98,12 @@ def warnings_of(scores: dict[str, float], rare_weight: float | None) -> list[str
     """
     lines = []
     if scores.get("val_rare_error", 0.0) > FADED and rare_weight is not None:
-        more = f"--vision.rare-weight {max(100, 3 * rare_weight):g}"
+        more = max(SMALL_THINGS["rare_weight"], 3 * rare_weight)
         lines.append(
             "small things that come and go are not rebuilt: on the rarest hundredth of the pixels "
             f"V's error is {scores['val_rare_error']:.0%} of a still picture's; "
-            f"{more} with --vision.kl-weight 0.3, or more --vision.epochs, helps."
+            f"--vision.rare-weight {more:g} with --vision.median-start and --vision.kl-weight "
+            f"{SMALL_THINGS['kl_weight']:g}, or more --vision.epochs, helps."
         )
     if scores.get("val_latents_in_use", 2.0) < 2:
         lines.append(

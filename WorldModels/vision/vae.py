@@ -1,10 +1,13 @@
 """V as a variational autoencoder of pictures."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from WorldModels.vision.networks import Decoder, Encoder, architecture, unit_range
 from WorldModels.vision.transposed import DECODER_FORMS
+
+FIRST_COLOURS = (0.01, 0.99)  # range of the decoder's first colour: black would need a bias of -inf
 
 
 @keras.saving.register_keras_serializable("WorldModels")
@@ -91,6 +94,18 @@ class VAE(keras.Model):
             autocast=False,
             name="background",
         )
+
+    def start_from(self, frame):
+        """Let the untrained decoder give the mean colour of a frame, instead of grey.
+
+        What V learns from the first step on is then what differs from it. Otherwise it spends the
+        first hundred steps on the colour of the ground, with features that small things need.
+
+        Args:
+            frame: (H, W, 3) float in 0..1.
+        """
+        colour = np.clip(np.mean(frame, axis=(0, 1), dtype=np.float64), *FIRST_COLOURS)
+        self.decoder.convolutions[-1].bias.assign(np.log(colour / (1 - colour)))
 
     def encode(self, observations):
         """Mean and log-variance of z, each (B, Z) float32.

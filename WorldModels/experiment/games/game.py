@@ -14,7 +14,7 @@ import numpy as np
 from WorldModels.experiment.settings.env import EnvSettings
 
 # What V needs to see a thing of 2x2 pixels in a picture that is otherwise still (docs/settings.md).
-SMALL_THINGS = {"rare_weight": 100.0, "kl_weight": 0.03}
+SMALL_THINGS = {"rare_weight": 30.0, "kl_weight": 0.1, "median_start": True}
 
 
 @dataclass(frozen=True)
