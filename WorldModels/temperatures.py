@@ -47,6 +47,7 @@ def temperatures(run: Run) -> None:
     """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
     from WorldModels.assembly.evolve import check_covariance
     from WorldModels.assembly.opening import check_exports
+    from WorldModels.control.search_state import check_states
     from WorldModels.figures.curves import save
     from WorldModels.figures.temperatures import temperature_figure
 
@@ -71,6 +72,8 @@ def temperatures(run: Run) -> None:
     check_exports(run.path)
     run.need("first_latents.npz", "encode")
     driver = _driver(run)
+    if not stage.anew:
+        check_states(folder)
     stage.begin()
     rows = [_row(run, temperature) for temperature in run.experiment.temperatures]
     played = [_dreams(run, *driver, t) for t in run.experiment.temperatures] if driver else []

@@ -28,6 +28,7 @@ def train_controller(run: Run) -> None:
         mean_before,
         parameters_of,
     )
+    from WorldModels.control.search_state import check_states
 
     folder, world = run.path / "controller", run.experiment.controller.world
     vision, memory = (
@@ -42,6 +43,8 @@ def train_controller(run: Run) -> None:
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
     check_covariance(run, "controller")
+    if not stage.anew:
+        check_states(folder)
     controller = controller_shape(run)
     mean, progress = parameters_of(before, controller) if before else None, None
     if world != "real":

