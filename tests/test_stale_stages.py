@@ -16,7 +16,9 @@ from WorldModels import (
 )
 from WorldModels.assembly.models import load_memory, load_vision
 from WorldModels.experiment import run as run_module
+from WorldModels.experiment.files import read_json, write_json
 from WorldModels.experiment.stage import Stage
+from WorldModels.experiment.stages import stage_file
 
 VERBS = {
     verb.__name__.split(".")[1]: verb
@@ -76,13 +78,21 @@ def state(verb, folder, monkeypatch):
         monkeypatch.setattr(run_module, "Stage", Stage)
 
 
+def trusted(zero, stage):
+    """Let a changed file pass for one that its own stage has made."""
+    file = stage_file(zero, stage)
+    write_json(file, {name: value for name, value in read_json(file).items() if name != "sums"})
+
+
 def change(folder, what):
+    """Change one thing in a finished run."""
     zero = folder / "0"
     if what in ("vision", "memory"):
         network = {"vision": load_vision, "memory": load_memory}[what](zero / f"{what}.keras")
         weight = network.trainable_variables[0]
         weight.assign(weight + 0.1)
         network.save(zero / f"{what}.keras")
+        trusted(zero, what)
         if what == "memory":
             train_memory.main(["takecover", "--scale", "smoke", "--results", str(folder)])
     elif what == "driver":
@@ -90,6 +100,7 @@ def change(folder, what):
             arrays = dict(file)
         arrays["parameters"] = arrays["parameters"] + 0.1
         np.savez(zero / "controller/best.npz", **arrays)
+        trusted(zero, "controller")
     elif what != "nothing":
         shutil.copy(zero / "episodes/000000.npz", zero / "episodes/000099.npz")
         encode.main(["takecover", "--scale", "smoke", "--results", str(folder)])
