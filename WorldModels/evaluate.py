@@ -9,8 +9,9 @@ drive is the same under either.
 
 Test tracks played no part in training or choosing the driver. The report compares the driver with
 blind policies (--evaluate.baselines). If it was evolved in a dream, the report adds all their
-scores in dreams, real games of each kept generation, games of the blindfolded driver, and how true
-the dream is. Each result is saved as it comes, so an interrupted test continues where it stopped.
+scores in dreams, real games of each kept generation, games of the blindfolded driver, and how
+faithful the dream is. Each result is saved as it comes, so an interrupted test continues where it
+stopped.
 """
 
 from pathlib import Path

@@ -69,7 +69,7 @@ def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> An
     # An M that cannot dream is refused before the stage begins; what it replaces is cleared before
     # the search is opened, which would otherwise continue the old one.
     run.need("first_latents.npz", "encode")
-    check_series(run.path)  # those held out show in gates.json how true the dream is
+    check_series(run.path)  # those held out show in gates.json how faithful the dream is
     population = population_dream(run, controller, run.experiment.dream)
     stage.begin()
     generations = dream_generations(run, folder, controller, mean, population=population)

@@ -26,7 +26,7 @@ CHECKLIST = {
     "real, reconstructed and imagined frames": "filmstrips:imagined_strip",
     "dreams at several temperatures": "filmstrips:dream_filmstrips",
     "the same start dreamt twice": "filmstrips:dreamt_twice",
-    "the error of dreaming on, by horizon": "dreams:horizon_curves",
+    "the error of the open-loop dream, by horizon": "dreams:horizon_curves",
     # episodes as films
     "an episode and its reconstruction side by side": "videos:side_by_side",
     "a drive or a dream with the reward so far in its title": "films:running_reward",

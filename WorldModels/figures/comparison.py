@@ -18,7 +18,7 @@ SPEEDS = (
 
 
 def memory_figure(rows: Rows, noun: str = "game") -> Figure:
-    """Kinds of memory: held-out loss beside baselines, error of dreaming on, speeds, and drivers.
+    """Kinds of memory: held-out loss beside baselines, open-loop error, speeds, and drivers.
 
     Args:
         rows: of a comparison.
@@ -160,7 +160,7 @@ def _loss(axes: Axes, rows: Rows) -> None:
 
 
 def _horizon(axes: Axes, rows: Rows) -> None:
-    """The error of dreaming on by the number of steps."""
+    """The error of the open-loop dream by the number of steps."""
     axes.set(
         xlabel="steps dreamt since the last frame seen",
         ylabel="mean squared error of decoded pixels (0..1)",

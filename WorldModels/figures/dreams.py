@@ -1,4 +1,4 @@
-"""Draws how faithful a dream is: its returns beside the game's, and the error of dreaming on."""
+"""Draws how faithful a dream is: its returns beside the game's, and its open-loop error."""
 
 from collections.abc import Mapping, Sequence
 
@@ -83,7 +83,7 @@ def _in_the_game(axes: Axes, points: Sequence[Mapping]) -> None:
 
 
 def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
-    """The error of dreaming on, by the number of steps since the last frame that M saw.
+    """The error of the open-loop dream, by the number of steps since the last frame that M saw.
 
     Args:
         errors: horizons (K,), and in both `latent` and `frame` each prediction's errors (K,) by
@@ -104,5 +104,5 @@ def horizon_curves(errors: Mapping, decoded: str = "pixels (0..1)") -> Figure:
         axes.minorticks_off()
         axes.set_ylim(bottom=0)
     panels[0].legend(frameon=False)
-    figure.suptitle("M: dreaming on from the true history with the true actions")
+    figure.suptitle("M dreams open-loop from the true history, with the true actions")
     return figure

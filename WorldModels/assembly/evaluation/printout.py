@@ -1,4 +1,4 @@
-"""Prints the result of evaluate: scores, how true the dream is, and where the files are."""
+"""Prints the result of evaluate: scores, how faithful the dream is, and where the files are."""
 
 from WorldModels.assembly.evaluation.drivers import driver_name, evaluated, folder_of
 from WorldModels.assembly.evaluation.examiner import DRIVER
@@ -8,7 +8,7 @@ from WorldModels.experiment.run import Run
 
 
 def show(run: Run, report: dict) -> None:
-    """Print the table, how true the dream is, and where everything is, with the films last.
+    """Print the table, how faithful the dream is, and where everything is, with the films last.
 
     Args:
         run: the open run.

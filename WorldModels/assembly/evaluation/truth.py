@@ -1,4 +1,4 @@
-"""Tests how true M's dreams are, on held-out episodes.
+"""Tests how faithful M's dreams are, on held-out episodes.
 
 One test asks whether M predicts the end of an episode, the other how soon M's dream strays from it.
 """
