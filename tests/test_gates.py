@@ -209,11 +209,17 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     gates.show_gates(run)
     assert len(played) == 2
 
+    text = (run.path / "gates.json").read_text()
+    (run.path / "gates.json").write_text(text.replace("stay", "stax"))
+    capsys.readouterr()
+    gates.show_gates(run)
+    assert len(played) == 3 and "gates.json: expected JSON" in capsys.readouterr().out
+
     older = read_json(run.path / "gates.json")
     older["made_with"]["environment"] |= {"renderer": "fast", "lap_complete": "0.95"}
     (run.path / "gates.json").write_text(json.dumps(older))
     gates.show_gates(run)
-    assert len(played) == 2, "an older file also lists settings of other games"
+    assert len(played) == 3, "an older file also lists settings of other games"
 
 
 def walked(steps, seed):

@@ -34,9 +34,8 @@ def own_stage(path: str | Path) -> tuple[Path, str, str] | None:
     """
     path = Path(path)
     for folder in path.parents:
-        inside = path.relative_to(folder)
-        if folder.name.isdigit() and (folder / "stages").is_dir():
-            return (folder, *found) if (found := _made_by(inside)) else None
+        if folder.name.isdigit() and (found := _made_by(path.relative_to(folder))):
+            return folder, *found
     return None
 
 
@@ -117,9 +116,9 @@ def mended(folder: Path, stage: str, say: Callable[[str], None]) -> list[str]:
     Returns:
         The damaged files of which there is no other, named as in the iteration's folder.
     """
-    left, sums, check = [], listed_sums(folder, stage), None
+    left, sums = [], listed_sums(folder, stage)
+    check = checks(folder / next(iter(sums), ""))
     for name in sums:
-        check = check or checks(folder / name)
         try:
             check(folder / name)
         except ValueError as error:
