@@ -1,4 +1,4 @@
-"""Blind policies in the game and in the dream, how faithful a dream is, and a blindfolded driver."""
+"""Blind policies in game and dream, how faithful a dream is, and a blindfolded driver."""
 
 import dataclasses
 import json
