@@ -43,14 +43,12 @@ def train_memory(run: Run) -> None:
 
     training, held_out = _split(run)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
-    settings, constant = run.experiment.memory, _constant(run, training)
-    if constant and settings.log_std_floor == -math.inf:
-        raise ValueError(f"{run.path / 'series'}: expected latents that vary, but {constant}.")
+    settings = run.experiment.memory
     memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
     if before:
         take_weights(memory, before)
         run.say(f"train_memory: continues from {before}.")
-    rows = _fit(run, stage, memory, (training, held_out), bool(before), constant)
+    rows = _fit(run, stage, memory, (training, held_out), continues=bool(before))
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -63,6 +61,7 @@ def _split(run: Run) -> tuple[list, list]:
 
     Raises:
         FileNotFoundError: there are no sound series.
+        ValueError: a latent does not vary, and M's densities have no floor.
     """
     from WorldModels.episodes.series import read_split
 
@@ -73,6 +72,9 @@ def _split(run: Run) -> tuple[list, list]:
         raise FileNotFoundError(
             f"{folder} has no sound series; make them first: {run.command('encode')}"
         )
+    constant = _constant(run, training)
+    if constant and run.experiment.memory.log_std_floor == -math.inf:
+        raise ValueError(f"{folder}: expected latents that vary, but {constant}.")
     return training, held_out
 
 
@@ -104,18 +106,9 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(
-    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool, constant: str
+    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
 ) -> list[dict[str, float]]:
-    """Train M on the first series and score it on the second.
-
-    Args:
-        run: the open run.
-        stage: M's.
-        memory: M, built.
-        series: those to train on, and those held out.
-        continues: whether M starts from trained weights.
-        constant: see `_constant`.
-    """
+    """Train M on the first series and score it on the second; `continues` from trained weights."""
     from WorldModels.assembly.fit import fit_with_checkpoints
     from WorldModels.memory.batches import SeriesBatches
 
@@ -145,7 +138,7 @@ def _fit(
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,
         label="train_memory",
-        remedy=constant or "lower the learning rate",
+        remedy=_constant(run, training) or "lower the learning rate",
     )
 
 
