@@ -45,14 +45,12 @@ def train_memory(run: Run) -> None:
 
     training, held_out = _split(run, stage)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
-    settings, constant = run.experiment.memory, _constant(run, training)
-    if constant and settings.log_std_floor == -math.inf:
-        raise ValueError(f"{run.path / 'series'}: expected latents that vary, but {constant}.")
+    settings = run.experiment.memory
     memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
     if before:
         take_weights(memory, before)
         run.say(f"train_memory: continues from {before}.")
-    rows = _fit(run, stage, memory, (training, held_out), bool(before), constant)
+    rows = _fit(run, stage, memory, (training, held_out), continues=bool(before))
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -65,6 +63,7 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
 
     Raises:
         FileNotFoundError: there are no sound series.
+        ValueError: a latent does not vary, and M's densities have no floor.
     """
     from WorldModels.episodes.series import read_split
     from WorldModels.episodes.split import split_and_list
@@ -77,6 +76,9 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
         raise FileNotFoundError(
             f"{folder} has no sound series; make them first: {run.command('encode')}"
         )
+    constant = _constant(run, parts[0])
+    if constant and run.experiment.memory.log_std_floor == -math.inf:
+        raise ValueError(f"{folder}: expected latents that vary, but {constant}.")
     return parts
 
 
@@ -108,18 +110,9 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(
-    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool, constant: str
+    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
 ) -> list[dict[str, float]]:
-    """Train M on the first series and score it on the second.
-
-    Args:
-        run: the open run.
-        stage: M's.
-        memory: M, built.
-        series: those to train on, and those held out.
-        continues: whether M starts from trained weights.
-        constant: see `_constant`.
-    """
+    """Train M on the first series and score it on the second; `continues` from trained weights."""
     from WorldModels.assembly.checkpoint import check_checkpoint
     from WorldModels.assembly.fit import fit_with_checkpoints
 
@@ -144,7 +137,7 @@ def _fit(
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,
         label="train_memory",
-        remedy=constant or "lower the learning rate",
+        remedy=_constant(run, training) or "lower the learning rate",
     )
 
 
