@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.damage import checks, is_sound
+from WorldModels.experiment.damage import checks, is_sound, listed_sums
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import note_vision
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.stages import stage_facts
 
+ENCODED = "encoded"  # in the stage's file: series -> the sum of the episode that it was made from
 GROUP = 2048  # frames to gather, episode by episode, before V is called
 
 
@@ -40,27 +42,47 @@ def encode(run: Run) -> None:
         read_series(folder, run.say)  # sets damaged ones aside
     damaged = damaged_names(episodes)  # what was made from them while they were sound stays
     orphans = {path.name for path in list_episodes(folder)} - set(recorded) - damaged
+    sums = _sums(recorded)
+    before = {} if stage.anew else (stage_facts(run.path, "series") or {}).get(ENCODED, {})
     missing = {
-        name: path for name, path in recorded.items() if stage.anew or _older(folder / name, path)
+        name: path
+        for name, path in recorded.items()
+        if stage.anew or _other(folder / name, path, before.get(name), sums[name])
     }
     if stage.complete and not missing and not orphans and is_sound(first, run.say):
         return run.say(f"encode: {len(recorded)} series are there already, in {folder}.")
     look = keras_encoder(vision_file)
     note_vision(run)
-    stage.begin()
+    stage.begin(**{ENCODED: {name: before[name] for name in before if name not in missing}})
     folder.mkdir(parents=True, exist_ok=True)
     for name in orphans:  # their episodes are gone
         (folder / name).unlink(missing_ok=True)
     for name, series in _encoded(missing, look, run.say, len(recorded) - len(missing)):
         series.save(folder / name)
     written = _write_first_latents(folder, first, run.say)
-    stage.finish(series=written)
+    stage.finish(series=written, **{ENCODED: {name: sum_ for name, sum_ in sums.items() if sum_}})
     run.say(f"encode: {written} series in {folder}.")
 
 
-def _older(series: Path, episode: Path) -> bool:
-    """Whether a series is missing, or is older than its episode."""
-    return not series.exists() or series.stat().st_mtime < episode.stat().st_mtime
+def _sums(episodes: dict[str, Path]) -> dict[str, str]:
+    """The sums that the episodes' own stages list; empty for an episode that is not listed."""
+    listed = cache(lambda folder: listed_sums(folder, "episodes"))
+    return {
+        name: listed(path.parents[1]).get(f"episodes/{path.name}", [0, ""])[1]
+        for name, path in episodes.items()
+    }
+
+
+def _other(series: Path, episode: Path, encoded: str | None, present: str) -> bool:
+    """Whether a series is missing or was made from another episode.
+
+    Where the sum of the episode is unknown, then or now, the younger file tells.
+    """
+    if not series.exists():
+        return True
+    if encoded and present:
+        return encoded != present
+    return series.stat().st_mtime < episode.stat().st_mtime
 
 
 def _encoded(

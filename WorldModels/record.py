@@ -16,6 +16,7 @@ from typing import Any
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.games.registry import game_of
+from WorldModels.experiment.lineage import note_recording
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
 
@@ -118,6 +119,8 @@ def record(run: Run) -> None:
     recorder = Recorder(run.experiment, run.iteration, folder, shares, controller)
     # Opened once here, so that an error in it is reported before anything is written.
     recorder.world(False, controller is not None)[0].close()
+    if stage.anew:
+        note_recording(run, stage)
     stage.begin()
     folder.mkdir(parents=True, exist_ok=True)
     drives = _drive(run, recorder, missing, len(there))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from WorldModels import record
 from WorldModels.episodes.episode import list_episodes
 from WorldModels.episodes.series import Series, read_split
 from WorldModels.episodes.split import older_share, split, split_and_list
@@ -16,6 +17,8 @@ from WorldModels.experiment.presets import preset
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stage import Stage
 from WorldModels.experiment.stored import stored_experiment
+
+BOTH = ("vision", "memory")
 
 
 def files(folder, count, start=0):
@@ -35,20 +38,21 @@ def names(paths):
     return {path.name for path in paths}
 
 
+@pytest.mark.parametrize("share", [0.1, 0.6])
 @pytest.mark.parametrize("seed", range(8))
-def test_added_episodes_move_none(tmp_path, seed):
-    experiment, held_out = experiment_of(tmp_path, 0.1, seed), set()
+def test_added_episodes_move_none(tmp_path, seed, share):
+    experiment, held_out = experiment_of(tmp_path, share, seed), set()
     run = Run(experiment, "train_vision", typed=frozenset())
-    trained = None
+    trained = set()
     for count in (1, 2, 3, 5, 8, 20, 100, 400):
         paths = files(run.path / "episodes", count)
         parts = split_and_list(paths, run, "vision", None)
         assert held_out <= names(parts[1]) and sorted(parts[0] + parts[1]) == paths
         assert parts[0] and bool(parts[1]) == (count > 1)
-        assert trained is None or trained <= names(parts[0])
-        held_out, trained = names(parts[1]), names(parts[0]) if count > 2 else None
-        assert count == 1 or held_out == set(read_json(run.path / "split.json")["held_out"])
-    assert 25 <= len(held_out) <= 60
+        assert trained <= names(parts[0])
+        held_out, trained = names(parts[1]), names(parts[0])
+        assert held_out == set(read_json(run.path / "split.json")["held_out"])
+    assert 0.6 * share <= len(held_out) / 400 <= 1.5 * share
     run.close()
 
 
@@ -117,3 +121,32 @@ def test_an_older_run_keeps_its_two_splits(tmp_path):
         paths = files(tmp_path / "more/0/episodes", 20)
         parts.append(split(paths, run.path, name, run.experiment, older_share(run.path, name))[1])
     assert [len(part) for part in parts] == [6, 6] and parts[0] != parts[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "stale"),
+    [((), ()), (("--seed", "7"), BOTH), (("--record.held-out-share", "0.6"), BOTH)],
+)
+def test_networks_of_episodes_recorded_in_another_way_are_made_again(tmp_path, flags, stale):
+    """Otherwise V and M would be scored on episodes that they were trained on."""
+    argv = ["carracing", "--scale", "smoke", "--results", str(tmp_path)]
+    argv += ["--record.episodes", "2", "--record.max-frames", "20", "--workers", "1"]
+    record.main(argv)
+    run = Run(parse("report", argv), "report", reads_only=True)
+    for name in BOTH:
+        run.stage(name).finish()
+        (run.path / f"{name}.keras").touch()
+    more = ["--record.episodes", "3"]
+    record.main([*argv, *more])
+    record.main([*argv, *more, "--force", *flags])
+    for name in BOTH:
+        stage = Run(parse(f"train_{name}", argv[:5]), f"train_{name}", reads_only=True).stage(name)
+        assert (name in stale) == stage.anew == (not stage.complete)
+
+
+def test_a_damaged_list_names_the_command_that_goes_on_without_it(tmp_path):
+    experiment = experiment_of(tmp_path, 0.2)
+    paths = files(tmp_path / "0/episodes", 5)
+    (tmp_path / "0/split.json").write_text("{")
+    with pytest.raises(ValueError, match=r"split\.json && python -m WorldModels\.train_vision"):
+        split(paths, tmp_path / "0", "vision", experiment)

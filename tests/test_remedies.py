@@ -10,11 +10,13 @@ import pytest
 from house import PACKAGE
 
 from WorldModels.experiment.command import _opened, parse
+from WorldModels.experiment.damage import again
 from WorldModels.experiment.flags import without
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stages import stage_facts
 
 SIX = ("record", "train_vision", "encode", "train_memory", "train_controller", "evaluate")
 # Each flag that takes several values, and the flags that one verb alone has: verb -> class, flags.
@@ -144,3 +146,28 @@ def test_commands_are_put_together_in_one_place():
                 found.add(str(path.relative_to(PACKAGE)))
     usage = {"experiment/command.py", "benchmark.py"}
     assert found - usage == {str(Path("experiment/remedies.py"))}
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("temperatures/1/state.pkl", "temperatures carracing --results {} --force"),
+        ("temperatures/0.5/state.pkl", "temperatures carracing --results {} --force"),
+        (
+            "evaluation/generation-418/evaluation.json",
+            "evaluate carracing --results {} --controller.generation 418",
+        ),
+        ("evaluation/best/evaluation.json", "evaluate carracing --results {}"),
+    ],
+)
+def test_a_damaged_file_is_made_again_by_the_command_for_it(file, command, tmp_path):
+    (tmp_path / "config.json").write_text('{"name": "carracing", "scale": "smoke", "typed": {}}')
+    assert again(tmp_path / "0" / file) == f"python -m WorldModels.{command.format(tmp_path)}"
+
+
+def test_an_edited_evaluation_of_a_generation_is_made_again_by_its_own_command(tmp_path):
+    file = tmp_path / "0/stages/evaluation-generation-2.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{")
+    with pytest.raises(ValueError, match=r"evaluate .* --controller\.generation 2$"):
+        stage_facts(tmp_path / "0", "evaluation-generation-2")

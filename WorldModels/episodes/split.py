@@ -15,6 +15,7 @@ import numpy as np
 
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import read_json, write_json
+from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.experiment.stages import seed_of, stage_facts
 
 FILE = "split.json"
@@ -30,21 +31,35 @@ class Rule:
         iteration: that recorded them.
         share: of the episodes to hold out, 0..1.
         held_out: names of the episodes that have been held out before.
+        trained: names that this rule would hold out, but that a network was trained on when there
+            were too few episodes.
     """
 
     seed: int
     iteration: int
     share: float
     held_out: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
 
     def chosen(self, names: Sequence[str]) -> set[str]:
         """The names to hold out: with a share above 0 at least one, but never all of them."""
-        ranked = sorted(names, key=self._draw)
-        chosen = {name for name in names if self._draw(name) < self.share}
+        free = [name for name in names if name not in self.trained]
+        ranked = sorted(free, key=self._draw)
+        chosen = {name for name in free if self._draw(name) < self.share}
         chosen |= set(self.held_out) & set(names)
         if self.share > 0 and not chosen:
             chosen = set(ranked[:1])
-        return chosen - set(ranked[-1:]) if len(chosen) == len(ranked) else chosen
+        return chosen - set(ranked[-1:]) if len(chosen) == len(names) else chosen
+
+    def listed(self, names: Sequence[str], held_out: Sequence[str]) -> "Rule":
+        """The rule once a network is trained on those of the names that are not held out."""
+        late = [name for name in names if name not in held_out and self._draw(name) < self.share]
+        late = late if held_out or self.share == 0 else names  # the lowest might be one of these
+        return replace(
+            self,
+            held_out=tuple(sorted({*self.held_out, *held_out})),
+            trained=tuple(sorted({*self.trained, *late})),
+        )
 
     def _draw(self, name: str) -> float:
         """A number in 0..1 that looks random."""
@@ -59,8 +74,10 @@ def rule_of(folder: Path, experiment: Any) -> Rule:
         folder: the iteration's folder.
         experiment: its seed and share hold where nothing is recorded yet.
     """
-    if listed := read_json(folder / FILE):
-        return Rule(**listed | {"held_out": tuple(listed["held_out"])})
+    file = folder / FILE
+    if listed := read_json(file, lambda: removed_first(file, command_for(file, "train_vision"))):
+        names = {each: tuple(listed.get(each, ())) for each in ("held_out", "trained")}
+        return Rule(**listed | names)
     record = (stage_facts(folder, "episodes") or {}).get("settings", {}).get("record", {})
     share = record.get("held_out_share", experiment.record.held_out_share)
     return Rule(seed_of(folder, "episodes", experiment.seed), int(folder.name), share)
@@ -93,12 +110,13 @@ def split(
 def split_and_list(paths: Sequence[Path], run: Any, network: str, older: float | None) -> Parts:
     """As `split`, before a run's network trains: what is held out is listed, and stays so."""
     parts = split(paths, run.path, network, run.experiment, older)
-    own = _by_iteration(parts[1], run.iteration) if older is None else {}
+    own = _by_iteration(paths, run.iteration) if older is None else {}
+    out = set(parts[1])
     for iteration, named in own.items():
         folder = run.folder / str(iteration)
         rule = rule_of(folder, run.experiment)
-        listed = replace(rule, held_out=tuple(sorted({*rule.held_out, *named})))
-        if listed != rule or not (folder / FILE).exists():
+        listed = rule.listed([*named], [name for name, path in named.items() if path in out])
+        if listed != rule:
             write_json(folder / FILE, vars(listed))
     if paths and not parts[1] and run.experiment.record.held_out_share > 0:
         run.say(

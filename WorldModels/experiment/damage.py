@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from WorldModels.experiment.files import TEMPORARY, atomic
-from WorldModels.experiment.remedies import command_for, removed_first
-from WorldModels.experiment.stages import STAGES, stage_facts, stage_file
+from WorldModels.experiment.remedies import removed_first
+from WorldModels.experiment.stages import STAGES, maker_of, stage_facts, stage_file
 
 GROWING = (".csv", ".pkl", "split.json")  # files that a stage goes on writing
 LOGS = ("tensorboard", "checkpoints")
@@ -58,8 +58,8 @@ def again(path: str | Path, twin: str = "") -> str:
     """
     if not (own := own_stage(path)):
         return ""
-    folder, stage, _ = own
-    command = command_for(path, STAGES[stage].verb)
+    folder, stage, file = own
+    command = maker_of(path, file)
     if stage in EVOLVED:
         return command if twin else f"{command} --force"
     return removed_first(path, command) if stage == "episodes" else command

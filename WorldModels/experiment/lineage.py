@@ -1,11 +1,12 @@
-"""Which V the series and M were made with: a run's V may have been trained on since."""
+"""Which episodes and which V a run's networks were made with: both may be others by now."""
 
 from typing import Any
 
+from WorldModels.experiment.differences import flat
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.reuse import inputs_of
-from WorldModels.experiment.stages import stage_facts, stage_file
-from WorldModels.experiment.sums import WeightsSum, agrees
+from WorldModels.experiment.stages import iterations_in, stage_facts, stage_file
+from WorldModels.experiment.sums import WeightsSum, agrees, changed_inputs
 
 
 def require_own_series(run: Any) -> None:
@@ -52,3 +53,26 @@ def _of_this_vision(run: Any, stage: str) -> bool:
     facts = stage_facts(run.path, stage) or {}
     stored = facts.get("inputs", {}).get("vision")
     return agrees(WeightsSum(run.path / "vision.keras"), stored)
+
+
+def note_recording(run: Any, stage: Any) -> None:
+    """Before episodes are recorded anew in another way, note in V's and M's stages that they were.
+
+    Those of later iterations train on the same episodes. Episodes that come out the same, as with
+    --force alone, make nothing stale.
+
+    Args:
+        run: the open run.
+        stage: that of the episodes.
+    """
+    facts = stage_facts(run.path, "episodes") or {}
+    there, here = flat(facts.get("settings", {})), flat(stage.settings)
+    other = any(there[name] != here[name] for name in there.keys() & here.keys())
+    if not other and not changed_inputs(stage.inputs, facts.get("inputs", {})):
+        return
+    for iteration in iterations_in(run.folder):
+        path = run.folder / str(iteration)
+        for name in ("vision", "memory") if iteration >= run.iteration else ():
+            if made := stage_facts(path, name):
+                made["inputs"]["episodes"] = "recorded in another way"
+                write_json(stage_file(path, name), made)

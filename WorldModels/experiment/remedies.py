@@ -57,7 +57,10 @@ def _noted(folder: Path, what: str) -> str:
 
 def _place(path: Path) -> tuple[Path, str]:
     """A run's folder, and the number of the iteration that a path in it names; "" for none."""
-    for inside in (path, *path.parents):
-        if inside.name.isdigit() and not (inside / "config.json").exists():
+    numbers = [inside for inside in (path, *path.parents) if inside.name.isdigit()]
+    # temperatures/1 is a folder of an iteration, not one.
+    own = [inside for inside in numbers if (inside.parent / "config.json").exists()]
+    for inside in own or numbers:
+        if not (inside / "config.json").exists():
             return inside.parent, inside.name
     return (path.parent if path.suffix and not path.is_dir() else path), ""

@@ -189,8 +189,20 @@ def stage_facts(path: Path, name: str) -> dict | None:
         ValueError: the file is damaged.
     """
     file = stage_file(path, name)
-    verb = STAGES[name.partition("-")[0]].verb
-    return read_json(file, lambda: removed_first(file, command_for(file, verb)))
+    return read_json(file, lambda: removed_first(file, maker_of(file, name)))
+
+
+def maker_of(path: Path, name: str) -> str:
+    """The command that makes a stage, or the part that evaluates one generation's driver.
+
+    Args:
+        path: the stage's file, or anything in an iteration's folder.
+        name: of the stage's file, without its ending.
+    """
+    stage, _, part = name.partition("-")
+    command = command_for(path, STAGES[stage].verb)
+    generation = part.removeprefix("generation-")
+    return f"{command} --controller.generation {generation}" if generation.isdigit() else command
 
 
 def seed_of(path: Path, name: str, otherwise: int) -> int:
