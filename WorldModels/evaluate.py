@@ -19,7 +19,7 @@ from pathlib import Path
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.damage import check_series, checks
 from WorldModels.experiment.files import hash_files, read_json, write_json
-from WorldModels.experiment.lineage import require_own_memory
+from WorldModels.experiment.lineage import require_own_memory, say_older_driver
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.sums import WeightsSum
 
@@ -64,6 +64,7 @@ def _inputs(run: Run):
 
     models = [run.need("vision.keras", "train_vision"), run.need("memory.keras", "train_memory")]
     require_own_memory(run)
+    say_older_driver(run)
     check_exports(run.path)
     examiner, env = _examiner(run), run.experiment.env
     inputs = {

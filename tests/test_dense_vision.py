@@ -40,8 +40,6 @@ TINY = [
     "1",
     "--env.max-steps",
     "60",
-    "--workers",
-    "2",
 ]
 
 
@@ -54,7 +52,8 @@ def verbs(folder, *names, flags=()):
     import importlib
 
     for name in names:
-        importlib.import_module(f"WorldModels.{name}").main(command(folder, *flags))
+        workers = () if name == "play" else ("--workers", "2")
+        importlib.import_module(f"WorldModels.{name}").main(command(folder, *workers, *flags))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from WorldModels import play
+
 pytestmark = pytest.mark.slow
 
 TINY = [
@@ -112,7 +114,7 @@ def test_dreams_are_of_its_size(whole):
 @pytest.mark.parametrize("world", ["latent", "dream"])
 def test_it_is_played(whole, monkeypatch, world):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    verb("play", whole, "--world", world, "--frames", "2")
+    play.main(["carracing", "--results", str(whole), "--world", world, "--frames", "2"])
 
 
 def test_a_driver_is_evolved_in_its_dream_and_filmed(whole):

@@ -10,7 +10,7 @@ from test_memory import EVERY, UNITS, A, K, Z, array, memory
 
 from WorldModels import train_memory
 from WorldModels.episodes.series import Series
-from WorldModels.experiment.files import read_rows
+from WorldModels.experiment.rows import read_rows
 
 CONSTANT = [1, 4, 5, 7]
 

@@ -107,9 +107,13 @@ def change(folder, what):
 
 
 @pytest.mark.parametrize("what", EXPECTED)
-def test_what_is_changed_makes_stale_what_was_made_from_it(what, finished, tmp_path, monkeypatch):
+def test_what_is_changed_makes_stale_what_was_made_from_it(
+    what, finished, tmp_path, monkeypatch, capsys
+):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     change(folder, what)
     found = {verb: state(verb, folder, monkeypatch) for verb in VERBS}
     assert found == dict.fromkeys(VERBS, "fresh") | EXPECTED[what]
+    said = "the driver was evolved with another M than there is now" in capsys.readouterr().out
+    assert said == (what == "memory"), "evaluate says that its driver is older"

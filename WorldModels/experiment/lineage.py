@@ -36,6 +36,19 @@ def require_own_memory(run: Any) -> None:
         )
 
 
+def say_older_driver(run: Any) -> None:
+    """Say in one line if the driver was evolved with another V or M than there are now."""
+    stored = (stage_facts(run.path, "controller") or {}).get("inputs", {})
+    now = {name: WeightsSum(run.path / f"{name}.keras") for name in ("vision", "memory")}
+    others = [name for name, value in now.items() if not agrees(value, stored.get(name))]
+    if others:
+        names = " and ".join({"vision": "V", "memory": "M"}[name] for name in others)
+        run.say(
+            f"{run.verb}: the driver was evolved with another {names} than there is now; evolve it "
+            f"anew: {run.command('train_controller')}"
+        )
+
+
 def note_vision(run: Any) -> None:
     """Before series are encoded anew, note in M's stage the V of those that it was trained on.
 
