@@ -7,6 +7,8 @@ oneDNN on in case TensorFlow is imported later.
 """
 
 import os
+import sys
+import warnings
 
 from gymnasium import register
 
@@ -14,7 +16,16 @@ __version__ = "0.1.0"
 
 # Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value set by
 # the user wins.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    # A TensorFlow that is imported already has read the variable, and knows what it made of it.
+    _port = sys.modules.get("tensorflow.python.util._pywrap_util_port")
+    if _port and not _port.IsMklEnabled():
+        warnings.warn(
+            "TensorFlow was imported before WorldModels and runs without oneDNN, so V trains up to "
+            "eight times slower: import WorldModels first, or set TF_ENABLE_ONEDNN_OPTS=1.",
+            stacklevel=2,
+        )
 
 # Experiment -> name in Gymnasium ids: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.
 GYMNASIUM_NAMES = {"carracing": "CarRacing", "takecover": "TakeCover"}

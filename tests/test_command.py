@@ -168,6 +168,24 @@ def test_what_is_typed_for_settings_gives_them_again(flags):
     assert parse("record", typed(settings)) == settings and len(typed(settings)) <= 2 + len(flags)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("early, asked, said", [("0", None, 1), ("1", None, 0), ("0", "0", 0)])
+def test_a_tensorflow_imported_earlier_without_onednn_is_said_once(early, asked, said):
+    """With what was set when TensorFlow was imported, and what is set when this package is."""
+    code = f"""
+import os, tensorflow
+os.environ.pop("TF_ENABLE_ONEDNN_OPTS")
+os.environ |= {dict(TF_ENABLE_ONEDNN_OPTS=asked) if asked else {}}
+import WorldModels, WorldModels.record, WorldModels.assembly.models
+"""
+    environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": early}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("import WorldModels first, or set TF_ENABLE_ONEDNN_OPTS=1") == said
+
+
 @pytest.mark.parametrize("given, held", [(None, "1"), ("0", "0")])
 def test_onednn_is_on_before_tensorflow_is_imported_unless_the_user_says_otherwise(
     tmp_path, given, held
