@@ -34,6 +34,7 @@ def encode(run: Run) -> None:
     from WorldModels.experiment.reuse import inputs_of
 
     episodes = run.need_episodes()
+    _set_damaged_aside(episodes, run.say)
     recorded = named_episodes(episodes)
     vision_file = run.need("vision.keras", "train_vision")
     stage = run.stage("series", inputs_of(run, "series"))
@@ -62,6 +63,19 @@ def encode(run: Run) -> None:
     written = _write_first_latents(folder, first, run.say)
     stage.finish(series=written, **{ENCODED: {name: sum_ for name, sum_ in sums.items() if sum_}})
     run.say(f"encode: {written} series in {folder}.")
+
+
+def _set_damaged_aside(folders: list[Path], say: Callable[[str], None]) -> None:
+    """Set episodes aside that were written since they were recorded, and differ from their sum."""
+    from WorldModels.episodes.episode import list_episodes, set_aside
+
+    for folder in folders:
+        check = checks(folder, touched=True)
+        for path in list_episodes(folder):
+            try:
+                check(path)
+            except ValueError as error:
+                say(f"set aside as {set_aside(path).name}: {error}")
 
 
 def _sums(episodes: dict[str, Path]) -> dict[str, str]:
