@@ -18,6 +18,7 @@ from WorldModels.control.rollout import Rollout, rollout
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.evaluate import main
+from WorldModels.experiment.files import read_json, write_json
 from WorldModels.experiment.games.carracing import CarRacingSettings
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.rows import read_rows
@@ -133,10 +134,8 @@ def evaluate(folder, *flags, tracks=2, baseline=1, workers=2):
 
 def drop_end(folder):
     """Leave the folder as a kill during the tracks would have left it."""
-    facts = json.loads((folder / "0" / "stages" / "evaluation.json").read_text())
-    (folder / "0" / "stages" / "evaluation.json").write_text(
-        json.dumps(facts | {"complete": False})
-    )
+    file = folder / "0" / "stages" / "evaluation.json"
+    write_json(file, read_json(file) | {"complete": False})
     for name in ("evaluation.json", "real.mp4", "reconstructed.mp4", "reconstructed.gif"):
         (folder / "0" / name).unlink()
 
