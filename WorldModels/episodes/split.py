@@ -95,9 +95,9 @@ def split(
         experiment: see rule_of.
         older: the share with which an earlier version trained the network; see `older_share`.
     """
-    if older is not None and network == "vision":
-        return _lowest(paths, older)
     if older is not None:
+        if network == "vision":
+            return _lowest(paths, older)
         seed = seed_of(folder, network, experiment.seed)
         return _permuted(paths, seed, older, int(folder.name))
     out = set()

@@ -12,12 +12,10 @@ def flat(settings: dict) -> dict[str, Any]:
     """A stage's settings by dotted name."""
     found = {}
     for noun, fields in settings.items():
-        own = (
-            {f"{noun}.{name}": value for name, value in fields.items()}
-            if isinstance(fields, dict)
-            else {noun: fields}
-        )
-        found |= own
+        if isinstance(fields, dict):
+            found |= {f"{noun}.{name}": value for name, value in fields.items()}
+        else:
+            found[noun] = fields
     return found
 
 

@@ -154,7 +154,8 @@ def read_json(path: str | os.PathLike, again: Callable[[], str] = lambda: "") ->
     try:
         return _without_sum(path.read_text()) if path.exists() else None
     except (ValueError, RecursionError) as error:
-        remedy = f"make it again: {again()}" if again() else "remove it, and make it again."
+        command = again()
+        remedy = f"make it again: {command}" if command else "remove it, and make it again."
         raise ValueError(
             f"{path}: expected JSON as it was written, received a damaged or edited file "
             f"({error}); {remedy}"

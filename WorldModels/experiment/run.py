@@ -133,7 +133,10 @@ class Run:
             self._reuse(STAGE_OF[made_by])
         if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
-        check_series(self.path) if name == "series" else check_own(path)
+        if name == "series":
+            check_series(self.path)
+        else:
+            check_own(path)
         return path
 
     def _reuse(self, stage: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from WorldModels.experiment.settings.env import EnvSettings
 
-# What V needs to see a thing of 2x2 pixels in a picture that is otherwise still (docs/settings.md).
+# What helps V to see small things in a picture that is otherwise still (docs/settings.md).
 SMALL_THINGS = {"rare_weight": 30.0, "kl_weight": 0.1, "median_start": True}
 
 
