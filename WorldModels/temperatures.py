@@ -45,7 +45,6 @@ class TemperatureSettings(Experiment):
 
 def temperatures(run: Run) -> None:
     """Make both tables in 0/temperatures/temperatures.json, and the figure beside it."""
-    from WorldModels.assembly.evolve import check_covariance
     from WorldModels.assembly.opening import check_exports
     from WorldModels.control.search_state import check_states
     from WorldModels.figures.curves import save
@@ -68,7 +67,6 @@ def temperatures(run: Run) -> None:
     }
     require_own_memory(run)
     stage, folder = run.stage("temperatures", inputs), run.path / "temperatures"
-    check_covariance(run, "temperatures")
     check_exports(run.path)
     run.need("first_latents.npz", "encode")
     driver = _driver(run)

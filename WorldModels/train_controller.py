@@ -22,12 +22,7 @@ from WorldModels.experiment.sums import WeightsSum
 
 def train_controller(run: Run) -> None:
     """Evolve a driver in 0/controller, up to the present budget."""
-    from WorldModels.assembly.evolve import (
-        check_covariance,
-        controller_shape,
-        mean_before,
-        parameters_of,
-    )
+    from WorldModels.assembly.evolve import controller_shape, mean_before, parameters_of
     from WorldModels.control.search_state import check_states
 
     folder, world = run.path / "controller", run.experiment.controller.world
@@ -42,7 +37,6 @@ def train_controller(run: Run) -> None:
     stage.mend(("controller/best.npz", "controller/mean.npz"))
     if stage.complete:
         return run.say(f"train_controller: a driver is there already, {folder / 'best.npz'}.")
-    check_covariance(run, "controller")
     if not stage.anew:
         check_states(folder)
     controller = controller_shape(run)

@@ -14,7 +14,7 @@ from WorldModels.assembly.opening import first_latents
 from WorldModels.assembly.populations import DreamScores, RealScores, begun_dreams
 from WorldModels.assembly.tensorboard_files import event_writer
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.run import Run, stage_facts
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.dream import DreamSettings
 from WorldModels.interfaces import FEATURES
 
@@ -77,28 +77,6 @@ def parameters_of(file: Path, shape: Any) -> np.ndarray:
             "--iterate.controller anew."
         )
     return parameters
-
-
-def check_covariance(run: Run, stage: str) -> None:
-    """Refuse to continue an older run's search, whose covariance is full, with a diagonal one.
-
-    Its stage does not record the setting, so the stage cannot compare it.
-
-    Args:
-        run: the open run.
-        stage: the name of the stage that holds the search.
-
-    Raises:
-        ValueError: --controller.covariance asks for a diagonal one.
-    """
-    facts = stage_facts(run.path, stage)
-    older = facts and "covariance" not in facts["settings"].get("controller", {})
-    if older and run.experiment.controller.covariance == "diagonal" and not run.experiment.force:
-        raise ValueError(
-            f"--controller.covariance: diagonal asked for, but the search in {run.path} has a full "
-            "one; drop the flag, name another folder with --results FOLDER, or start again with "
-            "--force."
-        )
 
 
 def real_generations(

@@ -18,7 +18,11 @@ GONE = {
 # Of these, the ones by which a stage made before still holds.
 KEPT = ("vision.validation_share", "memory.validation_share")
 # Settings that came later -> what a stage was made with that does not list them.
-SINCE = {"memory.log_std_floor": "-inf", "vision.median_start": False}
+SINCE = {
+    "memory.log_std_floor": "-inf",
+    "vision.median_start": False,
+    "controller.covariance": "full",
+}
 PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 
 

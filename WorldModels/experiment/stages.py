@@ -164,9 +164,6 @@ def stored_values(facts: dict, name: str, experiment: Any) -> tuple[dict, dict]:
         for field, value in fields.items()
         if field in known[noun]
     }
-    for each, value in SINCE.items():
-        if each.partition(".")[0] in facts["settings"]:
-            values.setdefault(each, value)
     budgets = {}
     for field, value in facts.get("budgets", {}).items():
         if "." in field:
@@ -185,11 +182,18 @@ def stage_file(path: Path, name: str) -> Path:
 def stage_facts(path: Path, name: str) -> dict | None:
     """The contents of stages/NAME.json in an iteration's folder; None if it has not begun.
 
+    Settings that came after it was made have the values that it was made with.
+
     Raises:
         ValueError: the file is damaged.
     """
     file = stage_file(path, name)
-    return read_json(file, lambda: removed_first(file, maker_of(file, name)))
+    facts = read_json(file, lambda: removed_first(file, maker_of(file, name)))
+    for each, value in SINCE.items() if facts else ():
+        noun, _, field = each.partition(".")
+        if noun in facts["settings"]:
+            facts["settings"][noun].setdefault(field, value)
+    return facts
 
 
 def maker_of(path: Path, name: str) -> str:
