@@ -139,6 +139,8 @@ def with_tf32(monkeypatch):
 
     for module, name in ((numpy, "matmul"), (nn, "conv"), (nn, "conv_transpose")):
         monkeypatch.setattr(module, name, beside_a_gpu(getattr(module, name)))
+    # Keras imports this when it exports, and tf.saved_model is another module from then on.
+    importlib.import_module("tensorflow.saved_model.experimental")
     load = tf.saved_model.load
     monkeypatch.setattr(tf.saved_model, "load", lambda *a: LoadedBesideAGPU(load(*a)))
 
