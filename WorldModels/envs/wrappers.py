@@ -11,6 +11,7 @@ from PIL import Image
 from WorldModels.experiment.errors import ForeignError, flattened
 
 LONGEST = 400  # characters of an environment's own message that a line repeats
+AT_FAULT = "in the environment or in what it needs on this machine"
 
 
 class CropFrame(gymnasium.ObservationWrapper):
@@ -201,7 +202,7 @@ class NameFaults(gymnasium.Wrapper):
         return answer
 
 
-def fault_of(what: str, error: BaseException, where: str = "in the environment") -> ForeignError:
+def fault_of(what: str, error: BaseException, where: str = AT_FAULT) -> ForeignError:
     """The ForeignError of code that is not ours.
 
     Args:
