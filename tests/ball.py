@@ -48,7 +48,7 @@ def places(frames):
     return np.stack([seen.any(axis).argmax(1) for axis in (1, 2)], axis=1).astype(float)
 
 
-def regression_error(z, where, new_z, new_where, ridge=1e-3):
+def regression_error(z, where, new_z, new_where, ridge=1e-6):
     """Mean distance in pixels of places (n, 2) predicted from z (n, Z) and its products in pairs.
 
     A ridge regression on standardized terms, fit on the first two and tested on the others.

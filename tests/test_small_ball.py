@@ -25,9 +25,10 @@ def test_v_finds_a_ball_of_four_pixels(tmp_path):
     from WorldModels.assembly.models import load_vision
 
     flags = ["carracing", "--scale", "smoke", "--results", str(tmp_path), "--workers", "1"]
-    episodes = ["--record.episodes", "11", "--record.max-frames", "200", "--env.max-steps", "200"]
-    record([*flags, *episodes, "--env.id", "ball:SmallBall-v0"])
-    train_vision([*flags, "--vision.epochs", "12", "--vision.batch-size", "25"])
+    episodes = ["--record.episodes", "12", "--record.max-frames", "200", "--env.max-steps", "200"]
+    record([*flags, *episodes, "--record.held-out-share", "0.1", "--env.id", "ball:SmallBall-v0"])
+    train = ["--vision.epochs", "12", "--vision.batch-size", "25", "--vision.dtype", "float32"]
+    train_vision([*flags, *train, "--vision.learning-rate", "0.002"])
     vision = load_vision(tmp_path / "0/vision.keras")
     seen, new = played(40, seed=1), played(5, seed=2)
     z, new_z = (
