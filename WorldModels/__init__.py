@@ -3,7 +3,8 @@
 Six verbs make an experiment: record, train_vision, encode, train_memory, train_controller,
 evaluate. Each is a module that can be run: `python -m WorldModels.record carracing`.
 Importing the package is cheap: it registers a run's worlds with Gymnasium by name, and prepares for
-Keras and TensorFlow in case they are imported later: oneDNN on, Keras with its usual defaults.
+libraries that are imported later: TensorFlow with oneDNN, Keras with its usual defaults, ONNX
+Runtime without telemetry.
 """
 
 import json
@@ -14,6 +15,9 @@ import warnings
 from gymnasium import register
 
 __version__ = "0.1.0"
+
+# ONNX Runtime would collect usage data, in a file of the user's home, and send them.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value set by
 # the user wins.
