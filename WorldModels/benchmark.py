@@ -22,7 +22,14 @@ from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.idle import refuse_idle
-from WorldModels.experiment.machine import cpu_has_bfloat16, machine, versions
+from WorldModels.experiment.machine import (
+    cores,
+    cpu_has_bfloat16,
+    limit_threads,
+    machine,
+    require_unix,
+    versions,
+)
 from WorldModels.experiment.main_guard import leave_if_worker
 from WorldModels.experiment.memo import typed_names
 
@@ -77,8 +84,6 @@ class Settings:
 
 def benchmark(settings: Settings) -> dict:
     """Measure, print the table, and return everything as plain values."""
-    from WorldModels.control.executors import cores
-
     load = os.getloadavg()[0]
     bench = _measured(settings)
     _show(bench)
@@ -102,7 +107,6 @@ def _measured(settings: Settings) -> Any:
     """The Benchmark with all its measurements."""
     from WorldModels.assembly.speed.measure import measured
     from WorldModels.assembly.speed.suite import Benchmark
-    from WorldModels.control.executors import cores
 
     with tempfile.TemporaryDirectory() as folder:
         bench = Benchmark(settings, folder, cores(), measured)
@@ -123,7 +127,6 @@ def _show(bench: Any) -> None:
     """Print the matrix products, the table, and what could not be measured."""
     from WorldModels.assembly.speed.measurement import table
     from WorldModels.assembly.speed.suite import SIZE
-    from WorldModels.control.executors import cores
 
     print(
         f"GFLOP/s of a matrix product ({SIZE} x {SIZE}), with all {cores()} threads and with one:"
@@ -149,12 +152,14 @@ def main(argv: list[str] | None = None) -> None:
     # The name may come first, as for every verb.
     named = ["--name"] if argv and not argv[0].startswith("-") else []
     try:
+        require_unix()
+        limit_threads()
         prog = "python -m WorldModels.benchmark"
         settings = tyro.cli(Settings, prog=prog, description=__doc__, args=named + argv)
         refuse_idle(settings, typed_names(argv))
         write_json(settings.output, benchmark(settings))
         print(f"written: {settings.output}")
-    except (ValueError, OSError) as error:
+    except (ValueError, ImportError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:

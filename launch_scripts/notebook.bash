@@ -10,4 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash launch_scripts/setup.bash
 source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 
+# Jupyter keeps its settings and connections in the home folder, and does not start without.
+if [[ ! -w "${HOME:-}" ]]; then
+  echo "notebook.bash: the home folder '${HOME:-}' cannot be written; Jupyter gets a temporary one." >&2
+  HOME="$(mktemp -d)"
+  export HOME
+fi
+
 exec jupyter lab --no-browser --ip "${WORLDMODELS_NOTEBOOK_IP:-127.0.0.1}" --LabApp.default_url=/lab/tree/notebooks "$@"

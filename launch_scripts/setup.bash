@@ -7,6 +7,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+case "$OSTYPE" in
+  msys* | cygwin* | win32*) echo "error: setup.bash: expected Linux or macOS, received Windows; use WSL (wsl --install)." >&2; exit 2 ;;
+esac
+
 venv="${WORLDMODELS_VENV:-.venv}"
 # --gpu and --doom stick: later calls keep them even if they are not given.
 gpu=false doom=false
@@ -24,7 +28,8 @@ done
 packages=("tensorflow==2.21.0")
 if $gpu; then packages=("tensorflow[and-cuda]==2.21.0"); fi
 if $doom; then packages+=("vizdoom==1.3.2"); fi
-stamp="${packages[*]} $(cat requirements.txt pyproject.toml | sha256sum)"
+sum() { if command -v sha256sum > /dev/null; then sha256sum; else shasum -a 256; fi; }  # macOS has only shasum
+stamp="${packages[*]} $(cat requirements.txt pyproject.toml | sum)"
 if [[ "$(cat "$venv/.installed" 2>/dev/null)" == "$stamp" ]]; then exit 0; fi
 
 python=""

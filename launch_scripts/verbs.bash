@@ -5,16 +5,15 @@
 # shellcheck shell=bash
 
 six_verbs() {
-  local experiment="$1" text passes pass verb
+  local experiment="$1" text pass verb
   shift
   # Python reads the flags, so that a mistyped one is refused here, before anything runs. It
   # prints `--iteration 0`, `--iteration 1`, ..., or one empty line for a single pass.
   text="$(python -m WorldModels.experiment.iterations "$experiment" "$@")"
-  mapfile -t passes <<< "$text"
-  for pass in "${passes[@]}"; do
+  while IFS= read -r pass <&3; do
     for verb in record train_vision encode train_memory train_controller evaluate; do
       # shellcheck disable=SC2086  # a flag and its value
       python -m "WorldModels.$verb" "$experiment" "$@" $pass
     done
-  done
+  done 3<<< "$text"
 }

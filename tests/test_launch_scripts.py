@@ -115,6 +115,20 @@ def test_the_hooks_before_a_commit_are_the_checks_of_the_tests():
     assert hooks == re.findall(r"^ruff .+", script, re.M)
 
 
+def test_jupyter_starts_where_the_home_cannot_be_written(image, tmp_path):
+    image("setup")
+    called = tmp_path / "called"
+    jupyter = tmp_path / "opt/venv/bin/jupyter"
+    jupyter.write_text(f'#!/bin/bash\nmkdir -p "$HOME/.local" && echo "$HOME" >> {called}\n')
+    (tmp_path / "file").touch()
+    for home in (tmp_path / "file/home", ""):
+        done, (place,) = image("notebook", HOME=str(home), TMPDIR=str(tmp_path))
+        assert done.returncode == 0 and place.startswith(str(tmp_path)) and place != str(home)
+        assert "cannot be written" in done.stderr
+    done, (place,) = image("notebook", HOME=str(tmp_path / "opt"))
+    assert place == str(tmp_path / "opt") and done.stderr == ""
+
+
 def test_notebooks_listen_on_this_machine_unless_told_otherwise(image):
     image("setup")
     _, called = image("notebook", "--port", "9999", WORLDMODELS_NOTEBOOK_IP="")

@@ -5,7 +5,6 @@ its task, so results do not depend on the number of workers. `make_worker` is pi
 arguments and returns a callable(task) -> result.
 """
 
-import os
 import pickle
 import statistics
 import time
@@ -18,12 +17,8 @@ from typing import Any
 from WorldModels.control.task_queue import TaskQueue
 from WorldModels.control.worker import Worker
 from WorldModels.experiment.errors import ForeignError
+from WorldModels.experiment.machine import cores
 from WorldModels.experiment.main_guard import leave_if_worker
-
-
-def cores() -> int:
-    """Number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_executor(
@@ -36,7 +31,7 @@ def open_executor(
 
     Args:
         make_worker: see Executor.
-        workers: number of processes; 0: one per core.
+        workers: number of processes; 0: one per core, or as many as a container's CPU quota.
         tasks: number of tasks, if known; no more workers than that are started.
         how: further arguments of Executor.
     """

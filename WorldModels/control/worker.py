@@ -215,12 +215,21 @@ def _mistake(error: BaseException) -> BaseException | None:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when the process `parent` dies, however it dies.
+    """End this process when the process `parent` dies, however it dies.
 
-    More exactly, when the thread of the parent that started this process ends (prctl(2)).
-    Only on Linux; elsewhere the closed pipe ends it.
+    Linux's kernel kills it, when the thread of the parent that started it ends (prctl(2)).
+    Elsewhere a thread looks whether the parent is still there.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
     if os.getppid() != parent:
         os._exit(1)  # the parent died before the call
+
+
+def _end_after(parent: int) -> None:
+    """End this process within a second of its parent's death."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

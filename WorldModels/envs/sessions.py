@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 
 from WorldModels.experiment.damage import check_own
+from WorldModels.experiment.machine import cores
 from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.experiment.sums import OF_VISION, WEIGHTS, present_sum
 from WorldModels.interfaces import State
@@ -129,6 +130,10 @@ def open_session(path: str | Path, threads: int = 1) -> onnxruntime.InferenceSes
 
     Its threads do not spin while they wait, and it takes little memory.
 
+    Args:
+        path: of the file.
+        threads: number of threads a call may use; 0: one per core.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, ONNX Runtime cannot open it, or it was exported from other
@@ -169,7 +174,8 @@ def _require_present_weights(session: onnxruntime.InferenceSession, path: Path, 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # Told no number, ONNX Runtime ties each thread to a core, which some containers refuse.
+    options.intra_op_num_threads, options.inter_op_num_threads = threads or cores(), 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3  # errors only
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -18,6 +18,7 @@ from WorldModels.experiment.errors import ForeignError, one_line
 from WorldModels.experiment.flags import without_fields
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.idle import lapsed, refuse_idle
+from WorldModels.experiment.machine import limit_threads, require_unix
 from WorldModels.experiment.main_guard import leave_if_worker
 from WorldModels.experiment.memo import KINDS, memo_of, to_remember, typed_names
 from WorldModels.experiment.older import refuse_gone
@@ -153,6 +154,7 @@ def run_verb(
     argv = sys.argv[1:] if argv is None else argv
     run = None
     try:
+        require_unix()
         experiment = parse(verb, argv, description, settings)
         run = _opened(experiment, verb, argv, reads_only)
         work(run)
@@ -185,6 +187,7 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
                 f"{getattr(experiment, name)}; drop it."
             )
     quiet_tensorflow()
+    limit_threads()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     shared = _shared(argv, type(experiment))
     run = Run(experiment, verb, shared, reads_only, typed_names(argv))

@@ -1,6 +1,7 @@
 """Files that are complete or absent: written, then renamed; JSON with its own sum; hashes."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -27,6 +28,8 @@ UNREADABLE = (
     *(SyntaxError, TypeError, ValueError, struct.error, tokenize.TokenError),
     *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error),
 )
+# What fsync(2) of a folder answers on disks that cannot do it.
+NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 SUM = "sum"  # the entry of a JSON file that holds the sum of the rest of its text
 
 
@@ -42,8 +45,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    process = f"{os.getpid()}.{process_began(os.getpid())}"
-    temporary = path.with_name(f"{TEMPORARY}{host()}-{process}-{path.name}")
+    temporary = temporary_of(path)
     try:
         yield temporary
         for file in temporary.rglob("*") if temporary.is_dir() else [temporary]:
@@ -61,6 +63,12 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         remove(temporary)
 
 
+def temporary_of(path: Path) -> Path:
+    """A name beside a path's that only this process uses, and that is swept once it has ended."""
+    process = f"{os.getpid()}.{process_began(os.getpid())}"
+    return path.with_name(f"{TEMPORARY}{host()}-{process}-{path.name}")
+
+
 def host() -> str:
     """This machine's name, as it stands in temporary names."""
     return re.sub(r"[^A-Za-z0-9]", "_", platform.node())[:64] or "unknown"
@@ -75,10 +83,29 @@ def process_began(process: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
+def ended(process: int, began: int) -> bool:
+    """Whether a process of this host has ended, even if another one has its number by now.
+
+    Args:
+        process: its number.
+        began: what `process_began` said of it; where nothing says so, the number alone counts.
+    """
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return process_began(process) != began
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in NO_FOLDER_SYNC):
+            raise
     finally:
         os.close(descriptor)
 

@@ -6,8 +6,6 @@ results/carracing/            a run
   0/stages/<stage>.json       the settings, budgets and inputs of a stage
 """
 
-import fcntl
-import os
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from WorldModels.experiment.damage import check_own, check_series
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, write_json
 from WorldModels.experiment.flags import that_act, without
+from WorldModels.experiment.lock import Lock
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
 from WorldModels.experiment.remedies import command
@@ -72,26 +71,15 @@ class Run:
 
     def _take(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder / ".lock", "a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "another process"
-            self._lock.close()
-            raise ValueError(
-                f"{self.folder} is in use by {holder}: expected a free folder; wait for it, "
-                "or give --results FOLDER."
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"{self.verb} (process {os.getpid()})")
-        self._lock.flush()
+        self._lock = Lock(self.folder, self.verb)
+        if self._lock.warning:
+            self.say(f"{self.verb}: {self._lock.warning}")
 
     def close(self) -> None:
         """Release the folder for the next verb."""
         if self._lock:
             sweep(self.folder)
-            self._lock.close()
+            self._lock.release()
 
     def say(self, text: str) -> None:
         """Print a line, and append it to log.txt with the time."""

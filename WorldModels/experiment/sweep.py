@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from WorldModels.experiment.files import TEMPORARY, host, process_began, remove
+from WorldModels.experiment.files import TEMPORARY, ended, host, remove
 
 ABANDONED = 24 * 3600  # seconds after which another host's are removed
 
@@ -28,19 +28,8 @@ def sweep(folder: Path) -> None:
 def _abandoned(path: Path) -> bool:
     name = re.fullmatch(r"(\w+)-(\d+)\.(\d+)-.*", path.name.removeprefix(TEMPORARY))
     if name and name[1] == host():
-        return _gone(int(name[2]), int(name[3]))
+        return ended(int(name[2]), int(name[3]))
     return time.time() - _last_written(path) > ABANDONED
-
-
-def _gone(process: int, began: int) -> bool:
-    """Whether a process has ended, even if another one has its number by now."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return process_began(process) != began
 
 
 def _last_written(path: Path) -> float:

@@ -34,6 +34,7 @@ class Layers:
             kernel_size,
             stride,
             "same",
+            data_format="channels_last",
             kernel_initializer=self.seeds.glorot(),
             **{"dtype": self.dtype, **options},
         )
@@ -63,7 +64,7 @@ def encoder(observation_shape, latent_size, kernel_size, depth, seed, dtype) -> 
     x = frames = keras.Input(observation_shape)
     for multiple in (2, 4, 8):
         x = make.normal(make.convolution(multiple * depth, kernel_size, 2)(x))
-    x = make.normal(make.dense(latent_size)(layers.Flatten(dtype=dtype)(x)))
+    x = make.normal(make.dense(latent_size)(layers.Flatten("channels_last", dtype=dtype)(x)))
     heads = [
         make.dense(latent_size, activation="tanh", dtype="float32", name=name)(x)
         for name in ("mean", "log_var")
@@ -101,7 +102,7 @@ def discriminator(observation_shape, kernel_size, depth, seed, dtype) -> keras.M
     for multiple in (4, 8):
         x = make.normal(make.convolution(multiple * depth, kernel_size, 2)(x))
     features = make.convolution(8 * depth, kernel_size)(x)
-    x = layers.Flatten(dtype=dtype)(make.normal(features))
+    x = layers.Flatten("channels_last", dtype=dtype)(make.normal(features))
     x = make.normal(make.dense(8 * depth)(x))
     logit = layers.Reshape((), dtype="float32")(make.dense(1, dtype="float32")(x))
     return keras.Model(

@@ -101,6 +101,7 @@ class Encoder(keras.layers.Layer):
             width,
             kernel,
             stride,
+            data_format="channels_last",
             activation="relu",
             kernel_initializer=seeds.glorot(),
             dtype=self.dtype_policy,

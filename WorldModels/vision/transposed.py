@@ -24,7 +24,7 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
     """
 
     def __init__(self, filters, kernel_size, form="transpose", output_padding=0, **kwargs):
-        kwargs |= {"strides": 2, "padding": "valid"}
+        kwargs |= {"strides": 2, "padding": "valid", "data_format": "channels_last"}
         super().__init__(filters, kernel_size, output_padding=output_padding, **kwargs)
         self.form = form
 
@@ -47,7 +47,8 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
         kernel = ops.flip(ops.transpose(kernel, (0, 2, 5, 1, 3, 4)), axis=(0, 1))
         kernel = ops.reshape(kernel, (taps, taps, channels, 4 * self.filters))
         edge = (taps - 1, taps - 1)
-        outputs = ops.conv(ops.pad(inputs, ((0, 0), edge, edge, (0, 0))), kernel, padding="valid")
+        inputs = ops.pad(inputs, ((0, 0), edge, edge, (0, 0)))
+        outputs = ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
         rows, columns = rows + taps - 1, columns + taps - 1
         outputs = ops.reshape(outputs, (-1, rows, columns, 2, 2, self.filters))
         return ops.reshape(

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 
 SHARED = "/dev/shm"
+ROOM = 2**20  # bytes to have free there; the files of an engine take 100 kB
 PREFIXES = ("ViZDoomMQCtr", "ViZDoomMQDoom", "ViZDoomSM")  # each followed by the instance's id
 DONE = b"."
 ARGUMENTS = "arguments"  # file in the temporary folder: the arguments ViZDoom gave the script
@@ -39,9 +40,12 @@ def start(game, engine: str) -> None:
         engine: path of ViZDoom's engine.
 
     Raises:
+        OSError: there is no shared memory for it.
         RuntimeError: the engine did not start. (If it dies while it starts, ViZDoom 1.3 crashes,
             and this process with it; even then nothing is left behind.)
     """
+    if sys.platform == "linux":
+        _require_room()
     with _engine_script(engine) if sys.platform == "linux" else contextlib.nullcontext() as script:
         if script:
             game.set_vizdoom_path(script)
@@ -51,6 +55,24 @@ def start(game, engine: str) -> None:
         except Exception as error:
             reason = " ".join(str(error).split())
             raise RuntimeError(f"ViZDoom's engine did not start: {reason}") from error
+
+
+def _require_room() -> None:
+    """Refuse to start where the shared files would not fit: touching them would end this process.
+
+    Raises:
+        OSError: SHARED is missing, read-only or full.
+    """
+    free = 0
+    with contextlib.suppress(OSError):
+        space = os.statvfs(SHARED)
+        free = space.f_bavail * space.f_frsize if os.access(SHARED, os.W_OK) else 0
+    if free < ROOM:
+        raise OSError(
+            f"ViZDoom's engine: expected {SHARED} with at least 1 MB free, received "
+            f"{free / 2**20:.1f} MB that can be written; start the container with --shm-size 64m, "
+            "or mount a tmpfs there."
+        )
 
 
 @contextlib.contextmanager
