@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -219,10 +220,10 @@ def test_workers_that_share_a_core_have_as_much_more_time(monkeypatch):
 
 @pytest.mark.slow
 def test_sixty_four_workers_begin_and_end():
-    with Executor(square, 64, **quiet) as executor:
-        found = dict(executor.map_unordered(tasks(640)))
-        assert {i: r[0] for i, r in found.items()} == {i: n**2 for i, n in tasks(640)}
-    assert not [pid for _, pid in found.values() if alive(pid)]
+    with Executor(partial(partial, pow, 2), 64, **quiet) as executor:
+        assert dict(executor.map_unordered(tasks(640))) == {i: 2**n for i, n in tasks(640)}
+        processes = [worker.process.pid for worker in executor.workers]
+    assert len(set(processes)) == 64 and not [pid for pid in processes if alive(pid)]
 
 
 def test_at_least_one_worker():

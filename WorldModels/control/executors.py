@@ -127,14 +127,12 @@ class Executor:
             self._fill()
             while self._deal(queue):
                 for worker, message in self._messages():
-                    if worker not in self.workers:  # it did not fit
-                        continue
                     if message[0] == "result":
                         self.durations.append(message[2])
                         yield worker.finish(), message[1]
                     elif message[0] == "ready":
                         self.failed_builds = 0
-                    else:
+                    elif worker in self.workers:  # otherwise it did not fit
                         self._failed(worker, *message[1:], queue, failures)
         finally:
             # After an error or an early stop, nobody wants the results of workers still busy.
@@ -167,7 +165,7 @@ class Executor:
         for worker in [w for w in self.workers if not w.tasks][1:][-1:]:
             self._remove(worker)
         if not self.workers:
-            raise ValueError(f"--workers: expected room for one process, but {why}; end others.")
+            raise ValueError(f"--workers: expected room for one, but {why}; raise it (see ulimit).")
         wanted, self.size = self.size, len(self.workers)
         self.say(f"--workers: {self.size} of {wanted} fit here and do the work, since {why}.")
 
