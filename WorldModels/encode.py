@@ -9,17 +9,17 @@ too: 1/series/0-000003.npz comes from 0/episodes/000003.npz.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.damage import checks, is_sound, listed_sums
+from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.lineage import note_vision
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.stages import stage_facts
+from WorldModels.experiment.stages import listed_sums, stage_facts
 
 ENCODED = "encoded"  # in the stage's file: series -> the sum of the episode that it was made from
 GROUP = 2048  # frames to gather, episode by episode, before V is called
@@ -29,18 +29,20 @@ def encode(run: Run) -> None:
     """Encode every sound episode that M is to train on into 0/series."""
     from WorldModels.assembly.opening import keras_encoder
     from WorldModels.episodes.episode import list_episodes
+    from WorldModels.episodes.frames import sound_episodes
     from WorldModels.episodes.iterations import damaged_names, named_episodes
-    from WorldModels.episodes.series import read_series
+    from WorldModels.episodes.series import sound_series
     from WorldModels.experiment.reuse import inputs_of
 
     episodes = run.need_episodes()
-    _set_damaged_aside(episodes, run.say)
+    for each in episodes:
+        sound_episodes(each, run.say)  # sets damaged ones aside
     recorded = named_episodes(episodes)
     vision_file = run.need("vision.keras", "train_vision")
     stage = run.stage("series", inputs_of(run, "series"))
     folder, first = run.path / "series", run.path / "first_latents.npz"
     if not stage.anew:
-        read_series(folder, run.say)  # sets damaged ones aside
+        sound_series(folder, run.say)
     damaged = damaged_names(episodes)  # what was made from them while they were sound stays
     orphans = {path.name for path in list_episodes(folder)} - set(recorded) - damaged
     sums = _sums(recorded)
@@ -65,22 +67,9 @@ def encode(run: Run) -> None:
     run.say(f"encode: {written} series in {folder}.")
 
 
-def _set_damaged_aside(folders: list[Path], say: Callable[[str], None]) -> None:
-    """Set episodes aside that were written since they were recorded, and differ from their sum."""
-    from WorldModels.episodes.episode import list_episodes, set_aside
-
-    for folder in folders:
-        check = checks(folder, touched=True)
-        for path in list_episodes(folder):
-            try:
-                check(path)
-            except ValueError as error:
-                say(f"set aside as {set_aside(path).name}: {error}")
-
-
 def _sums(episodes: dict[str, Path]) -> dict[str, str]:
     """The sums that the episodes' own stages list; empty for an episode that is not listed."""
-    listed = cache(lambda folder: listed_sums(folder, "episodes"))
+    listed = cache(partial(listed_sums, name="episodes"))
     return {
         name: listed(path.parents[1]).get(f"episodes/{path.name}", [0, ""])[1]
         for name, path in episodes.items()
@@ -108,22 +97,20 @@ def _encoded(
     """
     from tqdm import tqdm
 
-    from WorldModels.episodes.episode import Episode, set_aside
+    from WorldModels.episodes.episode import Episode, sound_files
 
-    group, check = [], cache(checks)
+    names, group, frames = {path: name for name, path in episodes.items()}, [], 0
     total = done + len(episodes)
     with tqdm(total=total, initial=done, unit="episode", desc="encode") as bar:
-        for number, (name, path) in enumerate(episodes.items(), start=1):
-            try:
-                check(path.parent)(path)
-                group.append((name, Episode.load(path)))
-            except ValueError as error:
-                say(f"set aside as {set_aside(path).name}: {error}")
-            frames = sum(len(episode) + 1 for _, episode in group)
-            if frames >= GROUP or number == len(episodes):
+        for path, episode in sound_files(names, Episode.load, say):
+            group.append((names[path], episode))
+            frames += len(episode) + 1
+            if frames >= GROUP:
                 yield from _series(group, look)
                 bar.update(len(group))
-                group = []
+                group, frames = [], 0
+        yield from _series(group, look)
+        bar.update(len(group))
 
 
 def _series(group: list, look: Callable) -> Iterator:
@@ -141,21 +128,22 @@ def _series(group: list, look: Callable) -> Iterator:
 
 def _write_first_latents(folder: Path, path: Path, say: Callable[[str], None]) -> int:
     """Write mean and log_var (N, Z) of frame 0 of every series; return N."""
-    from WorldModels.episodes.series import read_series
+    from WorldModels.episodes.episode import list_episodes, sound_files
+    from WorldModels.episodes.series import first_frame
 
-    paths, series = read_series(folder, say)
-    if not paths:
+    found = dict(sound_files(list_episodes(folder), first_frame, say))
+    if not found:
         raise ValueError(
             f"{folder.parent / 'episodes'}: expected at least one sound episode, received none; "
             "record again."
         )
     mean, log_var = (
-        np.stack([getattr(s, name)[0] for s in series]) for name in ("mean", "log_var")
+        np.stack([each[name] for each in found.values()]) for name in ("mean", "log_var")
     )
-    episodes = np.array([path.stem for path in paths])
+    episodes = np.array([path.stem for path in found])
     with atomic(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, mean=mean, log_var=log_var, episodes=episodes)
-    return len(paths)
+    return len(found)
 
 
 def main(argv: list[str] | None = None) -> None:

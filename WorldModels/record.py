@@ -119,7 +119,7 @@ class Recorder:
 def record(run: Run) -> None:
     """Record until 0/episodes has as many sound episodes as the settings ask for."""
     from WorldModels.control.policies import drivers
-    from WorldModels.episodes.episode import sound_episodes
+    from WorldModels.episodes.frames import sound_episodes
 
     settings, iterate = run.experiment.record, run.experiment.iterate
     shares = drivers(settings.policies, iterate.controller_share, run.iteration)

@@ -44,13 +44,14 @@ def train_memory(run: Run) -> None:
     from WorldModels.memory.kinds import build_memory  # which imports Keras
 
     training, held_out = _split(run, stage)
+    remedy = _remedy(run, training)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
     settings = run.experiment.memory
     memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
     if before:
         take_weights(memory, before)
         run.say(f"train_memory: continues from {before}.")
-    rows = _fit(run, stage, memory, (training, held_out), continues=bool(before))
+    rows = _fit(run, stage, memory, (training, held_out), bool(before), remedy)
     _save(run, memory, vision_file)
     stage.finish()
     if rows and held_out:
@@ -62,8 +63,8 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
     """The series to train on, and those held out.
 
     Raises:
-        FileNotFoundError: there are no sound series.
-        ValueError: a latent does not vary, and M's densities have no floor.
+        FileNotFoundError: there are none.
+        ValueError: a series is damaged.
     """
     from WorldModels.episodes.series import read_split
     from WorldModels.episodes.split import split_and_list
@@ -76,25 +77,30 @@ def _split(run: Run, stage: Any) -> tuple[list, list]:
         raise FileNotFoundError(
             f"{folder} has no sound series; make them first: {run.command('encode')}"
         )
-    constant = _constant(run, parts[0])
-    if constant and run.experiment.memory.log_std_floor == -math.inf:
-        raise ValueError(f"{folder}: expected latents that vary, but {constant}.")
     return parts
 
 
-def _constant(run: Run, training: list) -> str:
-    """Which latents do not vary, and what helps; empty if all vary, or the floor is high enough."""
-    from WorldModels.episodes.series import constant_latents
+def _remedy(run: Run, training: list) -> str:
+    """What helps if the loss is not finite; it names the latents that do not vary.
 
-    constant = constant_latents(training)
-    if not constant or run.experiment.memory.log_std_floor >= USUAL_FLOOR:
-        return ""
-    return (
+    Raises:
+        ValueError: a latent does not vary, and M's densities have no floor.
+    """
+    from WorldModels.memory.baselines import constant_latents
+
+    floor = run.experiment.memory.log_std_floor
+    constant = [] if floor >= USUAL_FLOOR else constant_latents(training)
+    if not constant:
+        return "lower the learning rate"
+    remedy = (
         f"z does not vary over the training series in {len(constant)} of its dimensions "
         f"({', '.join(map(str, constant))}), so their likelihood grows without end; give "
         f"--memory.log-std-floor {USUAL_FLOOR:g} with --force, or train V with another "
         "--vision.kl-weight"
     )
+    if floor == -math.inf:
+        raise ValueError(f"{run.path / 'series'}: expected latents that vary, but {remedy}.")
+    return remedy
 
 
 def _against_baselines(row: dict[str, float]) -> str:
@@ -110,9 +116,12 @@ def _seed(run: Run, purpose: str) -> int:
 
 
 def _fit(
-    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool
+    run: Run, stage: Any, memory: Any, series: tuple[list, list], continues: bool, remedy: str
 ) -> list[dict[str, float]]:
-    """Train M on the first series and score it on the second; `continues` from trained weights."""
+    """Train M on the first series and score it on the second; `continues` from trained weights.
+
+    `remedy` is what helps if the loss is not finite.
+    """
     from WorldModels.assembly.checkpoint import check_checkpoint
     from WorldModels.assembly.fit import fit_with_checkpoints
 
@@ -137,7 +146,7 @@ def _fit(
         tensorboard=run.path / "tensorboard" / "memory",
         say=run.say,
         label="train_memory",
-        remedy=_constant(run, training) or "lower the learning rate",
+        remedy=remedy,
     )
 
 

@@ -85,12 +85,12 @@ def train_vision(run: Run) -> None:
 
 def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:
     """The stream of frames to train on, the episodes behind it, and those held out."""
-    from WorldModels.episodes.episode import sound_episodes
+    from WorldModels.episodes.frames import sound_episodes
     from WorldModels.episodes.split import split_and_list
     from WorldModels.episodes.stream import FrameStream
 
     settings = run.experiment.vision
-    episodes = [path for folder in folders for path in sound_episodes(folder, run.say, frames=True)]
+    episodes = [path for folder in folders for path in sound_episodes(folder, run.say)]
     older = stage.settings["vision"].get("validation_share")
     training, validation = split_and_list(episodes, run, "vision", older)
     frames = FrameStream(

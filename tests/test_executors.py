@@ -1,5 +1,6 @@
 """Workers do not affect results; failed ones are replaced; none is left behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +170,75 @@ def test_as_many_workers_as_asked_for_or_cores_but_no_more_than_tasks(
     monkeypatch.setattr(executors, "Executor", lambda make, size, **how: (make, size, how))
     made = open_executor(square, workers, tasks, hang_seconds=7)
     assert made == (square, expected, {"hang_seconds": 7})
+
+
+class Refused(executors.Worker):
+    """A worker; the system lets only so many of them run."""
+
+    room = 0
+
+    def __init__(self, make_worker):
+        if Refused.room == 0:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        Refused.room -= 1
+        super().__init__(make_worker)
+
+    def end(self, patience):
+        super().end(patience)
+        Refused.room += 1
+
+
+@pytest.mark.parametrize("room, fit", [(3, 2), (1, 1)])
+def test_where_fewer_workers_fit_these_do_the_work(room, fit, monkeypatch):
+    """One makes room for what else this process opens."""
+    monkeypatch.setattr(executors, "Worker", Refused)
+    monkeypatch.setattr(Refused, "room", room)
+    said = []
+    with Executor(square, 64, say=said.append) as executor:
+        assert {i: r[0] for i, r in executor.map_unordered(tasks(9))} == {
+            i: n**2 for i, n in tasks(9)
+        }
+        assert len(executor.workers) == fit
+    (line,) = said
+    assert line.startswith(f"--workers: {fit} of 64 fit") and os.strerror(errno.EAGAIN) in line
+
+
+def test_where_no_worker_fits_that_is_one_line(monkeypatch):
+    monkeypatch.setattr(executors, "Worker", Refused)
+    monkeypatch.setattr(Refused, "room", 0)
+    with pytest.raises(ValueError, match=f"--workers: .*{os.strerror(errno.EAGAIN)}"):
+        Executor(square, 64)
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_one_of_a_crowd_that_is_killed_is_one_too_many(cores, monkeypatch, tmp_path):
+    """As where memory runs out; among no more workers than cores it is replaced."""
+    monkeypatch.setattr(executors, "cores", lambda: cores)
+    said = []
+    with Executor(Trouble("signal", tmp_path / "marker"), 4, say=said.append) as executor:
+        assert dict(executor.map_unordered(tasks(12))) == dict(tasks(12))
+        assert (len(executor.workers) < 4) == (cores == 1)
+    (line,) = said
+    assert "task-3" in line and ("of 4 fit here" in line) == (cores == 1)
+
+
+def test_workers_that_share_a_core_have_as_much_more_time(monkeypatch):
+    monkeypatch.setattr(executors, "cores", lambda: 2)
+    monkeypatch.setattr(Executor, "_fill", lambda self: None)
+    waits = {
+        workers: (executor.hang_seconds, executor.build_seconds)
+        for workers in (1, 2, 64)
+        for executor in [Executor(square, workers, hang_seconds=60, build_seconds=300)]
+    }
+    assert waits == {1: (60, 300), 2: (60, 300), 64: (32 * 60, 32 * 300)}
+
+
+@pytest.mark.slow
+def test_sixty_four_workers_begin_and_end():
+    with Executor(partial(partial, pow, 2), 64, **quiet) as executor:
+        assert dict(executor.map_unordered(tasks(640))) == {i: 2**n for i, n in tasks(640)}
+        processes = [worker.process.pid for worker in executor.workers]
+    assert len(set(processes)) == 64 and not [pid for pid in processes if alive(pid)]
 
 
 def test_at_least_one_worker():

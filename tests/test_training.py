@@ -146,6 +146,21 @@ def test_another_networks_or_a_damaged_checkpoint_is_refused_in_one_line(tmp_pat
         fit(tmp_path)
 
 
+def test_what_reading_a_batch_raises_comes_through_as_it_is(tmp_path):
+    class Torn(Batches):
+        def __getitem__(self, index):
+            if (self.epoch, index) == (1, 2):
+                raise ValueError("000007.npz: expected the frames of an episode")
+            return super().__getitem__(index)
+
+    model = Noisy()
+    model.compile(keras.optimizers.Adam(1e-2))
+    how = {"checkpoint": tmp_path / "state.npz", "csv_file": tmp_path / "rows.csv", "steps": STEPS}
+    with pytest.raises(ValueError) as raised:
+        fit_with_checkpoints(model, Torn(), say=lambda text: None, **how)
+    assert str(raised.value) == "000007.npz: expected the frames of an episode"
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_spoils_no_checkpoint(tmp_path):
     class Spoilt(Batches):
         def __getitem__(self, index):

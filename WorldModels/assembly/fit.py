@@ -7,7 +7,7 @@ one epoch of fit() -> validate -> checkpoint (weights, optimizer, metrics, place
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -134,6 +134,7 @@ class _Progress(keras.callbacks.Callback):
         self.seconds, self.rows = 0.0, []
         self.metrics: list[np.ndarray] = []  # of an interrupted epoch
         self.bar, self.interrupted = None, threading.Event()
+        self.failed: Exception | None = None  # in reading a batch
 
     def run(self, bar: tqdm) -> None:
         """Train until the budget is spent."""
@@ -155,15 +156,18 @@ class _Progress(keras.callbacks.Callback):
             self.place = 0
         self.end = min(len(batches), self.place + self.total - self.step)
         self.started = self.saved = time.monotonic()
-        history = self.network.fit(
-            ((batches[i],) for i in range(self.place, self.end)),
-            steps_per_epoch=self.end - self.place,
-            initial_epoch=self.epoch,
-            epochs=self.epoch + 1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[self, *self.training.callbacks],
-        )
+        try:
+            history = self.network.fit(
+                self._batches(range(self.place, self.end)),
+                steps_per_epoch=self.end - self.place,
+                initial_epoch=self.epoch,
+                epochs=self.epoch + 1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[self, *self.training.callbacks],
+            )
+        except Exception as error:
+            raise (self.failed or error) from error.__cause__
         row = {name: float(values[-1]) for name, values in history.history.items()}
         row |= self.training.validate(self.epoch) if self.training.validate else {}
         self._tick()
@@ -173,6 +177,15 @@ class _Progress(keras.callbacks.Callback):
         self._save([])
         write_rows(self.training.csv_file, self.rows)
         return row
+
+    def _batches(self, places: range) -> Iterator[tuple]:
+        """The epoch's batches; what one raises is kept, as TensorFlow hides it in its own error."""
+        try:
+            for i in places:
+                yield (self.training.batches[i],)
+        except Exception as error:
+            self.failed = error
+            raise
 
     def on_epoch_begin(self, epoch, logs=None):
         # fit() has just reset the running metrics; an interrupted epoch restores its own.

@@ -74,16 +74,18 @@ class Executor:
     Args:
         make_worker: picklable; called once in each worker, makes a callable(task) -> result. Tasks
             and results are pickled.
-        workers: number of processes; they start at once and build in parallel.
-        say: receives a line about every worker that is replaced.
+        workers: number of processes; they start at once and build in parallel. Where fewer fit,
+            these do the work.
+        say: receives a line about every worker that is replaced or does not fit.
         attempts: everything stops once one task, or starting a worker, has failed this many times.
         hang_seconds: a task may take this long, or `hang_factor` times the median if that is
             longer; until the first task has finished, ten times this long.
         hang_factor: see `hang_seconds`.
-        build_seconds: how long a worker may take to get ready.
+        build_seconds: how long a worker may take to get ready. Where several workers share a core,
+            this and `hang_seconds` are as many times as long.
 
     Raises:
-        ValueError: workers below 1.
+        ValueError: workers below 1, or not a single one fits.
     """
 
     def __init__(
@@ -102,8 +104,9 @@ class Executor:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
         self.make_worker = pickle.dumps(make_worker)
         self.size, self.say, self.attempts = workers, say, attempts
-        self.hang_seconds, self.hang_factor = hang_seconds, hang_factor
-        self.build_seconds = build_seconds
+        crowd = max(1.0, workers / cores())
+        self.hang_seconds, self.hang_factor = crowd * hang_seconds, hang_factor
+        self.build_seconds = crowd * build_seconds
         self.durations: deque[float] = deque(maxlen=301)
         self.failed_builds, self.told = 0, set()
         self.workers: list[Worker] = []
@@ -131,7 +134,7 @@ class Executor:
                         yield worker.finish(), message[1]
                     elif message[0] == "ready":
                         self.failed_builds = 0
-                    else:
+                    elif worker in self.workers:  # otherwise it did not fit
                         self._failed(worker, *message[1:], queue, failures)
         finally:
             # After an error or an early stop, nobody wants the results of workers still busy.
@@ -155,7 +158,19 @@ class Executor:
 
     def _fill(self) -> None:
         while len(self.workers) < self.size:
-            self.workers.append(self._starter.submit(Worker, self.make_worker).result())
+            try:
+                self.workers.append(self._starter.submit(Worker, self.make_worker).result())
+            except OSError as error:
+                return self._shrink(f"the system refuses another one ({error})")
+
+    def _shrink(self, why: str) -> None:
+        """Go on with the workers there are, less an idle one: this process needs room too."""
+        for worker in [w for w in self.workers if not w.tasks][1:][-1:]:
+            self._remove(worker)
+        if not self.workers:
+            raise ValueError(f"--workers: expected room for one, but {why}; raise it (see ulimit).")
+        wanted, self.size = self.size, len(self.workers)
+        self.say(f"--workers: {self.size} of {wanted} fit here and do the work, since {why}.")
 
     def _remove(self, worker: Worker, patience: float = 0.0) -> None:
         worker.end(patience)
@@ -217,6 +232,8 @@ class Executor:
             raise mistake
         queue.give_back(tasks)
         what = f"task {tasks[0][0]}" if tasks else "no task" if built else "starting"
+        if reason.endswith("(SIGKILL)") and len(self.workers) >= cores():
+            return self._shrink(f"one {reason} at {what}, as when memory runs out")
         count = self._count_failure(tasks, built, failures)
         if count >= self.attempts:
             raise mistake or RuntimeError(

@@ -1,16 +1,15 @@
 """One episode in one .npz file: observations, actions and rewards."""
 
 import os
-import zipfile
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from WorldModels.experiment.damage import again, checks
-from WorldModels.experiment.files import UNREADABLE, atomic
+from WorldModels.experiment.damage import readable
+from WorldModels.experiment.files import atomic
 
 SMALL_FIELDS = ("actions", "rewards", "terminated", "truncated", "seed", "policy")
 
@@ -67,7 +66,7 @@ class Episode:
                 names it.
         """
         fields = load_npz(path, {"observations", *SMALL_FIELDS}, "an episode")
-        _check_shapes(path, fields["observations"].shape, fields["observations"].dtype, fields)
+        check_shapes(path, fields["observations"].shape, fields["observations"].dtype, fields)
         return cls(
             fields["observations"],
             fields["actions"],
@@ -79,7 +78,7 @@ class Episode:
         )
 
 
-def _check_shapes(
+def check_shapes(
     path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype, fields: dict[str, np.ndarray]
 ) -> None:
     """Check that observations of this shape and dtype and the other arrays make an episode.
@@ -119,16 +118,8 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
         ValueError: it cannot be read, lacks an array, is pickled, or holds NaN or infinity; the
             message names the file.
     """
-    try:
+    with readable(path, f"{what} (.npz)"):
         fields = _read_npz(path, names)
-    except FileNotFoundError:
-        raise
-    except UNREADABLE as error:
-        remedy = f"; make it again: {command}" if (command := again(path)) else "."
-        raise ValueError(
-            f"{path}: expected {what} (.npz), received a file that cannot be read as one: "
-            f"{error}{remedy}"
-        ) from None
     for name, array in fields.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
@@ -165,73 +156,20 @@ def set_aside(path: Path) -> Path:
     return target
 
 
-def check_episode(path: str | os.PathLike, frames: bool = False) -> tuple[int, ...]:
-    """Check a stored episode.
+def sound_files(
+    paths: Iterable[Path], read: Callable[[Path], Any], say: Callable[[str], None]
+) -> Iterator[tuple[Path, Any]]:
+    """Each file, and what `read` makes of it; those that it refuses are set aside.
 
     Args:
-        path: .npz file.
-        frames: read the observations too, not only their header.
-
-    Returns:
-        The shape of its observations.
-
-    Raises:
-        ValueError: the file is truncated or not an episode, its lengths disagree, or (with
-            `frames`) a checksum is wrong or an observation is NaN; the message names it.
-    """
-    if frames:
-        return Episode.load(path).observations.shape
-    fields = load_npz(path, set(SMALL_FIELDS), "an episode")
-    shape, dtype = _observations_header(path)
-    _check_shapes(path, shape, dtype, fields)
-    return shape
-
-
-def _observations_header(path: str | os.PathLike) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of the observations, without reading them."""
-    try:
-        with zipfile.ZipFile(path) as file, file.open("observations.npy") as member:
-            np.lib.format.read_magic(member)
-            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
-    except UNREADABLE as error:
-        remedy = f"; make it again: {command}" if (command := again(path)) else "."
-        raise ValueError(
-            f"{path}: expected an episode (.npz), received a file whose observations cannot be "
-            f"read: {error}{remedy}"
-        ) from None
-    if fortran_order:
-        raise ValueError(f"{path}: expected observations in C order, received Fortran order.")
-    return shape, dtype
-
-
-def sound_episodes(
-    folder: str | os.PathLike, say: Callable[[str], None] = print, frames: bool = False
-) -> list[Path]:
-    """The sound episodes of a folder, in the order of their names.
-
-    Damaged files, those that differ from their stage's sum, and files whose observations differ in
-    shape from most, are set aside (`set_aside`) and counted.
-
-    Args:
-        folder: the folder of the episodes.
+        paths: of the files.
+        read: raises a ValueError for a damaged file.
         say: receives a line about every file that is set aside.
-        frames: read every frame, so that no damage is found only later. Otherwise only sizes, and
-            the sums of files written since they were recorded, are compared.
     """
-    shapes, damaged, check = {}, 0, checks(folder, touched=not frames)
-    for path in list_episodes(folder):
+    for path in paths:
         try:
-            check(path)
-            shapes[path] = check_episode(path, frames)[1:]
+            found = read(path)
         except ValueError as error:
-            damaged += 1
             say(f"set aside as {set_aside(path).name}: {error}")
-    usual = Counter(shapes.values()).most_common(1)[0][0] if shapes else None
-    for path in [path for path, shape in shapes.items() if shape != usual]:
-        damaged += 1
-        reason = f"expected observations {usual} like the others, received {shapes.pop(path)}."
-        say(f"set aside as {set_aside(path).name}: {path}: {reason}")
-    if damaged:
-        files = "file" if damaged == 1 else "files"
-        say(f"{damaged} damaged {files} set aside; sound episodes: {len(shapes)}.")
-    return list(shapes)
+        else:
+            yield path, found

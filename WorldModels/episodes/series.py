@@ -1,22 +1,20 @@
 """One episode as V sees it, in one .npz file: what M is trained on."""
 
 import os
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from WorldModels.episodes.episode import list_episodes, load_npz, set_aside
+from WorldModels.episodes.episode import list_episodes, load_npz, sound_files
 from WorldModels.episodes.split import Parts, older_share, split
-from WorldModels.experiment.damage import checks
+from WorldModels.experiment.damage import checks, readable
 from WorldModels.experiment.files import atomic
 
 FIELDS = ("mean", "log_var", "actions", "rewards", "terminated")
-# A latent whose standard deviation is smaller does not vary: V's z is about 1 in size, and float32
-# cannot tell smaller differences from rounding.
-LEAST_STD = 1e-6
 
 
 @dataclass
@@ -69,32 +67,57 @@ class Series:
         return cls(*arrays, bool(fields["terminated"]))
 
 
-def read_series(
-    folder: str | os.PathLike, say: Callable[[str], None] | None = print
-) -> tuple[list[Path], list[Series]]:
-    """Every sound series of a folder, in the order of their names.
+def read_series(folder: str | os.PathLike) -> tuple[list[Path], list[Series]]:
+    """The files of a folder's series, in the order of their names, and the series.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+    check, paths = checks(folder, touched=True), list_episodes(folder)
+    for path in paths:
+        check(path)
+    return paths, [Series.load(path) for path in paths]
+
+
+def sound_series(folder: Path, say: Callable[[str], None]) -> list[Path]:
+    """The files of a folder's sound series, in the order of their names.
+
+    Damaged ones are set aside. Those that the stage lists are read only if they were written since
+    then, the others one after the other.
 
     Args:
         folder: the folder of the series.
-        say: receives a line about every damaged file, which is set aside; None: it is refused.
+        say: receives a line about every file that is set aside.
+    """
+    check = checks(folder, touched=True)
 
-    Returns:
-        The files and their series.
+    def read(path: Path) -> None:
+        if not check(path):
+            Series.load(path)
+
+    return [path for path, _ in sound_files(list_episodes(folder), read, say)]
+
+
+def first_frame(path: Path) -> dict[str, np.ndarray]:
+    """V's posterior of a series' first frame: mean and log_var (Z,). Nothing else is read.
 
     Raises:
-        ValueError: a file is damaged, and `say` is None.
+        ValueError: the file is damaged; the message names it.
     """
-    paths, series, check = [], [], checks(folder)
-    for path in list_episodes(folder):
-        try:
-            check(path)
-            series.append(Series.load(path))
-            paths.append(path)
-        except ValueError as error:
-            if say is None:
-                raise
-            say(f"set aside as {set_aside(path).name}: {error}")
-    return paths, series
+    with readable(path, "a series (.npz)"), zipfile.ZipFile(path) as archive:
+        return {name: _first_row(archive, name) for name in ("mean", "log_var")}
+
+
+def _first_row(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        if len(shape) != 2 or fortran or dtype.kind != "f":
+            raise ValueError(f"{name} of shape {shape} and type {dtype}")
+        row = np.frombuffer(member.read(dtype.itemsize * shape[1]), dtype)
+    if len(row) != shape[1] or not np.isfinite(row).all():
+        raise ValueError(f"NaN or too few numbers in {name}")
+    return row
 
 
 def read_split(
@@ -112,7 +135,7 @@ def read_split(
     Raises:
         ValueError: a file is damaged.
     """
-    paths, series = read_series(folder / "series", None)
+    paths, series = read_series(folder / "series")
     if split_of is None:
         older = older_share(folder, "memory")
         parts = split(paths, folder, "memory", experiment, older)
@@ -120,16 +143,3 @@ def read_split(
         parts = split_of(paths)
     by_path = dict(zip(paths, series, strict=True))
     return [by_path[path] for path in parts[0]], [by_path[path] for path in parts[1]]
-
-
-def constant_latents(series: Sequence[Series]) -> list[int]:
-    """The dimensions of z that do not vary over all frames: neither their mean nor by their noise.
-
-    A density of such a number can be as high as one likes, so a loss on it has no minimum.
-    """
-    mean, log_var = (
-        np.concatenate([getattr(each, name) for each in series]).astype(np.float64)
-        for name in ("mean", "log_var")
-    )
-    variance = mean.var(axis=0) + np.exp(log_var).mean(axis=0)
-    return np.flatnonzero(variance < LEAST_STD**2).tolist()

@@ -43,7 +43,8 @@ class Rule:
 
     def chosen(self, names: Sequence[str]) -> set[str]:
         """The names to hold out: with a share above 0 at least one, but never all of them."""
-        free = [name for name in names if name not in self.trained]
+        trained = set(self.trained)
+        free = [name for name in names if name not in trained]
         ranked = sorted(free, key=self._draw)
         chosen = {name for name in free if self._draw(name) < self.share}
         chosen |= set(self.held_out) & set(names)
@@ -53,7 +54,8 @@ class Rule:
 
     def listed(self, names: Sequence[str], held_out: Sequence[str]) -> "Rule":
         """The rule once a network is trained on those of the names that are not held out."""
-        late = [name for name in names if name not in held_out and self._draw(name) < self.share]
+        free = set(names) - set(held_out)
+        late = [name for name in free if self._draw(name) < self.share]
         late = late if held_out or self.share == 0 else names  # the lowest might be one of these
         return replace(
             self,

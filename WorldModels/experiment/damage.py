@@ -9,19 +9,19 @@ sums of their own. Stages that are under way, and those of earlier versions, lis
 trusted.
 """
 
-import hashlib
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from WorldModels.experiment.files import TEMPORARY, atomic
+from WorldModels.experiment.files import TEMPORARY, UNREADABLE, atomic, sum_of
 from WorldModels.experiment.remedies import removed_first
-from WorldModels.experiment.stages import STAGES, maker_of, stage_facts, stage_file
+from WorldModels.experiment.stages import STAGES, listed_sums, maker_of, stage_file
 
 GROWING = (".csv", ".pkl", "split.json")  # files that a stage goes on writing
 LOGS = ("tensorboard", "checkpoints")
-SUMS, AS_OF = "sums", "sums_as_of"  # in a stage's file
+AS_OF = "sums_as_of"  # in a stage's file
 # Unless there is a file with the same content, only a fresh start makes these again.
 EVOLVED = ("controller", "temperatures")
 Sums = dict[str, list]  # file in the iteration's folder -> its size and SHA-256
@@ -49,12 +49,13 @@ def _made_by(inside: Path) -> tuple[str, str] | None:
     return None
 
 
-def again(path: str | Path, twin: str = "") -> str:
+def again(path: str | Path, twin: str = "", removed: bool = False) -> str:
     """The command that makes a damaged file again; empty if no stage makes it.
 
     Args:
         path: of the file.
         twin: a file with the same content, from which a driver is restored.
+        removed: the command removes the file first, as its own verb might not notice the damage.
     """
     if not (own := own_stage(path)):
         return ""
@@ -62,10 +63,29 @@ def again(path: str | Path, twin: str = "") -> str:
     command = maker_of(path, file)
     if stage in EVOLVED:
         return command if twin else f"{command} --force"
-    return removed_first(path, command) if stage == "episodes" else command
+    return removed_first(path, command) if removed or stage == "episodes" else command
 
 
-def checks(folder: str | Path, touched: bool = False) -> Callable[[Path], None]:
+@contextlib.contextmanager
+def readable(path: str | Path, what: str) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a ValueError that names the file.
+
+    Args:
+        path: of the file.
+        what: what it should be.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        remedy = f"; make it again: {command}" if (command := again(path, removed=True)) else "."
+        raise ValueError(
+            f"{path}: expected {what}, received a file that cannot be read as one: {error}{remedy}"
+        ) from None
+
+
+def checks(folder: str | Path, touched: bool = False) -> Callable[[Path], bool]:
     """A check of the files of one stage, whose own file is read once.
 
     Args:
@@ -73,36 +93,26 @@ def checks(folder: str | Path, touched: bool = False) -> Callable[[Path], None]:
         touched: of files that were not written since the stage was complete, compare the size only.
 
     Returns:
-        A function that raises a ValueError if a file differs from its stage's sum; a missing file
-        and one that is not listed pass.
+        A function that raises a ValueError if a file differs from its stage's sum, and tells
+        whether it is listed; a missing file and one that is not listed pass.
     """
     own = own_stage(folder) or own_stage(Path(folder) / "any")
     if not own:
-        return lambda path: None
+        return lambda path: False
     place, stage, file = own
     sums = listed_sums(place, file)
     as_of = stage_file(place, file).stat().st_mtime_ns if touched and sums else 0
 
-    def check(path: Path) -> None:
+    def check(path: Path) -> bool:
         name = Path(path).relative_to(place).as_posix()
         if name in sums and os.path.isfile(path) and not _agrees(path, *sums[name], as_of):
             raise ValueError(
                 f"{path}: expected the file that {STAGES[stage].verb} made, received a damaged one "
                 f"(its sum differs); make it again: {again(path, _twin(name, sums))}"
             )
+        return name in sums
 
     return check
-
-
-def listed_sums(folder: Path, stage: str) -> Sums:
-    """What a stage's file lists of its files; empty while the stage is under way.
-
-    Args:
-        folder: the iteration's.
-        stage: the name of the stage's file, without its ending.
-    """
-    facts = stage_facts(folder, stage) or {}
-    return facts.get(SUMS, {}) if facts.get("complete") else {}
 
 
 def mended(folder: Path, stage: str, say: Callable[[str], None]) -> list[str]:
@@ -148,8 +158,11 @@ def check_own(path: str | Path) -> None:
 
 
 def check_series(folder: Path) -> None:
-    """Refuse the series of an iteration if one differs from its stage's sum; see `check_own`."""
-    check = checks(folder / "series")
+    """Refuse the series of an iteration if one differs from its stage's sum.
+
+    Those that were not written since are not read: whoever reads them checks their checksums.
+    """
+    check = checks(folder / "series", touched=True)
     for path in sorted((folder / "series").glob("*.npz")):
         check(path)
 
@@ -169,12 +182,6 @@ def _agrees(path: str | Path, size: int, sum_: str, as_of: int = 0) -> bool:
         return False
     facts = os.stat(path)
     return facts.st_size == size and (facts.st_mtime_ns < as_of or sum_of(path) == sum_)
-
-
-def sum_of(path: str | Path) -> str:
-    """The SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sums_of(folder: Path, outputs: Iterable[str], earlier: Sums, as_of: int) -> Sums:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -13,8 +14,9 @@ import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ UNREADABLE = (
 # What fsync(2) of a folder answers on disks that cannot do it.
 NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 SUM = "sum"  # the entry of a JSON file that holds the sum of the rest of its text
+# Nanoseconds after which a file's dates tell every further change: some disks count in seconds.
+SETTLED = 2 * 10**9
 
 
 @contextlib.contextmanager
@@ -200,11 +204,44 @@ def _without_sum(text: str) -> Any:
     return value
 
 
-def hash_files(paths: list[Path]) -> str:
-    """One SHA-256 over the names and contents of some files, in the order of their names."""
+def once(function: Callable[[Path], Any]) -> Callable[[str | os.PathLike], Any]:
+    """Compute a function of a file's content once a process, until the file changes.
+
+    A file is the same while its size, its dates and its place on the disk are. One that was written
+    a moment ago is read each time, since its dates might not tell another change.
+    """
+
+    @functools.lru_cache(1024)
+    def remembered(path: Path, *facts: int) -> Any:
+        return function(path)
+
+    @functools.wraps(function)
+    def of(path: str | os.PathLike) -> Any:
+        facts = os.stat(path)
+        dates = facts.st_mtime_ns, facts.st_ctime_ns
+        if time.time_ns() - max(dates) < SETTLED:
+            return function(Path(path))
+        return remembered(Path(path), facts.st_dev, facts.st_ino, facts.st_size, *dates)
+
+    return of
+
+
+@once
+def sum_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(paths: list[Path], known: Mapping[str, str] = MappingProxyType({})) -> str:
+    """One SHA-256 over the names and contents of some files, in the order of their names.
+
+    Args:
+        paths: of the files.
+        known: name -> SHA-256 of files that need not be read.
+    """
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.name.encode())
-        with open(path, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(known.get(path.name) or sum_of(path)))
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from typing import Any
 
 from WorldModels.experiment.fields import flag_of, plain, shown
 from WorldModels.experiment.files import atomic, hash_files, write_json
-from WorldModels.experiment.stages import STAGES, iterations_in, stage_facts
+from WorldModels.experiment.stages import STAGES, iterations_in, listed_sums, stage_facts
 from WorldModels.experiment.sums import WeightsSum, changed_inputs
 
 
@@ -17,8 +17,17 @@ def inputs_of(run: Any, name: str) -> dict[str, str]:
         return {"vision": WeightsSum(run.path / "vision.keras")}
     if name != "memory":
         return {}
-    series = hash_files(sorted((run.path / "series").glob("*.npz")))
-    return {"series": series, "vision": WeightsSum(run.path / "vision.keras")}
+    return {"series": _sum_of(run.path / "series"), "vision": WeightsSum(run.path / "vision.keras")}
+
+
+def _sum_of(folder: Path) -> str:
+    """One sum of all episodes or series of an iteration: a file that its stage lists is not read.
+
+    If it differs from what is listed, it is damaged, which is no change.
+    """
+    listed = listed_sums(folder.parent, folder.name)
+    known = {Path(name).name: sum_ for name, (_, sum_) in listed.items()}
+    return hash_files(list(folder.glob("*.npz")), known)
 
 
 def take(stage: Any, folder: Path) -> None:
@@ -99,11 +108,8 @@ def _same_episodes(stage: Any, source: Path) -> bool:
         here = stage.run.need_episodes()
         there = [source.parent / path.relative_to(stage.run.folder) for path in here]
         there = [source / "episodes"] if len(here) == 1 else there
-        hashes = [
-            {hash_files(list(path.glob("*.npz"))) for path in pair}
-            for pair in zip(here, there, strict=True)
-        ]
-        return all(len(pair) == 1 for pair in hashes)
+        pairs = zip(here, there, strict=True)
+        return all(_sum_of(ours) == _sum_of(theirs) for ours, theirs in pairs)
     return True
 
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from WorldModels.experiment.damage import AS_OF, SUMS, check_own, mended, sums_of
+from WorldModels.experiment.damage import AS_OF, check_own, mended, sums_of
 from WorldModels.experiment.differences import flat, refuse_other
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown, words_for
 from WorldModels.experiment.files import put_aside, remove, write_json
@@ -21,6 +21,7 @@ from WorldModels.experiment.reuse import take
 from WorldModels.experiment.stages import (
     STAGE_OF,
     STAGES,
+    SUMS,
     nouns_of,
     stage_facts,
     stage_file,

@@ -117,6 +117,7 @@ STAGES = {
         reads=("vision", "memory", "controller"),
     ),
 }
+SUMS = "sums"  # in a stage's file: file -> its size and SHA-256; see damage
 STAGE_OF = {kind.verb: name for name, kind in STAGES.items()}  # verb -> the stage that it makes
 
 
@@ -194,6 +195,19 @@ def stage_facts(path: Path, name: str) -> dict | None:
         if noun in facts["settings"]:
             facts["settings"][noun].setdefault(field, value)
     return facts
+
+
+def listed_sums(path: Path, name: str) -> dict[str, list]:
+    """What a stage's file lists of its files: their sizes and sums.
+
+    Empty while the stage is under way.
+
+    Args:
+        path: the iteration's folder.
+        name: of the stage's file, without its ending.
+    """
+    facts = stage_facts(path, name) or {}
+    return facts.get(SUMS, {}) if facts.get("complete") else {}
 
 
 def maker_of(path: Path, name: str) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import zipfile
 from pathlib import Path
 
-from WorldModels.experiment.files import UNREADABLE, hash_files
+from WorldModels.experiment.files import UNREADABLE, hash_files, once
 from WorldModels.experiment.remedies import command_for, removed_first
 
 WEIGHTS = "weights"  # under which an exported file carries the sum of its weights
@@ -29,8 +29,7 @@ class WeightsSum(str):
         digest = hashlib.sha256()
         for file in map(Path, files):
             try:
-                with zipfile.ZipFile(file) as archive:
-                    digest.update(hashlib.sha256(archive.read(ARRAYS)).digest())
+                digest.update(_sum_of_arrays(file))
             except UNREADABLE as error:
                 verb = f"train_{file.stem}" if file.name in (VISION, MEMORY) else "train_vision"
                 raise ValueError(
@@ -46,6 +45,12 @@ class WeightsSum(str):
         if stored.startswith(f"{WEIGHTS} "):
             return stored == self
         return stored == hash_files(list(self.files))
+
+
+@once
+def _sum_of_arrays(file: Path) -> bytes:
+    with zipfile.ZipFile(file) as archive:
+        return hashlib.sha256(archive.read(ARRAYS)).digest()
 
 
 def agrees(now: str, stored: str | None) -> bool:

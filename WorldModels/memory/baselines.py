@@ -19,6 +19,9 @@ from WorldModels.memory.batches import SeriesBatches
 FIT_STEPS, FEWEST_STEPS, FIT_BATCH, FIT_RATE = 400, 100, 512, 0.03
 HELD_OUT_BATCH = 50  # episodes at a time
 FIT_LATENTS = 20_000  # drawn from the series, at most
+# A latent whose standard deviation is smaller does not vary: V's z is about 1 in size, and float32
+# cannot tell smaller differences from rounding.
+LEAST_STD = 1e-6
 
 
 class GaussianBaselines:
@@ -36,15 +39,13 @@ class GaussianBaselines:
     """
 
     def __init__(self, series: Sequence[Any], log_std_floor: float = -math.inf):
-        means = np.concatenate([s.mean for s in series]).astype(np.float64)
-        noise = np.mean(
-            np.exp(np.concatenate([s.log_var for s in series]).astype(np.float64)), axis=0
-        )
-        steps = np.concatenate([np.diff(s.mean, axis=0) for s in series]).astype(np.float64)
         least = math.exp(2 * log_std_floor)
-        self.mean = means.mean(axis=0)
-        self.variance = np.maximum(means.var(axis=0) + noise, least)
-        self.step_variance = np.maximum(np.mean(steps**2, axis=0) + 2 * noise, least)
+        noise = _mean(np.exp(s.log_var.astype(np.float64)) for s in series)
+        self.mean = _mean(s.mean for s in series)
+        spread = _mean(np.square(s.mean - self.mean) for s in series)
+        steps = _mean(np.square(np.diff(s.mean, axis=0).astype(np.float64)) for s in series)
+        self.variance = np.maximum(spread + noise, least)
+        self.step_variance = np.maximum(steps + 2 * noise, least)
 
     def score(self, batches: Iterable[dict[str, np.ndarray]]) -> dict[str, float]:
         """Mean negative log-density per dimension, in nats, over the steps that count.
@@ -61,6 +62,25 @@ class GaussianBaselines:
             weight += counts.sum() * self.mean.size
         static, copied = totals / max(weight, 1.0)
         return {"static_nll": float(static), "copy_previous_nll": float(copied)}
+
+
+def _mean(parts: Iterable[np.ndarray]) -> np.ndarray:
+    """The mean (Z,) over the rows of arrays (n, Z), which are never all in memory."""
+    total, count = np.float64(0), 0
+    for part in parts:
+        total, count = total + part.sum(axis=0, dtype=np.float64), count + len(part)
+    return total / count
+
+
+def constant_latents(series: Sequence[Any]) -> list[int]:
+    """The dimensions of z that do not vary over all frames: neither their mean nor by their noise.
+
+    A density of such a number can be as high as one likes, so a loss on it has no minimum.
+
+    Args:
+        series: objects with mean and log_var (T+1, Z).
+    """
+    return np.flatnonzero(GaussianBaselines(series).variance < LEAST_STD**2).tolist()
 
 
 def _negative_log_density(difference: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -99,13 +119,15 @@ class Unconditional(keras.Model):
             seed: for the draws; equal seeds give equal fits.
         """
         draw = np.random.default_rng(seed)
+        ends = np.cumsum([len(s.mean) - 1 for s in series])
+        chosen = draw.permutation(ends[-1])[:FIT_LATENTS]
+        owners = np.searchsorted(ends, chosen, side="right")
+        places = list(zip(owners, chosen - ends[owners], strict=True))  # counted from the end
         mean, log_var = (
-            np.concatenate([getattr(s, name)[1:] for s in series]) for name in ("mean", "log_var")
+            np.stack([getattr(series[owner], name)[place] for owner, place in places])
+            for name in ("mean", "log_var")
         )
-        chosen = draw.permutation(len(mean))[:FIT_LATENTS]
-        z = mean[chosen] + np.exp(log_var[chosen] / 2) * draw.standard_normal(
-            (len(chosen), mean.shape[1]), np.float32
-        )
+        z = mean + np.exp(log_var / 2) * draw.standard_normal(mean.shape, np.float32)
         steps = max(FEWEST_STEPS, FIT_STEPS * len(z) // FIT_LATENTS)
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
         self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
@@ -126,20 +148,24 @@ class Unconditional(keras.Model):
         return {"unconditional_nll": total / max(weight, 1)}
 
 
-def held_out_batches(held_out: Sequence[Any], seed: int) -> list[dict[str, np.ndarray]]:
+def held_out_batches(held_out: Sequence[Any], seed: int) -> SeriesBatches:
     """The held-out episodes as batches of whole episodes, each in exactly one batch.
+
+    They are made anew, and are the same, each time that one goes through them.
 
     Args:
         held_out: Series.
         seed: for the draw of z; equal seeds give equal batches.
     """
     longest = max(len(series) for series in held_out)
-    batches = SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed, keep_rest=True)
-    return [batches[i] for i in range(len(batches))]
+    return SeriesBatches(held_out, "episodes", HELD_OUT_BATCH, longest, seed, keep_rest=True)
 
 
 def unconditional(
-    memory: keras.Model, training: Sequence[Any], batches: list[dict[str, np.ndarray]], seed: int
+    memory: keras.Model,
+    training: Sequence[Any],
+    batches: Iterable[dict[str, np.ndarray]],
+    seed: int,
 ) -> dict[str, float]:
     """The loss that the head of this kind of memory reaches without inputs; see Unconditional.
 
