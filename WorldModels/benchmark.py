@@ -31,6 +31,7 @@ MEASURES = (
     "rollouts",
     "worker",
     "vision",
+    "loader",
     "memory",
     "encoding",
     "dream",

@@ -13,7 +13,8 @@ import numpy as np
 
 from WorldModels.episodes.frames import FrameFile, common_frame
 
-READ_AHEAD = 4  # batches made before they are asked for
+READ_AHEAD = 4  # batches of frames that are ready before they are asked for
+PIECES_AHEAD = 2  # of these, the ones that are read and not yet shuffled
 # The first batch is drawn once 1/FIRST_FILL of the buffer is filled, so that training does not wait
 # for the disk.
 FIRST_FILL = 4
@@ -65,7 +66,8 @@ class FrameStream:
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
         """The epoch's batches, (B, H, W, 3) or (B, D), from number `start` on.
 
-        A thread makes them ahead of time; close the iterator to stop early.
+        One thread reads the files ahead of time, and another shuffles; close the iterator to stop
+        early.
         """
         generator = self.generator(epoch)
         made = (
@@ -73,7 +75,7 @@ class FrameStream:
             if self.num_frames <= self.buffer_frames
             else self._from_files(generator, start)
         )
-        return read_ahead(made, READ_AHEAD)
+        return read_ahead(made, READ_AHEAD - PIECES_AHEAD)
 
     def _from_memory(self, generator, start):
         if self._held is None:
@@ -105,7 +107,9 @@ class _Frames:
     """The frames of several files in order, taken any number at a time."""
 
     def __init__(self, files: Sequence[FrameFile], piece: int):
-        self._pieces = (frames for file in files for frames in file.pieces(piece))
+        pieces = (frames for file in files for frames in file.pieces(piece))
+        # One piece more than the queue holds is being read, and one is being taken from.
+        self._pieces = read_ahead(pieces, PIECES_AHEAD - 1)
         self._left: np.ndarray | None = None
 
     def take(self, count: int) -> np.ndarray | None:
@@ -141,7 +145,7 @@ def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
 def read_ahead(items: Iterator, depth: int) -> Iterator:
     """The same items, made by a thread up to `depth` items ahead.
 
-    Errors in the thread are raised here. Closing the iterator stops the thread.
+    Errors in the thread are raised here. Closing the iterator, or dropping it, stops the thread.
     """
     made: queue.Queue = queue.Queue(depth)
     stop = threading.Event()
