@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +31,10 @@ from WorldModels.vision.kinds import asked_choice, build_vision
 from WorldModels.vision.training import to_time as to_time_vision
 
 AUTO = {"dtype": "auto", "decoder_form": "auto"}
-USUAL = {"dtype": "float32", "decoder_form": "transpose"}
+USUAL = {"dtype": "mixed_bfloat16", "decoder_form": "depth_to_space"}  # with AVX512_BF16
+PLAIN = {"dtype": "float32", "decoder_form": "transpose"}
 OTHER = {"dtype": "float32", "decoder_form": "depth_to_space"}
-BFLOAT16 = {"dtype": "mixed_bfloat16", "decoder_form": "depth_to_space"}
-FORMS = [USUAL, OTHER, {**USUAL, "dtype": "mixed_bfloat16"}, BFLOAT16]
+LAST = {"dtype": "mixed_bfloat16", "decoder_form": "transpose"}
 Z, A = 4, 3
 FLAGS = (
     *("--record.held-out-share", "0", "--vision.latent-size", str(Z), "--memory.lstm-size", "4"),
@@ -42,21 +43,22 @@ FLAGS = (
 
 
 class Clock:
-    """Stands in for choice.step_seconds: gives each form, in the order of FORMS, its time."""
+    """Stands in for choice.step_seconds: gives USUAL, PLAIN, OTHER and LAST their times."""
 
     def __init__(self):
-        self.calls, self.times = 0, [4.0, 1.0, 3.0, 2.0]
+        self.calls, self.times = 0, [4.0, 3.0, 1.0, 2.0]
 
     def __call__(self, starts):
         self.calls += 1
-        return self.times if len(starts) > 2 else self.times[::2]
+        turns = [time if isinstance(time, list) else [time, time] for time in self.times]
+        return turns[: len(starts)]
 
 
 @pytest.fixture
 def clock(monkeypatch, tmp_path):
-    """A machine without bfloat16, an empty cache, and no training too short to be timed."""
+    """A CPU with AVX512_BF16, an empty cache, and no training too short to be timed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(machine, "cpu_has_bfloat16", lambda: False)
+    monkeypatch.setattr(machine, "cpu_has_bfloat16", lambda: True)
     monkeypatch.setattr(choice, "WORTH_TIMING", {"vision": 0, "memory": 0})
     monkeypatch.setattr(choice, "step_seconds", Clock())
     return choice.step_seconds
@@ -64,7 +66,7 @@ def clock(monkeypatch, tmp_path):
 
 def fastest(sizes=None, otherwise=None, asked=AUTO, **where):
     here = machine.trained_on(keras) | where
-    return choice.fastest(asked, sizes or {"batch": 2}, None, here, lambda line: 0, otherwise)[0]
+    return choice.fastest(asked, sizes or {"batch": 2}, dict, here, lambda line: 0, otherwise)[0]
 
 
 def cached(tmp_path):
@@ -74,9 +76,9 @@ def cached(tmp_path):
 def test_what_is_fastest_is_timed_once_for_each_machine_and_size(clock, tmp_path):
     assert fastest() == OTHER == fastest() and clock.calls == 1
     (file,) = cached(tmp_path)
-    assert read_json(file)["seconds"] == clock.times and "sum" in json.loads(file.read_text())
-    assert fastest(asked=AUTO | {"decoder_form": "transpose"}) == FORMS[2]
-    assert clock.calls == 2
+    assert read_json(file)["seconds"] == [[4.0, 4.0], [3.0, 3.0], [1.0, 1.0], [2.0, 2.0]]
+    assert "sum" in json.loads(file.read_text())
+    assert fastest(asked=AUTO | {"decoder_form": "transpose"}) == PLAIN and clock.calls == 2
     for number, other in enumerate(({"cores": 99}, {"keras": "9"}, {"processor": ["x"]})):
         fastest(**other)
         assert clock.calls == 3 + number
@@ -85,14 +87,31 @@ def test_what_is_fastest_is_timed_once_for_each_machine_and_size(clock, tmp_path
 
 
 def test_the_usual_choice_stays_unless_another_is_clearly_faster(clock):
-    clock.times = [1.0, 0.97, 0.98, 1.1]
-    assert fastest() == USUAL
-    clock.times = [1.0, 1.1, 1.2, 0.9]
-    assert fastest({"batch": 3}) == BFLOAT16
-    clock.times = [math.inf, 2.0, 1.0, math.inf]
-    assert fastest({"batch": 4}) == FORMS[2]
-    clock.times = [math.inf] * 4  # the training itself then says what is wrong
-    assert fastest({"batch": 5}) == USUAL
+    for number, (times, expected) in enumerate(
+        [
+            ([1.0, 0.97, 0.98, 1.1], USUAL),
+            ([1.0, 1.1, 1.2, 0.9], LAST),
+            ([[1.0, 9.0], 1.1, [0.5, 9.1], 1.2], USUAL),  # OTHER was slower in one turn
+            ([[3.0], [1.0, 1.1], [2.0, 0.9], [4.0]], OTHER),  # a hopeless one has fewer turns
+            ([[], [], 1.0, 2.0], OTHER),  # what fails is never chosen ...
+            ([[], [], [], []], USUAL),  # ... but where all fail: the training says what is wrong
+        ]
+    ):
+        clock.times = times
+        assert fastest({"batch": number}) == expected, times
+
+
+def test_an_x86_cpu_that_only_imitates_bfloat16_is_not_timed_in_it(clock, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_has_bfloat16", lambda: False)
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+    clock.times = [4.0, 3.0]
+    assert fastest() == OTHER and fastest(asked={"dtype": "auto"}) == {"dtype": "float32"}
+    assert clock.calls == 1
+    clock.times = [4.0, 3.0, 1.0, 2.0]
+    assert fastest(device="gpu:0")["dtype"] == "mixed_bfloat16" and clock.calls == 2
+    monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
+    fastest()
+    assert clock.calls == 3
 
 
 @pytest.mark.parametrize("how", ["damaged", "edited", "another", "no object", "too few"])
@@ -104,12 +123,13 @@ def test_times_that_cannot_be_trusted_are_taken_anew(how, clock, tmp_path):
         file.write_text(text[:100])
     elif how == "edited":
         file.write_text(text.replace("4.0", "0.5"))
+        assert file.read_text() != text
     elif how == "another":
         write_json(file, there | {"made_with": {}})
     elif how == "no object":
         write_json(file, [1])
     else:
-        write_json(file, there | {"seconds": [1.0]})
+        write_json(file, there | {"seconds": [[1.0], [2.0]]})
     assert fastest() == OTHER and clock.calls == 2
     assert fastest() == OTHER and clock.calls == 2 and file.read_text() == text
 
@@ -143,8 +163,8 @@ def run_verb_of(folder, verb, *flags):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """A run with episodes, a V and series in name only, whose trainings stop as they begin."""
+def folder(tmp_path):
+    """A run with a few episodes, series, and a V in name only."""
     folder = tmp_path / "run"
     argv = ["carracing", "--scale", "smoke", "--results", str(folder), *FLAGS]
     draw = np.random.default_rng(0)
@@ -164,24 +184,54 @@ def run(tmp_path, monkeypatch):
             run.stage(name, inputs_of(run, name)).finish()
 
     run_verb("record", made, argv)
+    return folder
+
+
+@pytest.fixture
+def run(folder, monkeypatch):
+    """The same run, whose trainings stop as they begin."""
     monkeypatch.setattr("WorldModels.assembly.fit.fit_with_checkpoints", stops)
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("noun", ["vision", "memory"])
+def test_timing_before_a_training_changes_none_of_its_weights(noun, folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "typed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(choice, "WORTH_TIMING", {"vision": 0, "memory": 0})
+    monkeypatch.setattr(choice, "SECONDS", 0.01)
+    monkeypatch.setattr(choice, "dtypes_of", lambda device: choice.OPTIONS["dtype"])
+    verb = {"vision": train_vision, "memory": train_memory}[noun]
+    monkeypatch.setattr(verb, "_write" if noun == "vision" else "_save", lambda *how: None)
+    argv = ["carracing", "--scale", "smoke", *FLAGS, "--results"]
+    verb.main([*argv, str(folder)])
+    (times,) = cached(tmp_path)
+    assert len(read_json(times)["seconds"]) == (4 if noun == "vision" else 2)
+    trains_in = read_json(folder / f"0/stages/{noun}.json")["trains_in"]
+    flags = [[f"--{noun}.{name}".replace("_", "-"), value] for name, value in trains_in.items()]
+    verb.main([*argv, str(tmp_path / "typed"), *sum(flags, [])])
+    state = f"0/checkpoints/{noun}/state.npz"
+    with np.load(folder / state) as one, np.load(tmp_path / "typed" / state) as other:
+        names = [name for name in one.files if name != "header"]
+        assert len(names) > 20 and set(one.files) == set(other.files)
+        for name in names:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
 @pytest.mark.parametrize("noun", ["vision", "memory"])
 def test_a_stage_keeps_what_it_began_with_and_its_log_says_why(noun, run, clock, tmp_path):
-    clock.times = [4.0, 3.0, 2.0, 1.0]
-    expected = BFLOAT16 if noun == "vision" else {"dtype": "mixed_bfloat16"}
+    expected = OTHER if noun == "vision" else {"dtype": "float32"}
     assert run_verb_of(run, noun) == (expected, 130) and clock.calls == 1
     log = (run / "log.txt").read_text()
-    assert "trains in mixed_bfloat16" in log and "float32" in log and "4000 ms in float32" in log
+    assert "trains in float32" in log and "4000 ms in mixed_bfloat16" in log
     for file in cached(tmp_path):
         file.unlink()
     clock.times = [1.0, 2.0, 3.0, 4.0]
     assert run_verb_of(run, noun) == (expected, 130) and clock.calls == 1
     assert "as when it began" in (run / "log.txt").read_text()
     form, _ = run_verb_of(run, noun, "--force")
-    assert form["dtype"] == "float32" and clock.calls == 2
+    assert form["dtype"] == "mixed_bfloat16" and clock.calls == 2
 
 
 @pytest.mark.parametrize("noun", ["vision", "memory"])
@@ -216,9 +266,9 @@ def test_a_finished_stage_that_goes_on_trains_in_the_same_form(run, clock, monke
 
 def test_a_short_training_and_a_typed_form_are_not_timed(run, clock, monkeypatch):
     flags = ("--vision.dtype", "mixed_bfloat16", "--vision.decoder-form", "transpose")
-    assert run_verb_of(run, "vision", *flags)[0] == FORMS[2]
+    assert run_verb_of(run, "vision", *flags)[0] == LAST
     assert run_verb_of(run, "memory", "--memory.dtype", "float32")[0] == {"dtype": "float32"}
-    assert run_verb_of(run, "vision", "--force", "--vision.dtype", "float32")[0] == USUAL
+    assert run_verb_of(run, "vision", "--force", "--vision.dtype", "float32")[0] == PLAIN
     monkeypatch.undo()
     monkeypatch.setattr("WorldModels.assembly.fit.fit_with_checkpoints", stops)
     monkeypatch.setattr(choice, "step_seconds", None)  # a call would fail
@@ -241,7 +291,7 @@ def test_only_kinds_with_several_decoders_are_asked_for_one():
     assert asked_choice(VisionSettings(kind="dense"), (6,)) == {"dtype": "float32"}
 
 
-def test_real_steps_are_timed_in_turns_and_a_form_that_fails_is_never_chosen(monkeypatch):
+def test_real_steps_are_timed_in_turns_and_what_fails_has_no_time(monkeypatch):
     monkeypatch.setattr(choice, "SECONDS", 0.01)
     small = {"encoder_filters": (4, 4, 8, 8), "decoder_filters": (8, 4, 4), "batch_size": 2}
     sizes, start = to_time_vision(VisionSettings(latent_size=Z, **small), (64, 64, 3))
@@ -250,8 +300,9 @@ def test_real_steps_are_timed_in_turns_and_a_form_that_fails_is_never_chosen(mon
     def lacking(**form):
         raise NotImplementedError("this device has no such dtype")
 
-    found = choice.step_seconds([lambda: start(**BFLOAT16), lacking])
-    assert 0 < found[0] < math.inf == found[1]
+    turns, none = choice.step_seconds([lambda: start(**USUAL), lacking])
+    assert len(turns) == choice.TURNS and all(0 < seconds < math.inf for seconds in turns)
+    assert none == []
 
 
 @pytest.mark.parametrize("batching", ["episodes", "streams"])
@@ -264,8 +315,15 @@ def test_a_step_of_m_is_timed_as_it_trains(batching, monkeypatch):
     batch = SeriesBatches(some, batching, 2, 10)[0]
     sizes, start = to_time_memory(settings, batch)
     assert sizes["batch"]["z"] == [2, 5, Z] and sizes["lstm_size"] == 4
-    (seconds,) = choice.step_seconds([lambda: start(dtype="float32")])
-    assert 0 < seconds < math.inf
+    (turns,) = choice.step_seconds([lambda: start(dtype="float32")])
+    assert len(turns) == choice.TURNS and all(0 < seconds < math.inf for seconds in turns)
+
+
+def test_what_is_hopeless_gets_no_further_turn(monkeypatch):
+    monkeypatch.setattr(choice, "_started", lambda start: start)
+    monkeypatch.setattr(choice, "_timed", lambda step, seconds: step)
+    one, other, slow = choice.step_seconds([1.0, 2.9, 3.1])
+    assert len(one) == len(other) == choice.TURNS and slow == [3.1]
 
 
 def test_compared_ms_are_timed_in_the_dtype_that_they_trained_in(tmp_path, monkeypatch):

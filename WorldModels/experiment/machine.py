@@ -62,6 +62,16 @@ def training_dtype(asked: str, vectors: bool = False, device: str = "cpu") -> st
     return "mixed_bfloat16" if fast and not vectors else "float32"
 
 
+def dtypes_of(device: str) -> tuple[str, ...]:
+    """The dtypes that a device may train fast in: x86 without AVX512_BF16 only imitates bfloat16.
+
+    Args:
+        device: see `training_dtype`.
+    """
+    x86 = device.startswith("cpu") and platform.machine().lower() in ("x86_64", "amd64")
+    return ("float32",) if x86 and not cpu_has_bfloat16() else ("float32", "mixed_bfloat16")
+
+
 def decoder_form(asked: str, device: str = "cpu") -> str:
     """How V's decoder is computed: as asked, or for "auto" as the device is known for."""
     if asked != "auto":
