@@ -39,6 +39,7 @@ MEASURES = (
     "rollouts",
     "worker",
     "vision",
+    "loader",
     "memory",
     "encoding",
     "dream",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.choice import TRAINS_IN, choose
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.files import atomic
@@ -46,8 +47,8 @@ def train_memory(run: Run) -> None:
     training, held_out = _split(run, stage)
     remedy = _remedy(run, training)
     latent_size, action_size = training[0].mean.shape[1], training[0].actions.shape[1]
-    settings = run.experiment.memory
-    memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"))
+    choice, settings = _choice(run, stage, training), run.experiment.memory
+    memory = build_memory(settings, latent_size, action_size, _seed(run, "weights"), **choice)
     if before:
         take_weights(memory, before)
         run.say(f"train_memory: continues from {before}.")
@@ -111,6 +112,17 @@ def _against_baselines(row: dict[str, float]) -> str:
     )
 
 
+def _choice(run: Run, stage: Any, training: list) -> dict[str, str]:
+    """The dtype that M trains in."""
+    import keras
+
+    from WorldModels.memory.optimizer import to_time
+
+    s, batches = run.experiment.memory, _batches(run, training)
+    amount = _steps(s, batches) * batches.batch_size * batches.length
+    return choose(run, stage, {"dtype": s.dtype}, amount, keras, *to_time(s, batches[0]))
+
+
 def _seed(run: Run, purpose: str) -> int:
     return int(run.rng(purpose).integers(2**30))
 
@@ -124,14 +136,17 @@ def _fit(
     """
     from WorldModels.assembly.checkpoint import check_checkpoint
     from WorldModels.assembly.fit import fit_with_checkpoints
+    from WorldModels.assembly.weights import warmup_steps
+    from WorldModels.memory.optimizer import compiled
 
     s, (training, held_out) = run.experiment.memory, series
     batches = _batches(run, training)
-    steps = s.epochs * len(batches) if s.epochs else s.steps
-    model = _compiled(run, memory, batches.batch_size, steps, continues)
+    steps = _steps(s, batches)
+    warmup = warmup_steps(steps) if continues else 0
+    model = compiled(memory, s, batches.batch_size, steps, warmup)
     if not stage.anew:
         check_checkpoint(run.path / CHECKPOINT)
-    stage.begin()
+    stage.begin(**{TRAINS_IN: {"dtype": memory.dtype_policy.name}})
     run.say(
         f"train_memory: {steps} steps of {batches.batch_size} x {batches.length} in "
         f"{memory.dtype_policy.name}, {len(training)} episodes, {len(held_out)} held out."
@@ -164,17 +179,8 @@ def _batches(run: Run, training: list) -> Any:
     )
 
 
-def _compiled(run: Run, memory: Any, batch_size: int, steps: int, continues: bool) -> Any:
-    """The model that fit() trains: M, or for streams the one that carries M's state along."""
-    from WorldModels.assembly.weights import warmup_steps
-    from WorldModels.memory.optimizer import adam_of
-    from WorldModels.memory.streams import StreamTraining
-
-    s = run.experiment.memory
-    model = StreamTraining(memory, batch_size) if s.batching == "streams" else memory
-    for compiled in {id(m): m for m in (model, memory)}.values():
-        compiled.compile(adam_of(s, steps, warmup_steps(steps) if continues else 0))
-    return model
+def _steps(settings: Any, batches: Any) -> int:
+    return settings.epochs * len(batches) if settings.epochs else settings.steps
 
 
 def _validation(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from WorldModels.experiment.choice import TRAINS_IN, choose, in_words
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.rows import read_rows
@@ -61,18 +62,18 @@ def train_vision(run: Run) -> None:
 
     settings = run.experiment.vision
     frames, training, held_out = _frames(run, stage, folders)
-    vision = build_vision(settings, frames.frame_shape, int(run.rng("weights").integers(2**31)))
+    choice, seed = _choice(run, stage, frames), int(run.rng("weights").integers(2**31))
+    vision = build_vision(settings, frames.frame_shape, seed, **choice)
     if before:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
     _begin_from_frames(vision, training, settings.median_start and not before)
     if not stage.anew:
         check_checkpoint(run.path / CHECKPOINT)
-    stage.begin()
-    form = f", decoder by {vision.decoder_form}" if hasattr(vision, "decoder_form") else ""
+    stage.begin(**{TRAINS_IN: choice})
     run.say(
         f"train_vision: {len(training)} episodes of {frames.num_frames} frames, {len(held_out)} "
-        f"held out; {num_parameters(vision):,} parameters, {vision.dtype_policy.name}{form}."
+        f"held out; {num_parameters(vision):,} parameters, {in_words(choice)}."
     )
     rows = _fit(run, vision, frames, (training, held_out), len(folders) if before else 0)
     _write(run, vision)
@@ -100,6 +101,18 @@ def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path],
         lambda epoch: run.rng("batches", epoch),
     )
     return frames, training, validation
+
+
+def _choice(run: Run, stage: Any, frames: Any) -> dict[str, str]:
+    """The dtype that V trains in, and the form of its decoder."""
+    import keras
+
+    from WorldModels.vision.kinds import asked_choice
+    from WorldModels.vision.training import to_time
+
+    settings, shape = run.experiment.vision, frames.frame_shape
+    asked, amount = asked_choice(settings, shape), settings.epochs * frames.num_frames
+    return choose(run, stage, asked, amount, keras, *to_time(settings, shape))
 
 
 def _begin_from_frames(vision: Any, training: list[Path], start: bool) -> None:

@@ -41,7 +41,7 @@ def test_every_stage_is_measured(tmp_path, capsys, monkeypatch):
     found = json.loads(output.read_text())
     assert found["skipped"] == {}
     rows = {row["name"]: row for row in found["rows"]}
-    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 2
+    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 2
     for name, row in rows.items():
         assert name in printed
         figures = [
@@ -57,6 +57,7 @@ def test_every_stage_is_measured(tmp_path, capsys, monkeypatch):
         "rollouts, controller",
         "perception, batch 1",
         "vision training",
+        "loader",
         "memory training",
         "worker, ready",
         "worker, memory",

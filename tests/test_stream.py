@@ -6,8 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from WorldModels.episodes import stream as module
 from WorldModels.episodes.episode import Episode
-from WorldModels.episodes.frames import spread_frames
+from WorldModels.episodes.frames import FrameFile, spread_frames
 from WorldModels.episodes.stream import FrameStream, read_ahead
 
 LENGTHS = (7, 40, 1, 93, 25, 60)
@@ -143,3 +144,39 @@ def test_reading_ahead_raises_errors_here_and_stops_its_thread():
     next(endless)
     endless.close()
     assert not [t for t in threading.enumerate() if t.name == "read_ahead"]
+
+
+def reading_threads():
+    return [t for t in threading.enumerate() if t.name == "read_ahead"]
+
+
+@pytest.mark.parametrize("buffer_frames", [90, 10_000])
+def test_one_thread_reads_files_while_another_shuffles(paths, buffer_frames, monkeypatch):
+    threads, pieces, fill = {"read": set(), "shuffle": set()}, FrameFile.pieces, module._fill
+
+    def read(self, size):
+        for frames in pieces(self, size):
+            threads["read"].add(threading.get_ident())
+            yield frames
+
+    def shuffle(*arguments):
+        threads["shuffle"].add(threading.get_ident())
+        return fill(*arguments)
+
+    monkeypatch.setattr(FrameFile, "pieces", read)
+    monkeypatch.setattr(module, "_fill", shuffle)
+    batches = stream(paths, buffer_frames).batches(0)
+    next(batches)
+    assert buffer_frames > 90 or len(reading_threads()) == 2
+    batches.close()
+    assert not reading_threads(), "both end with the epoch"
+    assert len(threads["read"]) == len(threads["shuffle"]) == 1
+    assert not threads["read"] & threads["shuffle"]
+    assert threading.get_ident() not in threads["read"] | threads["shuffle"]
+
+
+@pytest.mark.parametrize("buffer_frames", [1, 90, 150, 10_000])
+def test_threads_change_no_order(paths, buffer_frames, monkeypatch):
+    threaded = numbers(stream(paths, buffer_frames).batches(1))
+    monkeypatch.setattr(module, "read_ahead", lambda items, depth: items)
+    np.testing.assert_array_equal(threaded, numbers(stream(paths, buffer_frames).batches(1)))

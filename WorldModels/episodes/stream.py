@@ -14,7 +14,8 @@ import numpy as np
 
 from WorldModels.episodes.frames import PIECE, FrameFile, common_frame, frames_at
 
-READ_AHEAD = 4  # batches made before they are asked for
+READ_AHEAD = 4  # batches of frames that are ready before they are asked for
+PIECES_AHEAD = 2  # of these, the ones that are read and not yet shuffled
 # The first batch is drawn once 1/FIRST_FILL of the buffer is filled, so that training does not wait
 # for the disk.
 FIRST_FILL = 4
@@ -68,8 +69,8 @@ class FrameStream:
     def batches(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
         """The epoch's batches, (B, H, W, 3) or (B, D), from number `start` on.
 
-        A thread makes them ahead of time; close the iterator to stop early. What only earlier
-        batches hold is not read.
+        One thread reads the files ahead of time, and another shuffles; close the iterator to stop
+        early. What only earlier batches hold is not read.
         """
         generator = self.generator(epoch)
         made = (
@@ -77,7 +78,7 @@ class FrameStream:
             if self.num_frames <= self.buffer_frames
             else self._from_files(generator, start)
         )
-        return read_ahead(made, READ_AHEAD)
+        return read_ahead(made, READ_AHEAD - PIECES_AHEAD)
 
     def _from_memory(self, generator, start):
         if self._held is None:
@@ -108,14 +109,14 @@ class FrameStream:
         """The buffer before batch `start`, with nothing read but what it then holds."""
         size = self.batch_size
         if start == 0:
-            return _Buffer(_Source(_pieces(files, size)), slots, generator, size)
+            return _Buffer(_Source(_read(files, size)), slots, generator, size)
         # What is drawn depends on the number of frames, not on what they show.
         numbers = iter(np.array_split(np.arange(self.num_frames), self.num_batches))
         buffer = _Buffer(_Source(numbers), np.empty(len(slots), int), generator, size)
         for _ in range(start):
             buffer.draw()
         frames_at(files, buffer.slots[: buffer.filled], slots)
-        buffer.source = _Source(_pieces(files, size, buffer.source.taken))
+        buffer.source = _Source(_read(files, size, buffer.source.taken))
         buffer.slots = slots
         return buffer
 
@@ -165,8 +166,16 @@ class _Source:
         return taken
 
 
-def _pieces(files: Sequence[FrameFile], size: int, skip: int = 0) -> Iterator[np.ndarray]:
-    """The frames of files in order, at most `size` at a time, after the first `skip` of them."""
+def _read(files: Sequence[FrameFile], size: int, skip: int = 0) -> Iterator[np.ndarray]:
+    """The frames of files in order, at most `size` at a time, after the first `skip` of them.
+
+    A thread reads them ahead of time.
+    """
+    # One piece more than the queue holds is being read, and one is being taken from.
+    return read_ahead(_pieces(files, size, skip), PIECES_AHEAD - 1)
+
+
+def _pieces(files: Sequence[FrameFile], size: int, skip: int) -> Iterator[np.ndarray]:
     for file in files:
         if len(file) <= skip:
             skip -= len(file)
@@ -200,7 +209,7 @@ def _close_gaps(slots: np.ndarray, filled: int, gaps: np.ndarray) -> int:
 def read_ahead(items: Iterator, depth: int) -> Iterator:
     """The same items, made by a thread up to `depth` items ahead.
 
-    Errors in the thread are raised here. Closing the iterator stops the thread.
+    Errors in the thread are raised here. Closing the iterator, or dropping it, stops the thread.
     """
     made: queue.Queue = queue.Queue(depth)
     stop = threading.Event()

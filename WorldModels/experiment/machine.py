@@ -1,12 +1,14 @@
-"""What this machine's processor can do, and what that means for training and for workers."""
+"""What this machine's processor and GPU can do, and what that means for training and workers."""
 
 import contextlib
 import math
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 VERSIONS = (
     "tensorflow",
@@ -28,6 +30,7 @@ THREADS = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+ONEDNN = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
 # Environment variables of a process that computes with one thread.
 ONE_THREAD = dict.fromkeys(THREADS, "1") | {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -121,23 +124,78 @@ def cpu_has_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
     return any(line.startswith("flags") and "avx512_bf16" in line.split() for line in lines)
 
 
-def training_dtype(asked: str, vectors: bool = False) -> str:
-    """The dtype that a network trains in: as asked, or for "auto" the fastest here.
+def training_dtype(asked: str, vectors: bool = False, device: str = "cpu") -> str:
+    """The dtype that a network trains in: as asked, or for "auto" as the device is known for.
 
     Args:
         asked: "auto", "float32" or "mixed_bfloat16".
         vectors: the network sees vectors, which bfloat16 would round for no gain in speed.
+        device: as Keras names it, such as "gpu:0". Not every GPU has bfloat16; every TPU has.
     """
     if asked != "auto":
         return asked
-    return "mixed_bfloat16" if cpu_has_bfloat16() and not vectors else "float32"
+    fast = device.startswith("tpu") or (device.startswith("cpu") and cpu_has_bfloat16())
+    return "mixed_bfloat16" if fast and not vectors else "float32"
 
 
-def decoder_form(asked: str) -> str:
-    """How V's decoder is computed: as asked, or for "auto" the fastest form here."""
+def dtypes_of(device: str) -> tuple[str, ...]:
+    """The dtypes that a device may train fast in: x86 without AVX512_BF16 only imitates bfloat16.
+
+    Args:
+        device: see `training_dtype`.
+    """
+    x86 = device.startswith("cpu") and platform.machine().lower() in ("x86_64", "amd64")
+    return ("float32",) if x86 and not cpu_has_bfloat16() else ("float32", "mixed_bfloat16")
+
+
+def decoder_form(asked: str, device: str = "cpu") -> str:
+    """How V's decoder is computed: as asked, or for "auto" as the device is known for."""
     if asked != "auto":
         return asked
-    return "depth_to_space" if cpu_has_bfloat16() else "transpose"
+    return "depth_to_space" if device.startswith("cpu") and cpu_has_bfloat16() else "transpose"
+
+
+def trained_on(keras: Any) -> dict:
+    """Where Keras trains, and whatever else of the machine the speed of its networks depends on.
+
+    Args:
+        keras: the module, which this one must not import.
+
+    Returns:
+        device, such as "cpu:0", names of the processor and the GPUs, number of cores, backend and
+        Keras with their versions, and the environment variables that they read.
+    """
+    backend, linux = keras.backend.backend(), hasattr(os, "sched_getaffinity")
+    return {
+        "device": keras.distribution.list_devices()[0],
+        "processor": _named("/proc", "cpuinfo", "model name") or [platform.machine()],
+        "gpus": _named("/proc/driver/nvidia/gpus", "*/information", "Model"),
+        "cores": len(os.sched_getaffinity(0)) if linux else os.cpu_count(),
+        "backend": [backend, getattr(sys.modules.get(backend), "__version__", "")],
+        "keras": keras.__version__,
+        "environment": {name: os.environ.get(name) for name in (*THREADS, *ONEDNN)},
+    }
+
+
+def _named(folder: str, files: str, key: str) -> list[str]:
+    """The different values of a key in some files of "key : value" lines; empty without files."""
+    found = set()
+    for path in Path(folder).glob(files):
+        found |= set(re.findall(rf"^{key}\s*:\s*(.+?)\s*$", path.read_text(), re.MULTILINE))
+    return sorted(found)
+
+
+def cache_folder() -> Path | None:
+    """The user's folder for what can be found out again; None for a user without a home.
+
+    It is worldmodels/ in XDG_CACHE_HOME, or in ~/.cache where that is not set or not absolute (XDG
+    base directory specification).
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (given if given.is_absolute() else Path.home() / ".cache") / "worldmodels"
+    except RuntimeError:
+        return None
 
 
 def versions() -> dict[str, str]:

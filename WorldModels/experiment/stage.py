@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.choice import TRAINS_IN
 from WorldModels.experiment.damage import AS_OF, check_own, mended, sums_of
 from WorldModels.experiment.differences import flat, refuse_other
 from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown, words_for
@@ -30,6 +31,7 @@ from WorldModels.experiment.stages import (
 from WorldModels.experiment.sums import changed_inputs
 
 WORTH_KEEPING = 600  # seconds that an output must have taken to be kept when it is replaced
+BEGINNING = ("began", TRAINS_IN)  # entries that a stage keeps to its end
 FORMAT = 2  # of the file that records what a stage was made with
 
 
@@ -45,6 +47,7 @@ class Stage:
 
     Attributes:
         idle: dotted names of settings that do nothing in this run, so may differ.
+        facts: what its file records of the output that is continued (empty at the start).
         done: budgets spent so far (empty at the start).
         complete: the output reaches the present budget.
         anew: the earlier output is removed when the stage begins.
@@ -65,7 +68,7 @@ class Stage:
             self._check_input(read)
         if run.experiment.reuse and not self.file.exists():
             take(self, Path(run.experiment.reuse))
-        facts = self._facts()
+        self.facts = facts = self._facts()
         self._keep(facts)
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}
         self.complete = bool(facts.get("complete")) and covers(self.done, self.budgets)
@@ -158,9 +161,9 @@ class Stage:
     def _write(self, complete: bool, facts: dict) -> None:
         made_with = {"format": FORMAT, "settings": self.settings, "budgets": self.budgets}
         earlier = self._stored()
-        # A resumed stage keeps its beginning, in seconds since 1970.
-        began = earlier.get("began", time.time())
-        state = {"inputs": self.inputs, "complete": complete, "began": began}
+        # A resumed stage keeps its beginning, in seconds since 1970, and what it trains in.
+        began = {"began": time.time()} | {k: earlier[k] for k in BEGINNING if k in earlier}
+        state = {"inputs": self.inputs, "complete": complete, **began}
         state |= {"ended": time.time()} if complete else {}
         write_json(self.file, {**made_with, **state, **facts, **self._sums(earlier, complete)})
 

@@ -35,7 +35,7 @@ def memory_class(kind: str) -> type:
 def build_memory(
     settings: Any, latent_size: int, action_size: int, seed: int, dtype: str = ""
 ) -> keras.Model:
-    """An untrained M, by default in the dtype that the settings ask for.
+    """An untrained M, by default in the dtype that the settings ask for or the device is known for.
 
     The kind's constructor gets the settings that share a name with its arguments.
 
@@ -53,7 +53,8 @@ def build_memory(
     options = {
         name: getattr(settings, name) for name in _arguments(kind) if hasattr(settings, name)
     }
-    dtype = dtype or training_dtype(settings.dtype)
+    device = keras.distribution.list_devices()[0]
+    dtype = dtype or training_dtype(settings.dtype, device=device)
     sizes = {"latent_size": latent_size, "action_size": action_size}
     return kind(**{**options, **sizes, "seed": seed, "dtype": dtype})
 

@@ -1,10 +1,17 @@
 """Adam with the learning rates and the clipping that memories are trained with."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from WorldModels.experiment.choice import sizes_of
+from WorldModels.memory.kinds import build_memory
+from WorldModels.memory.streams import StreamTraining
+
+TIMED_LENGTH = 100  # steps of an episode in a step that is only timed
 SCHEDULES = ("constant", "cosine", "exponential")
 
 
@@ -92,6 +99,45 @@ def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizer
         max(warmup_steps, s.warmup_steps),
         s.beta_2,
     )
+
+
+def compiled(
+    memory: keras.Model, settings: Any, batch_size: int, steps: int, warmup_steps: int = 0
+) -> keras.Model:
+    """The model that fit() trains: M, or for streams the one that carries M's state along.
+
+    Args:
+        memory: a built M; it is compiled too, to be scored.
+        settings: see `adam_of`.
+        batch_size: B.
+        steps: see `adam_of`.
+        warmup_steps: see `adam_of`.
+    """
+    model = StreamTraining(memory, batch_size) if settings.batching == "streams" else memory
+    for each in {id(m): m for m in (model, memory)}.values():
+        each.compile(adam_of(settings, steps, warmup_steps))
+    return model
+
+
+def to_time(settings: Any, batch: dict[str, np.ndarray]) -> tuple[dict, Callable]:
+    """What experiment.choice.choose needs, to time a step.
+
+    Args:
+        settings: see `adam_of`.
+        batch: see batches.SeriesBatches. Long episodes are cut: a token takes as long in them.
+
+    Returns:
+        Sizes; and a function that starts to train an untrained M with a choice.
+    """
+    some = {name: x[:, :TIMED_LENGTH] if x.ndim > 1 else x for name, x in batch.items()}
+    (rows, _, latent_size), action_size = batch["z"].shape, batch["actions"].shape[2]
+
+    def start(**choice: str) -> Callable[[], Any]:
+        memory = build_memory(settings, latent_size, action_size, 0, **choice)
+        model = compiled(memory, settings, rows, 1)
+        return lambda: model.train_on_batch(some)
+
+    return sizes_of(settings, some), start
 
 
 @keras.saving.register_keras_serializable("WorldModels")

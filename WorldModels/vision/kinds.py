@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from WorldModels.experiment.machine import decoder_form, training_dtype
+from WorldModels.experiment.choice import usual_choice
 
 KINDS = {
     "vae": "WorldModels.vision.vae:VAE",
@@ -35,13 +35,13 @@ def vision_class(kind: str) -> type:
 def build_vision(
     settings: Any, observation_shape: tuple[int, ...], seed: int, **how: Any
 ) -> keras.Model:
-    """An untrained V, by default in the dtype and decoder form that train fastest on this machine.
+    """An untrained V, by default in the dtype and decoder form that the device is known for.
 
     The kind's constructor gets the settings that share a name with its arguments.
 
     Args:
         settings: experiment.settings.VisionSettings.
-        observation_shape: (H, W, 3), or (D,), for which dtype "auto" is float32.
+        observation_shape: see `asked_choice`.
         seed: for the initial weights and the noise.
         how: arguments that override settings, such as dtype or decoder_form.
 
@@ -50,16 +50,30 @@ def build_vision(
     """
     kind = vision_class(settings.kind)
     names = inspect.signature(kind).parameters
-    chosen = {
-        "dtype": training_dtype(settings.dtype, vectors=len(observation_shape) == 1),
-        "decoder_form": decoder_form(settings.decoder_form),
-    } | how
+    device = keras.distribution.list_devices()[0]
+    chosen = usual_choice(asked_choice(settings, observation_shape), device) | how
     options = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     options |= {name: x for name, x in chosen.items() if name in names or name == "dtype"}
     return kind(**{**options, "observation_shape": observation_shape, "seed": seed})
 
 
 build = build_vision  # its earlier name
+
+
+def asked_choice(settings: Any, observation_shape: tuple[int, ...]) -> dict[str, str]:
+    """The dtype that V is to train in and, if its kind has several, the decoder's form.
+
+    Each is "auto" where the settings leave it open.
+
+    Args:
+        settings: experiment.settings.VisionSettings.
+        observation_shape: (H, W, 3), or (D,), for which dtype "auto" is float32.
+    """
+    vectors = len(observation_shape) == 1 and settings.dtype == "auto"
+    asked = {"dtype": "float32" if vectors else settings.dtype}
+    if "decoder_form" in inspect.signature(vision_class(settings.kind)).parameters:
+        asked["decoder_form"] = settings.decoder_form
+    return asked
 
 
 def register() -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
+from WorldModels.experiment.choice import sizes_of
 from WorldModels.experiment.files import remove
 from WorldModels.experiment.rows import append_row, read_rows
+from WorldModels.vision.kinds import build_vision
 
 EVERY = 10  # steps between rows, as in WorldModels/gan.py of Rtlyc/world-models
 
@@ -110,3 +113,24 @@ def learning_rate(settings: Any, steps: int) -> float | keras.optimizers.schedul
         warmup_target=settings.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
+
+
+def to_time(settings: Any, observation_shape: tuple[int, ...]) -> tuple[dict, Callable]:
+    """What experiment.choice.choose needs, to time a step on a batch of random frames.
+
+    Args:
+        settings: settings.vision.VisionSettings.
+        observation_shape: (H, W, 3).
+
+    Returns:
+        Sizes; and a function that starts to train an untrained V with a choice.
+    """
+    shape = (settings.batch_size, *observation_shape)
+    batch = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    def start(**choice: str) -> Callable[[], Any]:
+        vision = build_vision(settings, observation_shape, 0, **choice)
+        vision.compile(keras.optimizers.Adam(settings.learning_rate))
+        return lambda: vision.train_on_batch(batch)
+
+    return sizes_of(settings, batch), start

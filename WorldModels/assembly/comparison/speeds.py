@@ -13,8 +13,10 @@ import numpy as np
 from WorldModels.assembly.comparison.contestants import Contestant
 from WorldModels.assembly.comparison.facts import kept
 from WorldModels.assembly.speed.measure import measured
+from WorldModels.experiment.choice import TRAINS_IN
 from WorldModels.experiment.fields import plain
 from WorldModels.experiment.files import hash_files
+from WorldModels.experiment.stages import stage_facts
 
 ROUNDS = 3  # turns of each contestant; their median counts
 SECONDS = 1.0  # length of a turn
@@ -61,15 +63,14 @@ def speed_facts(
 def training(contestants: Sequence[Contestant], quick: bool) -> list[float] | None:
     """Tokens/s of training each contestant's M; None if the measurement failed.
 
-    fit() trains M on segments, as many per batch and as long as the settings say.
+    fit() trains M on segments, as many per batch and as long as the settings say, in the dtype that
+    M trained in.
     """
-    tasks = [
-        {
-            "settings": plain(contestant.experiment.memory),
-            "series": str(contestant.path / "series"),
-        }
-        for contestant in contestants
-    ]
+    tasks = []
+    for contestant in contestants:
+        choice = (stage_facts(contestant.path, "memory") or {}).get(TRAINS_IN, {})
+        settings = plain(contestant.experiment.memory) | choice
+        tasks.append({"settings": settings, "series": str(contestant.path / "series")})
     return _medians("training", tasks, quick)
 
 

@@ -29,6 +29,7 @@ MEASURES = {
     "vision": "networks",
     "memory": "networks",
     "encoding": "networks",
+    "loader": "networks",
     "population": "networks",
     "transformer": "transformer",
     "training": "turns",

@@ -1,13 +1,15 @@
 """Measures how fast V and M of the paper's size train and run; see measure.py."""
 
 import itertools
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.machine import training_dtype
+from WorldModels.experiment.choice import fastest, usual_choice
+from WorldModels.experiment.machine import trained_on
 from WorldModels.experiment.settings.experiment import Experiment
 
 WARM_UP = 3  # steps before the clock starts
@@ -41,8 +43,12 @@ def vision(seconds: float, repeats: int, quick: bool = False) -> dict:
     """Images/s of training V by fit(), in batches of the published size, on frames in memory."""
     import keras
 
-    settings, model = Experiment().vision, _vision()
-    size = 4 if quick else settings.batch_size
+    from WorldModels.vision.kinds import asked_choice
+    from WorldModels.vision.training import to_time
+
+    settings = Experiment().vision
+    size, asked = 4 if quick else settings.batch_size, asked_choice(settings, FRAME_SHAPE)
+    model = _vision(**_choice(asked, *to_time(settings, FRAME_SHAPE), quick))
     model.compile(keras.optimizers.Adam(settings.learning_rate))
     draw = np.random.default_rng(0)
     frames = draw.integers(0, 256, (10 * size, *FRAME_SHAPE), np.uint8)
@@ -61,12 +67,14 @@ def memory(seconds: float, repeats: int, quick: bool = False) -> dict:
     A batch has 100 episodes of 999 steps; z is drawn afresh for each batch.
     """
     from WorldModels.memory.batches import SeriesBatches
-    from WorldModels.memory.optimizer import adam
+    from WorldModels.memory.optimizer import adam, to_time
 
-    settings, model = Experiment().memory, _memory(training_dtype("auto"))
+    settings, latent_size = Experiment().memory, Experiment().vision.latent_size
     size, length = (2, 9) if quick else (settings.batch_size, settings.sequence_length)
+    batches = SeriesBatches(_series(size, length, latent_size), "episodes", size, length)
+    choice = _choice({"dtype": settings.dtype}, *to_time(settings, batches[0]), quick)
+    model = _memory(**choice)
     model.compile(adam(settings.steps, settings.learning_rate, clip_value=settings.clip_value))
-    batches = SeriesBatches(_series(size, length, model.latent_size), "episodes", size, length)
     rates = fit_rates(model, lambda step: batches[0], size * length, seconds, repeats)
     return {"rates": rates, "note": f"{model.dtype_policy.name}, {size} x {length}"}
 
@@ -91,6 +99,35 @@ def encoding(seconds: float, repeats: int, folder: str, quick: bool = False) -> 
     encode, count = open_encoder(Path(folder)), 256 if quick else ENCODED
     frames = np.random.default_rng(0).integers(0, 256, (count, *FRAME_SHAPE), np.uint8)
     return {"rates": blocks(lambda: len(encode(frames)[0]), seconds, repeats), "note": "float32"}
+
+
+def loader(seconds: float, repeats: int, quick: bool = False) -> dict:
+    """Frames/s of the batches that V trains on, in the published size, without V.
+
+    They come through a shuffle buffer that holds a quarter of all frames, from files that the
+    system holds in memory.
+    """
+    from WorldModels.assembly.speed.measure import blocks
+    from WorldModels.episodes.episode import Episode
+    from WorldModels.episodes.stream import FrameStream
+    from WorldModels.vision.batches import FrameBatches
+
+    count, steps, size = (4, 50, 10) if quick else (20, 999, Experiment().vision.batch_size)
+    draw, nothing = np.random.default_rng(0), np.zeros(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{i}.npz" for i in range(count)]
+        for path in paths:
+            frames = draw.integers(0, 256, (steps + 1, *FRAME_SHAPE), np.uint8)
+            Episode(frames, np.zeros((steps, 3)), nothing, False, True, 0, "").save(path)
+        buffer = count * (steps + 1) // 4
+        batches = FrameBatches(FrameStream(paths, size, buffer, np.random.default_rng))
+
+        def epoch() -> int:
+            taken = sum(len(batches[i]) for i in range(len(batches)))
+            batches.on_epoch_end()
+            return taken
+
+        return {"rates": blocks(epoch, seconds, repeats), "note": f"uint8, batch {size}"}
 
 
 def population(seconds: float, repeats: int, quick: bool = False) -> dict:
@@ -152,10 +189,18 @@ def fit_rates(model, batch: Callable, items: int, seconds: float, repeats: int) 
     ]
 
 
-def _vision():
+def _choice(asked: dict[str, str], sizes: dict, start: Callable, quick: bool) -> dict[str, str]:
+    """What a long training, or a quick one, would choose here."""
+    import keras
+
+    where = trained_on(keras)
+    return usual_choice(asked, where["device"]) if quick else fastest(asked, sizes, start, where)[0]
+
+
+def _vision(**choice: str):
     from WorldModels.vision.kinds import build_vision
 
-    return build_vision(Experiment().vision, FRAME_SHAPE, seed=0)
+    return build_vision(Experiment().vision, FRAME_SHAPE, seed=0, **choice)
 
 
 def _memory(dtype: str, **heads: bool):

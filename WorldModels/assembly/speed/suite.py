@@ -22,6 +22,7 @@ NETWORKS = {
 OFFICIAL, PERCEPTION = "environment, official", "perception, batch 1"
 TIME, SHARE = "x numpy's time", "% of numpy"  # units of the figures that have goals
 SIZE = 2048  # side of the matrices that are multiplied for comparison
+LOADED = 60_000  # frames/s that the loader must give: three times what a GPU takes
 RENDERERS = ("official", "exact", "fast", "physics")
 
 
@@ -140,6 +141,11 @@ class Benchmark:
             note = ", ".join(f"{size.replace('_', ' ')} {number}" for size, number in sizes.items())
             row = self._add(name, kept, "lane-steps/s", must=goals.get(name), note=note)
             row.of, row.compared = "x recomputing the window", row.value / statistics.median(anew)
+
+    def _loader(self) -> None:
+        found = self.measured("loader", quick=self.settings.quick, **self.timing)
+        row = self._add("loader", found["rates"], "frames/s", must=LOADED, note=found["note"])
+        row.of, row.compared = "frames/s", row.value
 
     def _network(self, measure: str) -> None:
         name, unit, work, goals = NETWORKS[measure]

@@ -63,7 +63,7 @@ class MemorySettings:
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
     clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
-    # dtype in training; auto: bfloat16 where the CPU has AVX512_BF16
+    # dtype in training; auto: what trains fastest on this machine
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
 
     def __post_init__(self):

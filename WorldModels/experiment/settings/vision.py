@@ -52,9 +52,9 @@ class VisionSettings:
     max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
     # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
     buffer_frames: int = free(60_000, remembered=True)
-    # dtype in training; auto: bfloat16 where the CPU has AVX512_BF16
+    # dtype in training; auto: what trains fastest on this machine
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
-    # how the same decoder weights are computed; auto: depth_to_space where the CPU has AVX512_BF16
+    # how the same decoder weights are computed; auto: what trains fastest on this machine
     decoder_form: Literal["auto", "transpose", "depth_to_space"] = recipe("auto", VAE)
 
     def __post_init__(self):
