@@ -1,4 +1,4 @@
-"""Runs tasks in this process, or in worker processes with one thread and one world each.
+"""Runs tasks in this process, or in worker processes, which have one thread if not asked for more.
 
 A worker that dies or hangs is replaced and its task tried again. Each result comes with the id of
 its task, so results do not depend on the number of workers. `make_worker` is picklable, takes no
@@ -75,6 +75,7 @@ class Executor:
         make_worker: picklable; called once in each worker, makes a callable(task) -> result. Tasks
             and results are pickled.
         workers: number of processes; they start at once and build in parallel.
+        threads: of each process.
         say: receives a line about every worker that is replaced.
         attempts: everything stops once one task, or starting a worker, has failed this many times.
         hang_seconds: a task may take this long, or `hang_factor` times the median if that is
@@ -91,6 +92,7 @@ class Executor:
         make_worker: Callable[[], Callable[[Any], Any]],
         workers: int,
         *,
+        threads: int = 1,
         say: Callable[[str], None] = print,
         attempts: int = 3,
         hang_seconds: float = 60.0,
@@ -100,7 +102,7 @@ class Executor:
         if workers < 1:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
         self.make_worker = pickle.dumps(make_worker)
-        self.size, self.say, self.attempts = workers, say, attempts
+        self.size, self.threads, self.say, self.attempts = workers, threads, say, attempts
         self.hang_seconds, self.hang_factor = hang_seconds, hang_factor
         self.build_seconds = build_seconds
         self.durations: deque[float] = deque(maxlen=301)
@@ -152,7 +154,7 @@ class Executor:
 
     def _fill(self) -> None:
         while len(self.workers) < self.size:
-            self.workers.append(Worker(self.make_worker))
+            self.workers.append(Worker(self.make_worker, self.threads))
 
     def _remove(self, worker: Worker, patience: float = 0.0) -> None:
         worker.end(patience)
