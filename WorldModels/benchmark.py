@@ -23,6 +23,7 @@ from WorldModels.experiment.fields import free
 from WorldModels.experiment.files import write_json
 from WorldModels.experiment.idle import refuse_idle
 from WorldModels.experiment.machine import cpu_has_bfloat16, machine, versions
+from WorldModels.experiment.main_guard import leave_if_worker
 from WorldModels.experiment.memo import typed_names
 
 MEASURES = (
@@ -143,6 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     """Measure and write; a user's mistake becomes one line and status 2."""
     import tyro
 
+    leave_if_worker()
     argv = list(sys.argv[1:] if argv is None else argv)
     # The name may come first, as for every verb.
     named = ["--name"] if argv and not argv[0].startswith("-") else []

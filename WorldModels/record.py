@@ -11,7 +11,9 @@ seed, the iteration and the episode's index.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.draws import rng
@@ -24,9 +26,19 @@ MAX_ATTEMPTS = 1000  # tries before the verb gives up on an episode that is too 
 FIRST_SEED, LAST_SEED = 10_000_000, 2**31  # seeds of the episodes
 
 
+class Recorded(NamedTuple):
+    """An episode that was recorded: its steps and return, who drove, and its extreme rewards."""
+
+    steps: int
+    return_: float
+    policy: str
+    lowest: float
+    highest: float
+
+
 @dataclass(frozen=True)
 class Recorder:
-    """Makes a function from an episode's index to (steps, return, driver); picklable.
+    """Makes a function from an episode's index to what was Recorded; picklable.
 
     Called in a worker process.
 
@@ -45,14 +57,14 @@ class Recorder:
     shares: dict[str, float]
     controller: tuple[Path, Path] | None = None
 
-    def __call__(self) -> Callable[[int], tuple[int, float, str]]:
+    def __call__(self) -> Callable[[int], Recorded]:
         from WorldModels.control.policies import POLICIES, policy_of_episode
 
         worlds: dict[tuple[bool, bool], tuple[Any, Any]] = {}
         game = game_of(self.experiment.env.id)
         settings = self.experiment.record
 
-        def record_one(index: int) -> tuple[int, float, str]:
+        def record_one(index: int) -> Recorded:
             name = policy_of_episode(self.shares, index)
             random_start = settings.random_start and index % settings.line_start_every != 0
             key = (name == "controller", random_start)
@@ -64,8 +76,8 @@ class Recorder:
 
         return record_one
 
-    def record(self, index: int, world: Any, policy: Any) -> tuple[int, float, str]:
-        """Record an episode: its steps, its return, and who drove.
+    def record(self, index: int, world: Any, policy: Any) -> Recorded:
+        """Record an episode.
 
         Raises:
             ValueError: every attempt was too short.
@@ -80,7 +92,9 @@ class Recorder:
             result = rollout(world, policy, seed, settings.max_frames, keep="episode")
             if result.length >= settings.min_frames:
                 result.episode.save(self.folder / f"{index:06}.npz")
-                return result.length, result.return_, policy.name
+                rewards = result.episode.rewards
+                extremes = float(rewards.min()), float(rewards.max())
+                return Recorded(result.length, result.return_, policy.name, *extremes)
         raise ValueError(
             f"--record.min-frames: expected episodes of {settings.min_frames} steps, received "
             f"{MAX_ATTEMPTS} shorter ones by {policy.name}; give a smaller number, or another "
@@ -117,8 +131,8 @@ def record(run: Run) -> None:
     if stage.complete and not missing:
         return run.say(f"record: {len(there)} episodes are there already, in {folder}.")
     recorder = Recorder(run.experiment, run.iteration, folder, shares, controller)
-    # Opened once here, so that an error in it is reported before anything is written.
-    recorder.world(False, controller is not None)[0].close()
+    # So that an error in it is reported before anything is written.
+    _try(recorder.world(False, controller is not None)[0])
     if stage.anew:
         note_recording(run, stage)
     stage.begin()
@@ -129,17 +143,39 @@ def record(run: Run) -> None:
     run.say(f"record: {len(there) + len(drives)} episodes in {folder}.")
 
 
-def _say_drives(run: Run, drives: list[tuple[int, float, str]]) -> None:
-    for name in sorted({name for _, _, name in drives}):
-        own = [drive for drive in drives if drive[2] == name]
-        steps = sum(drive[0] for drive in own)
-        mean = sum(drive[1] for drive in own) / len(own)
+def _try(world: Any) -> None:
+    """Play until the world has shown something, for at least a step and at most an episode.
+
+    Raises:
+        ValueError: it showed nothing.
+        ForeignError: the environment failed.
+    """
+    from WorldModels.envs.wrappers import is_blank
+
+    world.reset(seed=FIRST_SEED)
+    still, over = np.zeros(world.action_space.shape, np.float32), False
+    while not over:
+        observation, _, terminated, truncated, info = world.step(still)
+        blank = is_blank(info.get("frame", observation))
+        over = terminated or truncated or not blank
+    world.close()
+
+
+def _say_drives(run: Run, drives: list[Recorded]) -> None:
+    for name in sorted({drive.policy for drive in drives}):
+        own = [drive for drive in drives if drive.policy == name]
+        steps = sum(drive.steps for drive in own)
+        mean = sum(drive.return_ for drive in own) / len(own)
         run.say(f"  {name:12} {len(own):5} episodes {steps:8} steps   mean return {mean:8.1f}")
+    rewards = {reward for drive in drives for reward in (drive.lowest, drive.highest)}
+    if len(rewards) == 1:
+        run.say(
+            f"record: warning: the reward was {rewards.pop():g} at every step of all "
+            f"{len(drives)} episodes, so a return tells no more than how many steps were played."
+        )
 
 
-def _drive(
-    run: Run, recorder: Recorder, missing: list[int], done: int
-) -> list[tuple[int, float, str]]:
+def _drive(run: Run, recorder: Recorder, missing: list[int], done: int) -> list[Recorded]:
     from tqdm import tqdm
 
     from WorldModels.control.executors import open_executor

@@ -65,7 +65,7 @@ def train_vision(run: Run) -> None:
     if before:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
-    _show_median(vision, training, settings.median_start and not before)
+    _begin_from_frames(vision, training, settings.median_start and not before)
     if not stage.anew:
         check_checkpoint(run.path / CHECKPOINT)
     stage.begin()
@@ -102,17 +102,21 @@ def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path],
     return frames, training, validation
 
 
-def _show_median(vision: Any, training: list[Path], start: bool) -> None:
-    """Give V the median frame if it uses one, as background and, where `start` asks, to start from.
+def _begin_from_frames(vision: Any, training: list[Path], start: bool) -> None:
+    """Give V the median frame if it uses one, and where `start` asks, begin from the frames.
 
     A checkpoint brings its own background and weights.
     """
-    from WorldModels.episodes.frames import median_frame
+    from WorldModels.episodes.frames import usual_frames
 
+    start = start and hasattr(vision, "start_from")
+    if not start and not hasattr(vision, "background"):
+        return
+    frames, median = usual_frames(training)
     if hasattr(vision, "background"):
-        vision.background.assign(median_frame(training))
-    if hasattr(vision, "start_from") and start:
-        vision.start_from(median_frame(training))
+        vision.background.assign(median)
+    if start:
+        vision.start_from(frames, median)
 
 
 def _fit(

@@ -21,6 +21,7 @@ from WorldModels.experiment.settings.experiment import Experiment
 README = ROOT / "README.md"
 PAGES = {str(path.relative_to(ROOT)): path for path in [README, *sorted(ROOT.glob("docs/*.md"))]}
 FOLLOWED = "docs/add-your-own.md"  # test_add_your_own follows this page in a copy of the package
+ELSEWHERE = "docs/exports.md"  # test_exports runs its programs
 NAMES = {"carracing": "carracing", "wm_doom": "takecover", "temperatures": "takecover"}  # by script
 SETUP = {"--cpu", "--gpu", "--doom"}  # the flags of setup.bash
 STAND_INS = {"D": "folder", "E": "3", "K": "4", "N": "5"}  # for the letters in the tables
@@ -206,7 +207,7 @@ def test_the_commands_of_a_page_run_in_their_order(page, desk, monkeypatch, requ
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if page != FOLLOWED])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (FOLLOWED, ELSEWHERE)])
 def test_the_programs_of_a_page_run(page, desk, monkeypatch):
     monkeypatch.chdir(desk)
     for program in fenced(page, "python"):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, hears_signals
 
-from WorldModels.control import executors
+from WorldModels.control import executors, worker
 from WorldModels.control.executors import Executor, SerialExecutor, open_executor
+from WorldModels.experiment.errors import ForeignError
 from WorldModels.experiment.machine import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,6 +52,8 @@ class Trouble:
             time.sleep(600)
         if self.what == "mistake":
             raise ValueError("reward: expected a finite number, received nan.")
+        if self.what == "foreign":
+            raise ForeignError("environment Maze-v0: its step() raised KeyError: 'wall'.")
         raise RuntimeError("the engine of task three exploded")
 
 
@@ -122,6 +126,17 @@ def test_a_mistake_of_the_user_comes_through_at_once_as_one_line():
     assert str(raised.value) == "reward: expected a finite number, received nan." and said == []
 
 
+def test_somebody_else_s_fault_is_told_once_and_tried_again(tmp_path):
+    said, maker = [], Trouble("foreign", tmp_path / "marker")
+    with Executor(maker, 1, say=said.append) as executor:
+        assert dict(executor.map_unordered(tasks(12))) == dict(tasks(12))
+    assert len(said) == 1 and said[0].endswith("its step() raised KeyError: 'wall'.")
+    with Executor(Trouble("foreign"), 1, say=said.append) as executor:
+        with pytest.raises(ForeignError, match="^environment Maze-v0: its step") as raised:
+            list(executor.map_unordered(tasks(8)))
+    assert len(said) == 2 and "in work" in "".join(raised.value.__notes__)
+
+
 def test_a_worker_that_cannot_be_built_stops_everything():
     with (
         Executor(unready, 1, **quiet) as executor,
@@ -165,6 +180,109 @@ def test_breaking_off_leaves_no_busy_worker():
         for _ in executor.map_unordered([(i, i) for i in (1, 3, 3.5, 4)]):
             break
         assert len(dict(executor.map_unordered(tasks(3)))) == 3
+
+
+def test_workers_outlive_the_thread_that_started_them():
+    """The kernel's signal at a parent's death comes when the thread that forked them ends."""
+    made, said = [], []
+
+    def make():
+        made.append(Executor(square, 2, say=said.append))
+        assert len(dict(made[0].map_unordered(tasks(4)))) == 4  # they have asked for that signal
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    with made[0] as executor:
+        before = {worker.process.pid for worker in executor.workers}
+        found = dict(executor.map_unordered(tasks(40)))
+    assert len(found) == 40 and {pid for _, pid in found.values()} <= before and said == []
+
+
+def test_starts_in_two_threads_leave_the_environment_as_it_was():
+    before = {name: os.environ.get(name) for name in worker.ENVIRONMENT}
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with worker._quiet_start():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=other)
+    with worker._quiet_start():
+        thread.start()
+        inside.wait(0.2)  # without a lock it comes inside at once
+    leave.set()
+    thread.join()
+    assert {name: os.environ.get(name) for name in worker.ENVIRONMENT} == before
+
+
+UNGUARDED = """
+    from WorldModels import record
+    print("imported", flush=True)
+    record.main({arguments})
+"""
+GUARDED = """
+    import threading
+    from WorldModels import record
+    if __name__ == "__main__":
+        thread = threading.Thread(target=record.main, args=[{arguments}])
+        thread.start()
+        thread.join()
+"""
+OF_A_LIBRARY = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    from test_executors import square
+    from WorldModels.control.executors import Executor
+    with Executor(square, 1) as executor:
+        list(executor.map_unordered([(0, 0)]))
+"""
+
+
+def run_script(text, folder, **how):
+    """Run a user's script, which lies outside the repository."""
+    flags = ["--record.episodes", "2", "--record.max-frames", "20", "--workers", "1"]
+    place = ["--scale", "smoke", "--results", str(folder / "run")]
+    script = folder / "drive.py"
+    arguments = ["carracing", *place, *flags]
+    script.write_text(textwrap.dedent(text.format(arguments=arguments, tests=str(ROOT / "tests"))))
+    return subprocess.run(
+        [sys.executable, str(script)] if "input" not in how else [sys.executable, "-"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        **how,
+    )
+
+
+def test_a_script_without_a_main_guard_is_told_what_to_write(tmp_path):
+    done = run_script(UNGUARDED, tmp_path)
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and line.startswith(f"error: {tmp_path / 'drive.py'}: ")
+    assert 'if __name__ == "__main__":' in line
+    assert "Traceback" not in done.stderr and done.stderr.count("error") == 1, done.stderr
+    assert "in use" not in done.stderr and done.stdout.count("imported") == 2
+
+
+def test_an_executor_of_a_script_without_a_main_guard_says_the_same(tmp_path):
+    done = run_script(OF_A_LIBRARY, tmp_path)
+    assert f"ValueError: {tmp_path / 'drive.py'}: " in done.stderr
+    assert "bootstrapping" not in done.stderr
+
+
+def test_a_thread_of_a_guarded_script_records(tmp_path):
+    done = run_script(GUARDED, tmp_path)
+    assert done.returncode == 0 and "record: 2 episodes" in done.stdout, done.stderr
+
+
+def test_a_program_that_is_no_file_records(tmp_path):
+    """From standard input, or as the cells of a notebook: workers cannot import it."""
+    words = ["carracing", "--scale", "smoke", "--results", str(tmp_path / "run")]
+    words += ["--record.episodes", "2", "--record.max-frames", "20", "--workers", "1"]
+    done = run_script("", tmp_path, input=f"from WorldModels import record\nrecord.main({words})\n")
+    assert done.returncode == 0 and "record: 2 episodes" in done.stdout, done.stderr
 
 
 PARENT = """

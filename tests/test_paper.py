@@ -27,6 +27,7 @@ CARRACING = {
         "observation": "frame",  # [P] A.1
         "frame_size": 64,  # [P] A.1
         "max_steps": 1000,  # the game's limit
+        "kwargs": "{}",  # of environments that have no code here
     },
     "record": {
         "episodes": 10_000,  # [P] 10,000 rollouts

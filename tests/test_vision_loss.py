@@ -7,12 +7,12 @@ from keras import ops
 from test_vision import SMALL, array, frames
 
 from WorldModels.episodes.episode import Episode, list_episodes
-from WorldModels.episodes.frames import median_frame
+from WorldModels.episodes.frames import usual_frames
 from WorldModels.episodes.split import split
 from WorldModels.experiment.presets import preset
 from WorldModels.train_vision import main
 from WorldModels.vision.kinds import published_form
-from WorldModels.vision.vae import VAE, frame_losses
+from WorldModels.vision.vae import FIRST_SPREAD, VAE, frame_losses
 
 
 def test_the_losses_are_their_closed_forms():
@@ -103,13 +103,27 @@ def test_without_weights_the_loss_is_the_published_one():
 
 
 @pytest.mark.parametrize("form", ["transpose", "depth_to_space"])
-def test_v_starts_from_the_mean_colour_of_a_frame(form):
-    vision, frame = VAE(**SMALL, decoder_form=form), np.zeros((64, 64, 3), np.float32)
-    frame[:16] = 0.8, 0.4, 0.0
-    vision.start_from(frame)
+def test_v_starts_from_the_mean_colour_and_with_means_that_tell_frames_apart(form):
+    vision, median = VAE(**SMALL, decoder_form=form), np.zeros((64, 64, 3), np.float32)
+    median[:16] = 0.8, 0.4, 0.0
+    seen = np.repeat((255 * median).round().astype(np.uint8)[None], 250, axis=0)
+    for number, frame in enumerate(seen):  # two pixels that move
+        frame[number % 62, number * 7 % 62 : number * 7 % 62 + 2] = 255
+    vision.start_from(seen, median)
     first = array(vision.decode(np.zeros((1, vision.latent_size), np.float32)))[0]
     expected = np.broadcast_to([0.2, 0.1, 0.01], first.shape)  # 0 would need a bias of -inf
     np.testing.assert_allclose(first, expected, atol=1e-6)
+    means = array(vision.encode(seen)[0])
+    np.testing.assert_allclose(means.std(0), FIRST_SPREAD, rtol=1e-2)
+    np.testing.assert_allclose(means.mean(0), 0, atol=1e-3)
+
+
+def test_where_no_frame_differs_from_another_the_start_stays_finite():
+    vision, seen = VAE(**SMALL), np.full((3, 64, 64, 3), 40, np.uint8)
+    before = array(vision.encoder.mean.kernel)
+    vision.start_from(seen, seen[0] / np.float32(255))
+    np.testing.assert_array_equal(array(vision.encoder.mean.kernel), before)
+    np.testing.assert_allclose(array(vision.encode(seen)[0]), 0, atol=1e-5)
 
 
 def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
@@ -157,7 +171,7 @@ def test_the_background_is_the_training_frames_and_stays_when_training_goes_on(
     first = train(1)
     paths = list_episodes(tmp_path / "0/episodes")
     training, _ = split(paths, tmp_path / "0", "vision", preset("takecover", "smoke"))
-    np.testing.assert_array_equal(first, median_frame(training))
+    np.testing.assert_array_equal(first, usual_frames(training)[1])
     record(tmp_path, range(4, 12), brightness=200)
     np.testing.assert_array_equal(train(2), first)
     assert np.abs(train(1, "--force") - first).mean() > 0.1
@@ -183,5 +197,6 @@ def test_the_median_frame_is_what_most_frames_show(tmp_path):
             )
         np.savez_compressed(tmp_path / f"{number}.npz", observations=observations)
     paths = sorted(tmp_path.glob("*.npz"))
-    np.testing.assert_allclose(median_frame(paths), still / 255, atol=1e-6)
-    assert median_frame(paths).dtype == np.float32
+    some, median = usual_frames(paths)
+    np.testing.assert_allclose(median, still / 255, atol=1e-6)
+    assert median.dtype == np.float32 and some.dtype == np.uint8

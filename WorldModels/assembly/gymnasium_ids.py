@@ -58,11 +58,10 @@ def latent(experiment: str, results: str = "", iteration: int = -1, render_mode:
 
 
 def latent_vector(experiment: str, num_envs: int = 1, **how: Any):
-    """Many real worlds, stepped in turn in this process: a SyncVectorEnv of LatentObservation."""
-    from gymnasium.vector import AutoresetMode, SyncVectorEnv
+    """Many real worlds, stepped in turn in this process: a LatentVectorEnv; raises as `latent`."""
+    from WorldModels.envs.latent import LatentVectorEnv
 
-    makers = [lambda: latent(experiment, **how)] * num_envs
-    return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.DISABLED)
+    return LatentVectorEnv([lambda: latent(experiment, **how)] * num_envs)
 
 
 def _dream_maker(experiment: str, results: str, temperature: float | None, iteration: int):

@@ -48,11 +48,14 @@ class WorldMaker:
         Raises:
             FileNotFoundError: V or M is missing.
             ValueError: a setting is out of range, or contradicts V and M.
+            ForeignError: an environment of Gymnasium's failed.
         """
         from WorldModels.envs.make import make_env
 
+        game = game_of(self.env.id)
         how = vars(self.env) | {"max_steps": self.max_steps or self.env.max_steps}
-        if game_of(self.env.id).has_road:
+        how["kwargs"] = {} if game.experiment else self.env.arguments
+        if game.has_road:
             how["random_start"] = self.random_start
         env = make_env(**how)
         if not self.features:

@@ -11,11 +11,14 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import connection
 from typing import Any
 
 from WorldModels.control.task_queue import TaskQueue
 from WorldModels.control.worker import Worker
+from WorldModels.experiment.errors import ForeignError
+from WorldModels.experiment.main_guard import leave_if_worker
 
 
 def cores() -> int:
@@ -71,6 +74,8 @@ class SerialExecutor:
 class Executor:
     """Worker processes that share the tasks, and are replaced when they die or hang.
 
+    Any thread may make it or use it: a thread of its own starts the workers, which end with it.
+
     Args:
         make_worker: picklable; called once in each worker, makes a callable(task) -> result. Tasks
             and results are pickled.
@@ -99,6 +104,7 @@ class Executor:
         hang_factor: float = 10.0,
         build_seconds: float = 300.0,
     ):
+        leave_if_worker()
         if workers < 1:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
         self.make_worker = pickle.dumps(make_worker)
@@ -106,8 +112,9 @@ class Executor:
         self.hang_seconds, self.hang_factor = hang_seconds, hang_factor
         self.build_seconds = build_seconds
         self.durations: deque[float] = deque(maxlen=301)
-        self.failed_builds = 0
+        self.failed_builds, self.told = 0, set()
         self.workers: list[Worker] = []
+        self._starter = ThreadPoolExecutor(1)
         self._fill()
 
     def map_unordered(
@@ -117,9 +124,9 @@ class Executor:
 
         Raises:
             ValueError, OSError, ImportError: a task raised it (a user's mistake, so it is not
-                tried again).
+                tried again), or a script without a main guard started the workers.
             RuntimeError: a task, or starting a worker, failed `attempts` times; the message has the
-                worker's traceback.
+                worker's traceback. If somebody else's code failed, it is the last ForeignError.
         """
         queue, failures = TaskQueue(iter(tasks)), {}
         try:
@@ -145,6 +152,7 @@ class Executor:
         while self.workers:
             last = self.workers[-1]
             self._remove(last, patience=1.0 if last.ready and not last.tasks else 0.0)
+        self._starter.shutdown()
 
     def __enter__(self):
         return self
@@ -154,7 +162,8 @@ class Executor:
 
     def _fill(self) -> None:
         while len(self.workers) < self.size:
-            self.workers.append(Worker(self.make_worker, self.threads))
+            start = self._starter.submit(Worker, self.make_worker, self.threads)
+            self.workers.append(start.result())
 
     def _remove(self, worker: Worker, patience: float = 0.0) -> None:
         worker.end(patience)
@@ -212,15 +221,19 @@ class Executor:
         self._remove(worker)
         if mistake is not None:
             mistake.add_note(f"In a worker process:\n{reason}")
+        if not isinstance(mistake, ForeignError | None):
             raise mistake
         queue.give_back(tasks)
         what = f"task {tasks[0][0]}" if tasks else "no task" if built else "starting"
         count = self._count_failure(tasks, built, failures)
         if count >= self.attempts:
-            raise RuntimeError(
+            raise mistake or RuntimeError(
                 f"a worker failed {count} times at {what}. The last failure:\n{reason.rstrip()}"
             )
-        self.say(f"worker replaced ({what}): {reason.strip().splitlines()[-1]}")
+        why = str(mistake or reason.strip().splitlines()[-1])
+        if mistake is None or why not in self.told:  # a ForeignError is told once
+            self.say(f"worker replaced ({what}): {why}")
+        self.told.add(why)
         self._fill()
 
     def _count_failure(self, tasks: list, built: bool, failures: dict[Hashable, int]) -> int:

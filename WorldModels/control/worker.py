@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import deque
@@ -18,17 +19,22 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
+from WorldModels.experiment.errors import ForeignError
 from WorldModels.experiment.machine import ONE_THREAD, THREADS
+from WorldModels.experiment.main_guard import UNGUARDED, WORKER, unguarded
 
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 SMALL = 16_384  # bytes; a pickled task of this size is sure to fit into a busy worker's pipe
 # A user's mistakes: passed on to the parent unchanged, and not tried again.
 MISTAKES = (ValueError, OSError, ImportError)
+_starting = threading.Lock()  # a start changes the environment variables of the whole process
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Worker:
     """One worker process, seen from the parent.
+
+    On Linux it ends with the thread that made this object: see Executor.
 
     Args:
         make_worker: pickled callable that makes a callable(task) -> result.
@@ -44,9 +50,8 @@ class Worker:
     def __init__(self, make_worker: bytes, threads: int = 1):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(theirs, os.getpid(), make_worker), daemon=True
-        )
+        arguments = theirs, os.getpid(), make_worker
+        self.process = context.Process(target=serve, args=arguments, name=WORKER, daemon=True)
         self.tasks: deque[tuple[Hashable, Any]] = deque()
         self.ready, self.since = False, time.monotonic()
         with _quiet_start(environment(threads)):
@@ -76,7 +81,9 @@ class Worker:
             message = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join(5.0)
-            return ("error", None, _obituary(self.process.exitcode))
+            status = self.process.exitcode
+            mistake = unguarded() if status == UNGUARDED and not self.ready else None
+            return ("error", mistake, _obituary(status))
         if message[0] == "ready":
             self.ready, self.since = True, time.monotonic()
         return message
@@ -118,22 +125,41 @@ def _obituary(status: int | None) -> str:
 def _quiet_start(variables: dict[str, str]) -> Iterator[None]:
     """Set a worker's environment while it starts, and hold back Ctrl-C until it can ignore it."""
     resource_tracker.ensure_running()  # starting it later would let the signal through again
-    before = {name: os.environ.get(name) for name in variables}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(variables)
+    with _starting, _main_that_can_be_imported():
+        before = {name: os.environ.get(name) for name in variables}
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _main_that_can_be_imported() -> Iterator[None]:
+    """Hide from a worker where the main module comes from, unless it is a file.
+
+    A worker imports that file, and a program on standard input is called `<stdin>`.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if not file or os.path.exists(file):
+        yield
+        return
+    main.__file__ = None
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        main.__file__ = file
 
 
 def serve(pipe: Connection, parent: int, make_worker: bytes) -> None:
     """Answer tasks until the parent closes the pipe or dies.
 
     Sends ("ready",) once built, ("result", result, seconds) for each task, and ("error", exception
-    or None, traceback) when an exception was raised. After an error the process ends, since its
+    or None, traceback) when one was raised: see `_mistake`. After an error the process ends, as its
     world may be in any state.
 
     Args:
@@ -180,8 +206,8 @@ def _apart(function):
 
 
 def _mistake(error: BaseException) -> BaseException | None:
-    """The error itself, if it is a user's mistake and can be sent; else None."""
-    if not isinstance(error, MISTAKES):
+    """The error itself, if it is a user's mistake or a ForeignError and can be sent; else None."""
+    if not isinstance(error, (*MISTAKES, ForeignError)):
         return None
     try:
         copy = pickle.loads(pickle.dumps(error))
@@ -193,6 +219,7 @@ def _mistake(error: BaseException) -> BaseException | None:
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when the process `parent` dies, however it dies.
 
+    More exactly, when the thread of the parent that started this process ends (prctl(2)).
     Only on Linux; elsewhere the closed pipe ends it.
     """
     if sys.platform == "linux":

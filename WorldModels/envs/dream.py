@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from WorldModels.envs.lanes import Dreaming, Lanes
+from WorldModels.envs.lanes import Dreaming, Lanes, asked_of_reset
 from WorldModels.interfaces import LATENT, Imagination
 
 FPS = 50  # frames per second in a film of a dream, unless the game says otherwise
@@ -135,17 +135,10 @@ class DreamVectorEnv(VectorEnv):
         """Begin all dreams, or those of options["reset_mask"]; with seed s, lane i takes s + i.
 
         Raises:
-            ValueError: the mask or the list of seeds does not have num_envs entries.
+            ValueError: an option is unknown, or the mask or the list of seeds does not have
+                num_envs entries.
         """
-        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, bool)))
-        if isinstance(seed, int):
-            seed = [seed + i for i in range(self.num_envs)]
-        seeds = [None] * self.num_envs if seed is None else list(seed)
-        if mask.shape != (self.num_envs,) or mask.dtype != bool or len(seeds) != self.num_envs:
-            raise ValueError(
-                f"reset: expected {self.num_envs} seeds and a reset_mask of {self.num_envs} bools, "
-                f"received {len(seeds)} seeds and a mask of {mask.dtype} {mask.shape}."
-            )
+        seeds, mask = asked_of_reset(self.num_envs, seed, options)
         for lane in np.flatnonzero(mask):
             self._lanes.begin(lane, seeds[lane])
         self._terminated[mask] = self._truncated[mask] = False

@@ -1,9 +1,13 @@
-"""A real world seen through V and M: an environment that emits features."""
+"""A real world seen through V and M, and many of them: environments that emit features."""
+
+from collections.abc import Callable, Sequence
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from WorldModels.envs.lanes import RESET_MASK, asked_of_reset
 from WorldModels.interfaces import FEATURES, Perception
 
 LATENTS = ("mean", "sampled")
@@ -62,6 +66,30 @@ class LatentObservation(gymnasium.Wrapper):
         )
         seen = {"z": z, "h": h, "c": c}
         return np.concatenate([seen[name][0] for name in self.features])
+
+
+class LatentVectorEnv(SyncVectorEnv):
+    """Many such worlds, stepped in turn in this process; ended ones wait until they are reset.
+
+    World i of reset(seed=s) equals reset(seed=s + i) of one alone. options={"reset_mask":
+    (num_envs,) bool} resets some of them only.
+
+    Args:
+        makers: each makes a LatentObservation.
+    """
+
+    def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]):
+        super().__init__(makers, autoreset_mode=AutoresetMode.DISABLED)
+
+    def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None):
+        """Begin all worlds, or those of options["reset_mask"]; with seed s, world i takes s + i.
+
+        Raises:
+            ValueError: an option is unknown, or the mask or the list of seeds does not have
+                num_envs entries.
+        """
+        seeds, mask = asked_of_reset(self.num_envs, seed, options)
+        return super().reset(seed=seeds, options={RESET_MASK: mask} if options else None)
 
 
 def _check(env: gymnasium.Env, perception: Perception, features: str, latent: str) -> None:

@@ -5,12 +5,13 @@ A game with its own folder has a line in WORLDS; any other id is Gymnasium's.
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
-from WorldModels.envs.wrappers import CheckReward
+from WorldModels.envs.wrappers import CheckFrames, CheckReward
 
 CARRACING = "CarRacing-v3"
 OBSERVATIONS = ("frame", "vector")
@@ -23,7 +24,12 @@ REGISTERED = "WorldModels.envs.registered:make"
 
 
 def make_env(
-    id: str = CARRACING, *, observation: str = "frame", max_steps: int = 1000, **settings
+    id: str = CARRACING,
+    *,
+    observation: str = "frame",
+    max_steps: int = 1000,
+    kwargs: Mapping[str, Any] | None = None,
+    **settings,
 ) -> gymnasium.Env:
     """An environment whose observation is what V sees, and whose actions are (A,) float32 in -1..1.
 
@@ -32,22 +38,25 @@ def make_env(
         observation: "frame": uint8 (frame_size, frame_size, 3); "vector": the environment's own
             numbers, float32 (D,).
         max_steps: steps after which an episode is truncated.
+        kwargs: arguments of the constructor of an environment of Gymnasium's.
         settings: what the world's own `make` takes: frame_size, and for CarRacing renderer,
             lap_complete and random_start.
 
     Raises:
         ValueError: an unknown id, setting or value, or actions or observations that cannot be used.
         ImportError: a package that the world needs is not installed.
+        ForeignError: an environment of Gymnasium's failed, when it was made or later.
     """
-    _check(id, observation, max_steps)
+    _check(id, observation, max_steps, kwargs)
     make, given = _function(WORLDS.get(id, REGISTERED)), ()
     if id not in WORLDS:
-        given = (id, observation, tuple(WORLDS))
+        given = (id, observation, tuple(WORLDS), kwargs)
     _check_settings(id, make, settings)
-    return TimeLimit(CheckReward(make(*given, **settings)), max_steps)
+    env = TimeLimit(CheckReward(make(*given, **settings)), max_steps)
+    return CheckFrames(env) if observation == "frame" else env
 
 
-def _check(id: str, observation: str, max_steps: int) -> None:
+def _check(id: str, observation: str, max_steps: int, kwargs: Mapping | None) -> None:
     if max_steps < 1:
         raise ValueError(f"max_steps: expected 1 step or more, received {max_steps!r}.")
     if observation not in OBSERVATIONS:
@@ -58,6 +67,11 @@ def _check(id: str, observation: str, max_steps: int) -> None:
         raise ValueError(
             f"environment {id}: expected --env.observation frame, since it has only pictures, "
             "received vector."
+        )
+    if kwargs and id in WORLDS:
+        raise ValueError(
+            f"environment {id}: expected no --env.kwargs, which go to environments of Gymnasium, "
+            f"received {dict(kwargs)}."
         )
 
 

@@ -2,6 +2,8 @@
 
 import gymnasium
 
+from WorldModels.experiment.errors import ForeignError
+
 
 class IgnoreTermination(gymnasium.Wrapper):
     """Keeps playing after the game has ended, so that every episode has the same length.
@@ -9,20 +11,36 @@ class IgnoreTermination(gymnasium.Wrapper):
     This is `full_episode` of hardmaru/WorldModelsExperiments.
 
     Raises:
-        ValueError: the game cannot continue after its end (metadata `death_is_final`).
+        ValueError: the game cannot continue after its end: its metadata say so (`death_is_final`),
+            or its step() raises.
     """
 
     def __init__(self, env: gymnasium.Env):
         if env.metadata.get("death_is_final"):
-            raise ValueError(
-                f"--record.full-episode: expected False for {env.unwrapped.__class__.__name__}, "
-                "whose episodes end when the player dies; received True."
-            )
+            raise _final(env, "whose episodes end when the player dies")
         super().__init__(env)
+        self.over = False
+
+    def reset(self, **kwargs):
+        self.over = False
+        return self.env.reset(**kwargs)
 
     def step(self, action):
-        observation, reward, _, truncated, info = self.env.step(action)
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+        except ForeignError as error:
+            if self.over:
+                raise _final(self.env, "which cannot go on after its end") from error
+            raise
+        self.over = self.over or terminated
         return observation, reward, False, truncated, info
+
+
+def _final(env: gymnasium.Env, why: str) -> ValueError:
+    return ValueError(
+        f"--record.full-episode: expected False for {type(env.unwrapped).__name__}, {why}; "
+        "received True."
+    )
 
 
 class OffRoadLimit(gymnasium.Wrapper):

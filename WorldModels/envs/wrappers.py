@@ -1,11 +1,17 @@
 """Small wrappers that change what an environment shows and takes, each named after its effect."""
 
 import math
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from PIL import Image
+
+from WorldModels.experiment.errors import ForeignError, flattened
+
+LONGEST = 400  # characters of an environment's own message that a line repeats
+AT_FAULT = "in the environment or in what it needs on this machine"
 
 
 class CropFrame(gymnasium.ObservationWrapper):
@@ -35,15 +41,27 @@ class ResizeFrame(gymnasium.ObservationWrapper):
 
 
 class ObserveRender(gymnasium.ObservationWrapper):
-    """Observes what the environment renders with render_mode "rgb_array": (H, W, 3) uint8."""
+    """Observes what the environment renders with render_mode "rgb_array": (H, W, 3) uint8.
+
+    Raises:
+        ValueError: it renders something else, at first or later.
+    """
 
     def __init__(self, env):
         super().__init__(env)
         env.reset(seed=0)
-        self.observation_space = spaces.Box(0, 255, env.render().shape, np.uint8)
+        self.observation_space = spaces.Box(0, 255, self.observation(None).shape, np.uint8)
 
     def observation(self, observation):
-        return self.env.render()
+        picture = self.env.render()
+        shape, dtype = getattr(picture, "shape", None), getattr(picture, "dtype", None)
+        if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3:
+            what = type(picture).__name__ if shape is None else f"{dtype} {shape}"
+            raise ValueError(
+                f"environment {_name(self.env)}: expected a picture, uint8 (H, W, 3), from its "
+                f"render(), received {what}; the fault is in the environment."
+            )
+        return picture
 
 
 class ObserveVector(gymnasium.ObservationWrapper):
@@ -112,6 +130,89 @@ class CheckReward(gymnasium.Wrapper):
                 f"received {result[1]} for action {action}; the fault is in the environment."
             )
         return result
+
+
+class CheckFrames(gymnasium.Wrapper):
+    """Refuses an episode in which every frame was of one colour, as where nothing can be drawn.
+
+    Args:
+        env: emits frames, uint8 (H, W, 3).
+
+    Raises:
+        ValueError: such an episode has ended.
+    """
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.blank = True
+
+    def reset(self, **how):
+        observation, info = self.env.reset(**how)
+        self.blank = is_blank(observation)
+        return observation, info
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.blank = self.blank and is_blank(observation)
+        if self.blank and (terminated or truncated):
+            colour = "black" if not observation.any() else "of one colour"
+            raise ValueError(
+                f"environment {_name(self.env)}: expected pictures that show something, received "
+                f"an episode whose pictures are all {colour}; the fault is in the environment, "
+                "which may need a display, or another --env.kwargs to draw without one."
+            )
+        return observation, reward, terminated, truncated, info
+
+
+def is_blank(observation: np.ndarray) -> bool:
+    """Whether an observation is a frame (H, W, 3) of one colour."""
+    return observation.ndim == 3 and bool((observation == observation[0, 0]).all())
+
+
+class NameFaults(gymnasium.Wrapper):
+    """Turns whatever the environment's own code raises into a ForeignError that names it.
+
+    Raises:
+        ForeignError: reset, step or render raised, or returned another number of values than
+            Gymnasium defines.
+    """
+
+    def reset(self, **how):
+        return self._asked("reset", 2, **how)
+
+    def step(self, action):
+        return self._asked("step", 5, action)
+
+    def render(self):
+        return self._asked("render", None)
+
+    def _asked(self, name: str, values: int | None, *arguments: Any, **how: Any) -> Any:
+        try:
+            answer = getattr(self.env, name)(*arguments, **how)
+        except gymnasium.error.ResetNeeded:  # the fault is its caller's
+            raise
+        except (Exception, SystemExit) as error:
+            raise fault_of(f"environment {_name(self.env)}: its {name}()", error) from error
+        if values and not (isinstance(answer, tuple) and len(answer) == values):
+            received = len(answer) if isinstance(answer, tuple) else type(answer).__name__
+            raise ForeignError(
+                f"environment {_name(self.env)}: expected {values} values from its {name}(), as "
+                f"Gymnasium defines it, received {received}; the fault is in the environment."
+            )
+        return answer
+
+
+def fault_of(what: str, error: BaseException, where: str = AT_FAULT) -> ForeignError:
+    """The ForeignError of code that is not ours.
+
+    Args:
+        what: what raised, in words.
+        error: what it raised.
+        where: the fault is, in words.
+    """
+    said = flattened(error)[:LONGEST].rstrip(".")
+    kind = type(error).__name__
+    return ForeignError(f"{what} raised {kind}{': ' if said else ''}{said}; the fault is {where}.")
 
 
 def _name(env: gymnasium.Env) -> str:

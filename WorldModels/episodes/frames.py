@@ -119,11 +119,13 @@ def spread_frames(paths: Sequence[Path], most: int) -> np.ndarray:
     return frames
 
 
-def median_frame(paths: Sequence[Path]) -> np.ndarray:
-    """The median frame of these episodes, pixel by pixel: (H, W, 3) float32 in 0..1.
+def usual_frames(paths: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Some frames of these episodes (n, H, W, 3) uint8, and their median, pixel by pixel.
+
+    The median is (H, W, 3) float32 in 0..1.
 
     Raises:
         ValueError: there are no files, their frames differ, or a file is damaged.
     """
-    some = paths[:: -(-len(paths) // MEDIAN_EPISODES)]
-    return (np.median(spread_frames(some, MEDIAN_FRAMES), axis=0) / 255).astype(np.float32)
+    frames = spread_frames(paths[:: -(-len(paths) // MEDIAN_EPISODES)], MEDIAN_FRAMES)
+    return frames, (np.median(frames, axis=0) / 255).astype(np.float32)

@@ -7,16 +7,18 @@ import argparse
 import dataclasses
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import tyro
 
-from WorldModels.experiment.errors import one_line
+from WorldModels.experiment.errors import ForeignError, one_line
 from WorldModels.experiment.flags import without_fields
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.idle import lapsed, refuse_idle
+from WorldModels.experiment.main_guard import leave_if_worker
 from WorldModels.experiment.memo import KINDS, memo_of, to_remember, typed_names
 from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
@@ -145,16 +147,17 @@ def run_verb(
         reads_only: see `Run`.
 
     Raises:
-        SystemExit: 2 for a user's mistake, 130 for Ctrl-C.
+        SystemExit: 2 for a user's mistake or the fault of somebody else's code, 130 for Ctrl-C.
     """
+    leave_if_worker()
     argv = sys.argv[1:] if argv is None else argv
     run = None
     try:
         experiment = parse(verb, argv, description, settings)
         run = _opened(experiment, verb, argv, reads_only)
         work(run)
-    except (ValueError, FileNotFoundError, ImportError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+    except (ValueError, ImportError, OSError, ForeignError) as error:
+        print(f"error: {one_line(error)}{_place_of_traceback(run, error)}", file=sys.stderr)
         if os.environ.get("WORLDMODELS_TRACEBACK"):
             raise
         raise SystemExit(2) from None
@@ -190,6 +193,16 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
     for line in _lapsed(run, argv):
         (print if reads_only else run.say)(f"{verb}: {line}")
     return run
+
+
+def _place_of_traceback(run: Run | None, error: BaseException) -> str:
+    """Where the traceback of somebody else's fault is, in words; a run that is made logs it."""
+    if not isinstance(error, ForeignError):
+        return ""
+    if run is None or run.reads_only:
+        return " WORLDMODELS_TRACEBACK=1 shows its traceback."
+    run.note("".join(traceback.format_exception(error)))
+    return f" Its traceback is in {run.folder / 'log.txt'}."
 
 
 def _lapsed(run: Run, argv: list[str]) -> list[str]:

@@ -12,7 +12,10 @@ from WorldModels.experiment.fields import Condition, flag_of, named, shown, unme
 from WorldModels.experiment.games.registry import game_of
 
 # Conditions that no flag sets, in words.
-OF_GAMES = {"game.has_road": "in games with a road"}
+OF_GAMES = {
+    "game.has_road": "in games with a road",
+    "game.experiment": "in games without code of their own here, such as --env.id Pendulum-v1",
+}
 
 
 def idle(settings: Any) -> dict[str, Condition]:

@@ -22,6 +22,7 @@ SINCE = {
     "memory.log_std_floor": "-inf",
     "vision.median_start": False,
     "controller.covariance": "full",
+    "env.kwargs": "{}",
 }
 PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 

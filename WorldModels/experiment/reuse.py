@@ -93,7 +93,7 @@ def _same_episodes(stage: Any, source: Path) -> bool:
         facts = stage_facts(source, "episodes")
         there = facts["settings"]["env"] if facts else {}
         here = plain(stage.run.experiment.env)
-        names = ("id", "observation", "frame_size")
+        names = ("id", "observation", "frame_size", "kwargs")
         return bool(facts) and all(there.get(name, here[name]) == here[name] for name in names)
     if stage.name == "series":
         here = stage.run.need_episodes()

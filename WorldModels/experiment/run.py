@@ -58,6 +58,7 @@ class Run:
         typed: frozenset[str] | None = None,
     ):
         self.experiment, self.verb, self.typed = experiment, verb, typed
+        self.reads_only = reads_only
         named = [experiment.name, "--scale", experiment.scale]
         named += ["--results", experiment.results] if experiment.results else []
         self.flags = [flag for flag in flags if flag != "--force"] if flags else named

@@ -7,13 +7,14 @@ what exists.
 
 import dataclasses
 import math
+import shlex
 import time
 from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.damage import AS_OF, SUMS, check_own, mended, sums_of
 from WorldModels.experiment.differences import flat, refuse_other
-from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown
+from WorldModels.experiment.fields import flag_of, idle_settings, plain, shown, words_for
 from WorldModels.experiment.files import put_aside, remove, write_json
 from WorldModels.experiment.older import KEPT
 from WorldModels.experiment.reuse import take
@@ -121,12 +122,13 @@ class Stage:
             if f"{noun}.{field.name}" in self.idle:
                 continue
             here, stored = plain(getattr(settings, field.name)), there[field.name]
-            flag = flag_of(f"{noun}.{field.name}")
+            name = f"{noun}.{field.name}"
             if here != stored:
                 raise ValueError(
-                    f"{flag}: {shown(here)} asked for, but the {read} stage of {self.run.path} was "
-                    f"made with {shown(stored)}; drop the flag, give {flag} {shown(stored)}, or "
-                    "name another folder with --results FOLDER."
+                    f"{flag_of(name)}: {shown(here)} asked for, but the {read} stage of "
+                    f"{self.run.path} was made with {shown(stored)}; drop the flag, give "
+                    f"{shlex.join(words_for(name, stored))}, or name another folder with "
+                    "--results FOLDER."
                 )
 
     def _check_own(self, facts: dict) -> None:

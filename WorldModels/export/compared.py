@@ -1,4 +1,7 @@
-"""Compares an exported file with the Keras model that it was made from."""
+"""Compares an exported file with the Keras model that it was made from, both on the CPU.
+
+A GPU may compute float32 products in TF32, with ten binary digits: too far from any other library.
+"""
 
 import keras
 import numpy as np
@@ -8,6 +11,7 @@ from WorldModels.export.endpoints import Endpoint
 # The largest difference allowed, as a share of an output's largest value: each library rounds sums
 # of thousands of float32 products in its own way.
 TOLERANCE = 1e-4
+DEVICE = "cpu:0"  # for keras.device
 
 
 def require_float32(model: keras.Model) -> None:
@@ -25,10 +29,11 @@ def require_float32(model: keras.Model) -> None:
 
 
 def expected(endpoint: Endpoint, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What Keras computes from flat named inputs."""
-    tensors = {name: keras.ops.convert_to_tensor(x) for name, x in inputs.items()}
-    outputs = endpoint.function(*endpoint.arguments_of(tensors))
-    return {name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()}
+    """What Keras computes from flat named inputs, on the CPU."""
+    with keras.device(DEVICE):
+        tensors = {name: keras.ops.convert_to_tensor(x) for name, x in inputs.items()}
+        outputs = endpoint.function(*endpoint.arguments_of(tensors))
+        return {name: keras.ops.convert_to_numpy(x) for name, x in outputs.items()}
 
 
 def compare(

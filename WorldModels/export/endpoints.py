@@ -5,7 +5,8 @@ inputs of a state are called state_<name> and those of noise noise_<name>; a new
 next_<name>, since an output may not have an input's name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,24 @@ class Endpoint:
             else:
                 inputs[name] = generator.random(shape, np.float32)
         return inputs
+
+
+@contextmanager
+def without_cudnn(model: keras.Model) -> Iterator[None]:
+    """Keep cuDNN out of what is exported of a model: set `use_cudnn=False` in all its layers.
+
+    Where Keras sees a GPU, it would turn an LSTM or a GRU into an operation of cuDNN, and the file
+    could be opened only there. Afterwards the layers are as they were, so that training stays fast.
+    """
+    layers = [layer for layer in model._flatten_layers() if hasattr(layer, "use_cudnn")]
+    before = [layer.use_cudnn for layer in layers]
+    try:
+        for layer in layers:
+            layer.use_cudnn = False
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.use_cudnn = value
 
 
 def of_vision(vision) -> list[Endpoint]:

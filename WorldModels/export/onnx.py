@@ -9,7 +9,7 @@ import keras
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.sums import WEIGHTS
 from WorldModels.export.compared import compare, expected, require_float32
-from WorldModels.export.endpoints import Endpoint
+from WorldModels.export.endpoints import Endpoint, without_cudnn
 
 
 class _Flat(keras.Model):
@@ -43,7 +43,7 @@ def export_onnx(
             compared.compare).
     """
     require_float32(model)
-    with atomic(path) as temporary, _Quiet():
+    with atomic(path) as temporary, _Quiet(), without_cudnn(model):
         _Flat(model, endpoint).export(
             str(temporary), format="onnx", verbose=False, input_signature=[endpoint.specs()]
         )

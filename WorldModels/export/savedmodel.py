@@ -9,8 +9,8 @@ import numpy as np
 
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.sums import WEIGHTS
-from WorldModels.export.compared import compare, expected, require_float32
-from WorldModels.export.endpoints import Endpoint
+from WorldModels.export.compared import DEVICE, compare, expected, require_float32
+from WorldModels.export.endpoints import Endpoint, without_cudnn
 
 
 def export_savedmodel(
@@ -31,16 +31,20 @@ def export_savedmodel(
         ValueError: the model is not float32, or the file disagrees with it (see compared.compare).
     """
     require_float32(model)
+    with atomic(folder) as temporary, without_cudnn(model):
+        _write(_archive(model, endpoints), temporary, folder)
+        _check(temporary, endpoints)
+        (temporary / f"{WEIGHTS}.txt").write_text(weights)
+
+
+def _archive(model: keras.Model, endpoints: list[Endpoint]) -> keras.export.ExportArchive:
     archive = keras.export.ExportArchive()
     archive.track(model)
     for endpoint in endpoints:
         archive.add_endpoint(
             endpoint.name, endpoint.function, input_signature=list(endpoint.arguments)
         )
-    with atomic(folder) as temporary:
-        _write(archive, temporary, folder)
-        _check(temporary, endpoints)
-        (temporary / f"{WEIGHTS}.txt").write_text(weights)
+    return archive
 
 
 def _write(archive: keras.export.ExportArchive, temporary: Path, folder: str | Path) -> None:
@@ -58,10 +62,11 @@ def _write(archive: keras.export.ExportArchive, temporary: Path, folder: str | P
 def _check(folder: Path, endpoints: list[Endpoint]) -> None:
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(folder))
-    for endpoint in endpoints:
-        inputs = endpoint.example()
-        tensors = {name: tf.constant(x) for name, x in inputs.items()}
-        received = getattr(loaded, endpoint.name)(*endpoint.arguments_of(tensors))
-        received = {name: np.asarray(x) for name, x in received.items()}
-        compare(folder, endpoint, received, expected(endpoint, inputs))
+    with keras.device(DEVICE):  # for its variables too, which are made when it is loaded
+        loaded = tf.saved_model.load(str(folder))
+        for endpoint in endpoints:
+            inputs = endpoint.example()
+            tensors = {name: tf.constant(x) for name, x in inputs.items()}
+            received = getattr(loaded, endpoint.name)(*endpoint.arguments_of(tensors))
+            received = {name: np.asarray(x) for name, x in received.items()}
+            compare(folder, endpoint, received, expected(endpoint, inputs))

@@ -8,6 +8,7 @@ from WorldModels.vision.networks import Decoder, Encoder, architecture, unit_ran
 from WorldModels.vision.transposed import DECODER_FORMS
 
 FIRST_COLOURS = (0.01, 0.99)  # range of the decoder's first colour: black would need a bias of -inf
+FIRST_SPREAD = 0.3  # standard deviation of an untrained V's means (from 1 it learns less well)
 
 
 @keras.saving.register_keras_serializable("WorldModels")
@@ -95,17 +96,29 @@ class VAE(keras.Model):
             name="background",
         )
 
-    def start_from(self, frame):
-        """Let the untrained decoder give the mean colour of a frame, instead of grey.
+    def start_from(self, frames, median):
+        """Let the untrained V give the median frame's colour, and means that tell frames apart.
 
-        What V learns from the first step on is then what differs from it. Otherwise it spends the
-        first hundred steps on the colour of the ground, with features that small things need.
+        What V learns from the first step on is then what differs from that colour. Otherwise it
+        spends the first hundred steps on the ground, with features that small things need. And a
+        small thing hardly moves the means of an untrained encoder: under the noise of z it is not
+        found for hundreds of steps, with some initial weights never. So the means start, over these
+        frames, around 0 with a standard deviation of FIRST_SPREAD (a start from data, as in Mishkin
+        and Matas 2015, "All you need is a good init").
 
         Args:
-            frame: (H, W, 3) float in 0..1.
+            frames: (n, H, W, 3) uint8, some of those to train on.
+            median: (H, W, 3) float in 0..1.
         """
-        colour = np.clip(np.mean(frame, axis=(0, 1), dtype=np.float64), *FIRST_COLOURS)
+        colour = np.clip(np.mean(median, axis=(0, 1), dtype=np.float64), *FIRST_COLOURS)
         self.decoder.convolutions[-1].bias.assign(np.log(colour / (1 - colour)))
+        pieces = np.array_split(frames, -(-len(frames) // 100))
+        means = np.concatenate([ops.convert_to_numpy(self.encode(each)[0]) for each in pieces])
+        spread, head = means.std(axis=0, dtype=np.float64), self.encoder.mean
+        # A latent that no frame moves is left as it is.
+        scale = np.where(spread > 1e-5, FIRST_SPREAD / np.maximum(spread, 1e-5), 1.0)
+        head.kernel.assign(ops.convert_to_numpy(head.kernel) * scale)
+        head.bias.assign((ops.convert_to_numpy(head.bias) - means.mean(axis=0)) * scale)
 
     def encode(self, observations):
         """Mean and log-variance of z, each (B, Z) float32.

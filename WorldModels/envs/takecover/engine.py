@@ -49,9 +49,8 @@ def start(game, engine: str) -> None:
         try:
             game.init()
         except Exception as error:
-            raise RuntimeError(
-                f"ViZDoom's engine did not start: {' '.join(str(error).split())}"
-            ) from error
+            reason = " ".join(str(error).split())
+            raise RuntimeError(f"ViZDoom's engine did not start: {reason}") from error
 
 
 @contextlib.contextmanager

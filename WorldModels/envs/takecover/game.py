@@ -13,6 +13,7 @@ from gymnasium import spaces
 from PIL import Image
 
 from WorldModels.envs.takecover.engine import start
+from WorldModels.experiment.errors import ForeignError
 
 SCREEN_WIDTH, SCREEN_HEIGHT = 160, 120  # pixels
 VIEW_ROWS = 100  # rows above the status bar: 400 of the original's 480
@@ -22,7 +23,7 @@ LEFT, RIGHT, STAY = (1, 0), (0, 1), (0, 0)  # the scenario's two buttons
 INSTALL = 'pip install "WorldModels[doom]", or bash launch_scripts/setup.bash --doom'
 
 
-class EngineDiedError(RuntimeError):
+class EngineDiedError(ForeignError):
     """ViZDoom's engine died during the game."""
 
 
@@ -44,7 +45,7 @@ class TakeCover(gymnasium.Env):
     Raises:
         ValueError: frame_size or render_mode is invalid.
         ImportError: vizdoom is not installed.
-        RuntimeError: the engine did not start, or, as EngineDiedError, died during the game.
+        ForeignError: the engine did not start, or, as EngineDiedError, died during the game.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35, "death_is_final": True}
@@ -142,7 +143,10 @@ def _start_game():
     game.set_render_hud(True)
     game.set_window_visible(False)
     game.set_sound_enabled(False)
-    start(game, os.path.join(os.path.dirname(vizdoom.__file__), "vizdoom"))
+    try:
+        start(game, os.path.join(os.path.dirname(vizdoom.__file__), "vizdoom"))
+    except RuntimeError as error:
+        raise ForeignError(f"TakeCover: {error}.") from error
     return game
 
 

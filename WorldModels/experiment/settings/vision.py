@@ -37,7 +37,8 @@ class VisionSettings:
     # pixels weigh 1 + this * squared distance from the median frame, so that V sees small things
     # (0: all equal)
     rare_weight: float = recipe(0.0)
-    # the untrained decoder gives the mean colour of the median frame, not grey
+    # the untrained V gives the mean colour of the median frame, not grey, and latents that already
+    # tell the frames apart
     median_start: bool = recipe(False, VAE)
     kl_weight: float = recipe(1.0)  # weight of the KL term in the loss
     kl_tolerance: float = recipe(0.5)  # free nats of the KL term per latent dimension
