@@ -112,7 +112,11 @@ def _reached(rows: list[dict]) -> str:
 
 def _row(run: Run, temperature: float) -> dict:
     """Evolve and test a driver at a temperature, unless a stored row covers the budgets."""
-    from WorldModels.assembly.evolve import controller_shape, dream_generations
+    from WorldModels.assembly.evolve import (
+        controller_shape,
+        dream_generations,
+        population_dream,
+    )
     from WorldModels.control.controller import Controller
     from WorldModels.figures.scores import summary
 
@@ -127,7 +131,8 @@ def _row(run: Run, temperature: float) -> dict:
             write_json(folder / "tested.json", there)
         return there
     run.say(f"temperatures: {temperature:g}")
-    dream_generations(run, folder, controller, dream=dream).run()
+    with population_dream(run, controller, dream) as population:
+        dream_generations(run, folder, controller, population, dream=dream).run()
     _, parameters, facts = Controller.load(folder / "mean.npz")
     row = {
         "generations": int(facts["generation"]),

@@ -64,13 +64,13 @@ def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> An
     # the search is opened, which would otherwise continue the old one.
     run.need("first_latents.npz", "encode")
     check_series(run.path)  # those held out show in gates.json how faithful the dream is
-    population = population_dream(run, controller, run.experiment.dream)
-    stage.begin()
-    generations = dream_generations(run, folder, controller, mean, population=population)
-    if not generations.finished:
-        _note_origin(folder)
-        show_gates(run)
-    return _evolve(run, generations, "steps of dreams", "validation dreams")
+    with population_dream(run, controller, run.experiment.dream) as population:
+        stage.begin()
+        generations = dream_generations(run, folder, controller, population, mean)
+        if not generations.finished:
+            _note_origin(folder)
+            show_gates(run)
+        return _evolve(run, generations, "steps of dreams", "validation dreams")
 
 
 def _note_origin(dreams: Path) -> None:

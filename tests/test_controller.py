@@ -5,7 +5,7 @@ import pytest
 from fake_world import CONTROLLER, Line, Script, nan_world
 
 from WorldModels.control.controller import Controller, ControllerPolicy
-from WorldModels.control.executors import Executor, SerialExecutor
+from WorldModels.control.executors import Executor
 from WorldModels.control.rollout import rollout
 from WorldModels.control.scoring import DriverMaker, lengths_of, returns_of, score
 
@@ -169,13 +169,23 @@ def test_nan_from_the_world_is_one_line():
         score(executor, np.zeros((1, CONTROLLER.num_parameters)), [1], 100)
 
 
+class Here:
+    """Runs the tasks one after the other in this process."""
+
+    def __init__(self, make_worker):
+        self.work = make_worker()
+
+    def map_unordered(self, tasks):
+        for task_id, task in tasks:
+            yield task_id, self.work(task)
+
+
 def test_returns_do_not_depend_on_the_number_of_workers_nor_on_company():
     maker = DriverMaker(Line, CONTROLLER)
     parameters = np.random.default_rng(3).normal(size=(4, CONTROLLER.num_parameters))
     tracks = np.arange(100, 112).reshape(4, 3)
     alone = [
-        score(SerialExecutor(maker), p[None], t, 1000)[0]
-        for p, t in zip(parameters, tracks, strict=True)
+        score(Here(maker), p[None], t, 1000)[0] for p, t in zip(parameters, tracks, strict=True)
     ]
     expected, lengths = returns_of(alone), lengths_of(alone)
     assert len(set(expected.ravel())) == 12 and lengths.min() >= 20

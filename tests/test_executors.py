@@ -271,21 +271,22 @@ def test_workers_outlive_the_thread_that_started_them():
 
 
 def test_starts_in_two_threads_leave_the_environment_as_it_was():
-    before = {name: os.environ.get(name) for name in worker.ENVIRONMENT}
+    ours = worker.environment(threads=1)
+    before = {name: os.environ.get(name) for name in ours}
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with worker._quiet_start():
+        with worker._quiet_start(ours):
             inside.set()
             leave.wait()
 
     thread = threading.Thread(target=other)
-    with worker._quiet_start():
+    with worker._quiet_start(ours):
         thread.start()
         inside.wait(0.2)  # without a lock it comes inside at once
     leave.set()
     thread.join()
-    assert {name: os.environ.get(name) for name in worker.ENVIRONMENT} == before
+    assert {name: os.environ.get(name) for name in ours} == before
 
 
 UNGUARDED = """

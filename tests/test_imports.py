@@ -35,7 +35,7 @@ RULES = {
 # In assembly/ a file imports only from lower tiers and from its own folder.
 TIERS = (
     {"models", "tensorboard_files", "checkpoint"},
-    {"opening", "fit", "weights", "populations"},
+    {"opening", "fit", "weights", "populations", "shards"},
     {"worlds"},
     {"evolve", "gymnasium_ids"},
     {"evaluation"},

@@ -20,6 +20,12 @@ class FakeDream:
         heard(count)
         return scores, np.full(scores.shape, 7)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

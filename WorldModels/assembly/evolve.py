@@ -12,11 +12,11 @@ import numpy as np
 from WorldModels.assembly import worlds
 from WorldModels.assembly.opening import first_latents
 from WorldModels.assembly.populations import DreamScores, RealScores, begun_dreams
+from WorldModels.assembly.shards import PopulationMaker, ShardedDream
 from WorldModels.assembly.tensorboard_files import event_writer
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.settings.dream import DreamSettings
-from WorldModels.interfaces import FEATURES
 
 # Settings that an evolution in the dream takes from --dream instead of --controller.
 OF_THE_DREAM = (
@@ -103,9 +103,9 @@ def dream_generations(
     run: Run,
     folder: Path,
     controller: Any,
+    population: ShardedDream,
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
-    population: Any = None,
 ) -> Any:
     """The evolution in a folder; drivers play in dreams, in one compiled loop.
 
@@ -113,16 +113,14 @@ def dream_generations(
         run: the open run.
         folder: of the evolution.
         controller: a control.controller.Controller.
+        population: what `population_dream` gives for these settings.
         mean: where the search starts, (N,); None: at zero.
         dream: settings of the dream; by default the run's.
-        population: what `population_dream` gives for them, if it was called before.
 
     Raises:
-        FileNotFoundError: there is no M, or no first latents.
-        ValueError: M lacks what the dream needs.
+        FileNotFoundError: there are no first latents.
     """
     dream, latents = dream or run.experiment.dream, first_latents(run.path)
-    population = population or population_dream(run, controller, dream)
     settings = replace(
         run.experiment.controller,
         steps=0,
@@ -180,33 +178,24 @@ def _search(
     return strategy(size, settings.population_size, settings.sigma, generator, mean=mean, **how)
 
 
-def population_dream(run: Run, controller: Any, dream: DreamSettings) -> Any:
-    """The compiled dream of a population: a memory.imagine.PopulationDream.
+def population_dream(run: Run, controller: Any, dream: DreamSettings) -> ShardedDream:
+    """The compiled dream of a population, shared among as many processes as --workers asks for.
+
+    Where Keras computes on a GPU, all of it is dreamt there.
 
     Raises:
         FileNotFoundError: there is no M.
         ValueError: M lacks what the dream needs.
     """
-    from keras import ops
+    import keras
 
-    from WorldModels.assembly.models import Imagination, load_memory
-    from WorldModels.envs.lanes import Dreaming
-    from WorldModels.memory.imagine import PopulationDream
+    from WorldModels.experiment.machine import cores
 
-    how = Dreaming(**worlds.dream_world(run.path, replace(run.experiment, dream=dream)).how)
-    memory = load_memory(run.need("memory.keras", "train_memory"))
-    imagination = Imagination(memory)
-    how.check(imagination.sizes, imagination.heads)
-    return PopulationDream(
-        memory,
-        lambda parameters, features: controller.act(parameters, features, ops),
-        FEATURES[how.features],
-        temperature=how.temperature,
-        termination=how.termination,
-        step_reward=how.step_reward if how.reward == "constant" else None,
-        threshold=how.threshold,
-        max_steps=how.max_steps,
-    )
+    how = worlds.dream_world(run.path, replace(run.experiment, dream=dream)).how
+    memory = run.need("memory.keras", "train_memory")
+    on_cpu = keras.distribution.list_devices()[0].startswith("cpu")
+    workers = (run.experiment.workers or cores()) if on_cpu else 1
+    return ShardedDream(PopulationMaker(str(memory), controller, how), workers, cores(), run.say)
 
 
 def dream_returns(
@@ -218,4 +207,5 @@ def dream_returns(
     """
     draw = rng(0, "evaluate", "dreams")
     first = begun_dreams(first_latents(run.path), (count,), draw)
-    return population_dream(run, controller, dream).returns(parameters, first, draw)
+    with population_dream(run, controller, dream) as population:
+        return population.returns(parameters, first, draw)

@@ -1,4 +1,4 @@
-"""Runs tasks in this process, or in worker processes with one thread and one world each.
+"""Runs tasks in worker processes, which have one thread each if not asked for more.
 
 A worker that dies or hangs is replaced and its task tried again. Each result comes with the id of
 its task, so results do not depend on the number of workers. `make_worker` is picklable, takes no
@@ -39,33 +39,6 @@ def open_executor(
     return Executor(make_worker, size if tasks is None else min(size, max(tasks, 1)), **how)
 
 
-class SerialExecutor:
-    """Runs the tasks one after the other in this process.
-
-    Args:
-        make_worker: makes a callable(task) -> result.
-    """
-
-    def __init__(self, make_worker: Callable[[], Callable[[Any], Any]]):
-        self.work = make_worker()
-
-    def map_unordered(
-        self, tasks: Iterable[tuple[Hashable, Any]]
-    ) -> Iterator[tuple[Hashable, Any]]:
-        """Yield (task id, result) for every (task id, task)."""
-        for task_id, task in tasks:
-            yield task_id, self.work(task)
-
-    def close(self) -> None:
-        """Do nothing: there is no process to end."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-
-
 class Executor:
     """Worker processes that share the tasks, and are replaced when they die or hang.
 
@@ -76,6 +49,7 @@ class Executor:
             and results are pickled.
         workers: number of processes; they start at once and build in parallel. Where fewer fit,
             these do the work.
+        threads: of each process.
         say: receives a line about every worker that is replaced or does not fit.
         attempts: everything stops once one task, or starting a worker, has failed this many times.
         hang_seconds: a task may take this long, or `hang_factor` times the median if that is
@@ -93,6 +67,7 @@ class Executor:
         make_worker: Callable[[], Callable[[Any], Any]],
         workers: int,
         *,
+        threads: int = 1,
         say: Callable[[str], None] = print,
         attempts: int = 3,
         hang_seconds: float = 60.0,
@@ -103,7 +78,7 @@ class Executor:
         if workers < 1:
             raise ValueError(f"--workers: expected at least 1 worker process, received {workers}.")
         self.make_worker = pickle.dumps(make_worker)
-        self.size, self.say, self.attempts = workers, say, attempts
+        self.size, self.threads, self.say, self.attempts = workers, threads, say, attempts
         crowd = max(1.0, workers / cores())
         self.hang_seconds, self.hang_factor = crowd * hang_seconds, hang_factor
         self.build_seconds = crowd * build_seconds
@@ -159,7 +134,8 @@ class Executor:
     def _fill(self) -> None:
         while len(self.workers) < self.size:
             try:
-                self.workers.append(self._starter.submit(Worker, self.make_worker).result())
+                start = self._starter.submit(Worker, self.make_worker, self.threads)
+                self.workers.append(start.result())
             except OSError as error:
                 return self._shrink(f"the system refuses another one ({error})")
 

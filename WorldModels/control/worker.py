@@ -20,16 +20,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from WorldModels.experiment.errors import ForeignError
-from WorldModels.experiment.machine import ONE_THREAD
+from WorldModels.experiment.machine import ONE_THREAD, THREADS
 from WorldModels.experiment.main_guard import UNGUARDED, WORKER, unguarded
 
-# A worker's environment variables: one thread in every library, and no GPU. Libraries read them
-# when they are imported.
-ENVIRONMENT = ONE_THREAD | {
-    "NUMEXPR_NUM_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "JAX_PLATFORMS": "cpu",
-}
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 SMALL = 16_384  # bytes; a pickled task of this size is sure to fit into a busy worker's pipe
 # A user's mistakes: passed on to the parent unchanged, and not tried again.
 MISTAKES = (ValueError, OSError, ImportError)
@@ -44,6 +38,7 @@ class Worker:
 
     Args:
         make_worker: pickled callable that makes a callable(task) -> result.
+        threads: of each library in it.
 
     Attributes:
         pipe: to the process.
@@ -52,14 +47,14 @@ class Worker:
         since: time.monotonic() when it began what it is doing.
     """
 
-    def __init__(self, make_worker: bytes):
+    def __init__(self, make_worker: bytes, threads: int = 1):
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         arguments = theirs, os.getpid(), make_worker
         self.process = context.Process(target=serve, args=arguments, name=WORKER, daemon=True)
         self.tasks: deque[tuple[Hashable, Any]] = deque()
         self.ready, self.since = False, time.monotonic()
-        with _quiet_start():
+        with _quiet_start(environment(threads)):
             self.process.start()
         theirs.close()
 
@@ -113,6 +108,13 @@ class Worker:
         self.process.close()
 
 
+def environment(threads: int) -> dict[str, str]:
+    """A worker's environment variables, which libraries read when they are imported: no GPU."""
+    if threads == 1:
+        return {**ONE_THREAD, "NUMEXPR_NUM_THREADS": "1", **NO_GPU}
+    return {**dict.fromkeys((*THREADS, "NUMEXPR_NUM_THREADS"), str(threads)), **NO_GPU}
+
+
 def _obituary(status: int | None) -> str:
     if status is not None and status < 0:
         return f"died with signal {-status} ({signal.Signals(-status).name})"
@@ -120,13 +122,13 @@ def _obituary(status: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _quiet_start() -> Iterator[None]:
+def _quiet_start(variables: dict[str, str]) -> Iterator[None]:
     """Set a worker's environment while it starts, and hold back Ctrl-C until it can ignore it."""
     resource_tracker.ensure_running()  # starting it later would let the signal through again
     with _starting, _main_that_can_be_imported():
-        before = {name: os.environ.get(name) for name in ENVIRONMENT}
+        before = {name: os.environ.get(name) for name in variables}
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        os.environ.update(ENVIRONMENT)
+        os.environ.update(variables)
         try:
             yield
         finally:
