@@ -151,8 +151,7 @@ def run_verb(
         SystemExit: 2 for a user's mistake or the fault of somebody else's code, 130 for Ctrl-C.
     """
     leave_if_worker()
-    argv = sys.argv[1:] if argv is None else argv
-    run = None
+    argv, run = sys.argv[1:] if argv is None else argv, None
     try:
         require_unix()
         experiment = parse(verb, argv, description, settings)
