@@ -24,8 +24,8 @@ from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.games.registry import GAMES
-from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.machine import limit_threads
+from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment, typed
