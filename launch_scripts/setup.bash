@@ -34,9 +34,9 @@ if [[ "$(cat "$venv/.installed" 2>/dev/null)" == "$stamp" ]]; then exit 0; fi
 
 python=""
 for candidate in python3.11 python3.12 python3.13 python3; do
-  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$candidate"; break; fi
+  if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then python="$candidate"; break; fi
 done
-if [[ -z "$python" ]]; then echo "error: setup.bash: expected Python 3.11 or later, found none; install it first." >&2; exit 2; fi
+if [[ -z "$python" ]]; then echo "error: setup.bash: expected Python 3.11, 3.12 or 3.13, for which TensorFlow is made, found none; install one first." >&2; exit 2; fi
 
 echo "Setting up $venv (once; this takes some minutes) ..."
 [[ -x "$venv/bin/python" ]] || "$python" -m venv "$venv"

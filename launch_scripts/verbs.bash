@@ -13,7 +13,7 @@ six_verbs() {
   while IFS= read -r pass <&3; do
     for verb in record train_vision encode train_memory train_controller evaluate; do
       # shellcheck disable=SC2086  # a flag and its value
-      python -m "WorldModels.$verb" "$experiment" "$@" $pass
+      python -m "WorldModels.$verb" "$experiment" "$@" $pass 3<&-
     done
   done 3<<< "$text"
 }

@@ -147,7 +147,7 @@ def test_a_lock_file_without_a_name_was_left_by_a_killed_process_after_a_while(
     assert taken(tmp_path).endswith(" record")
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
 def test_a_fault_of_the_disk_is_told_as_what_it_is(tmp_path, monkeypatch, capsys, number):
     refusing(monkeypatch, number)
     with pytest.raises(SystemExit) as stop:

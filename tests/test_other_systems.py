@@ -1,17 +1,21 @@
 """What only Linux has is taken away: macOS has no /proc, no prctl and no sha256sum; and Windows."""
 
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
+import types
+from pathlib import Path
 
 import pytest
 from conftest import PATIENCE, ROOT
 
 from WorldModels.__main__ import VERBS
+from WorldModels.assembly.speed.workers import private_memory
+from WorldModels.envs import sessions
 from WorldModels.envs.takecover import engine
-from WorldModels.experiment import files
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import TEMPORARY, atomic, ended, host, process_began
 from WorldModels.experiment.machine import cores, cpu_has_bfloat16, cpu_quota
@@ -21,14 +25,14 @@ from WorldModels.experiment.sweep import sweep
 @pytest.fixture
 def without_proc(monkeypatch):
     """No file under /proc can be read."""
-    read_text = files.Path.read_text
+    read_text = Path.read_text
 
     def elsewhere(path, *arguments, **how):
         if path.parts[:2] == ("/", "proc"):
             raise FileNotFoundError(path)
         return read_text(path, *arguments, **how)
 
-    monkeypatch.setattr(files.Path, "read_text", elsewhere)
+    monkeypatch.setattr(Path, "read_text", elsewhere)
 
 
 def test_without_proc_a_process_is_known_by_its_number(tmp_path, without_proc):
@@ -48,6 +52,16 @@ def test_without_proc_nothing_is_assumed_of_the_processor(tmp_path, without_proc
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert cores() == os.cpu_count() and cpu_quota() == float("inf")
     assert cpu_has_bfloat16() is False
+    assert math.isnan(private_memory())
+
+
+def test_memory_is_returned_only_where_the_c_library_can(monkeypatch):
+    """glibc has a function for it; the C library of macOS has none."""
+    called = []
+    for functions in ({"malloc_trim": called.append}, {}):
+        monkeypatch.setattr("ctypes.CDLL", lambda _, has=functions: types.SimpleNamespace(**has))
+        sessions._return_freed_memory()
+    assert called == [0]
 
 
 PARENT = """
@@ -94,47 +108,81 @@ def test_elsewhere_vizdoom_starts_its_engine_itself(monkeypatch):
     assert called == ["init"]
 
 
-def test_the_launch_scripts_need_nothing_that_macos_lacks(tmp_path):
-    """Its bash is version 3.2, without mapfile; its sums come from shasum."""
+SUM = "cat > /dev/null && echo '0123abc  -'"
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Runs a launch script where only a few commands are there, as on macOS.
+
+    Its bash is version 3.2, without mapfile; its sums come from shasum. Commands of the virtual
+    environment only log their calls.
+    """
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python3").symlink_to(sys.executable)
     for name in ("bash", "cat", "dirname", "touch"):
         (tmp_path / "bin" / name).symlink_to(shutil.which(name))
-    (tmp_path / "bin/shasum").write_text(f'#!/bin/bash\n[[ "$*" == "-a 256" ]] && {SUM}\n')
-    (tmp_path / "bin/shasum").chmod(0o755)
+    command(tmp_path / "bin/shasum", f'[[ "$*" == "-a 256" ]] && {SUM}')
     for name in ("requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(ROOT / "launch_scripts", tmp_path / "launch_scripts")
     (tmp_path / "before").write_text("enable -n mapfile readarray\n")
-    venv = tmp_path / "venv"
-    (venv / "bin").mkdir(parents=True)
-    (venv / "bin/activate").write_text(f'export PATH="{venv}/bin:$PATH"\n')
-    (venv / "bin/python").write_text(
-        f'#!/bin/bash\n[[ "$2" != *.iterations ]] || printf -- "--iteration 0\\n--iteration 1\\n"\n'
-        f'echo "$*" >> {tmp_path}/called\n'
-    )
-    (venv / "bin/python").chmod(0o755)
-    environment = {
-        "PATH": str(tmp_path / "bin"),
-        "WORLDMODELS_VENV": str(venv),
-        "BASH_ENV": str(tmp_path / "before"),
-    }
+    (tmp_path / "called").touch()
 
-    def launch(*command):
+    def launch(script, *flags):
         done = subprocess.run(
-            ["bash", *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+            ["bash", f"launch_scripts/{script}.bash", *flags],
+            cwd=tmp_path,
+            env={
+                "PATH": str(tmp_path / "bin"),
+                "WORLDMODELS_VENV": str(tmp_path / "venv"),
+                "BASH_ENV": str(tmp_path / "before"),
+            },
+            capture_output=True,
+            text=True,
         )
         return done, (tmp_path / "called").read_text().splitlines()
 
-    done, called = launch("launch_scripts/carracing.bash", "--iterations", "2")
+    return launch
+
+
+def command(path, text):
+    """Write a command that runs a line of bash."""
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_the_launch_scripts_need_nothing_that_macos_lacks(tmp_path, bare):
+    command(
+        tmp_path / "venv/bin/python",
+        '[[ "$2" != *.iterations ]] || printf -- "--iteration 0\\n--iteration 1\\n"\n'
+        f'echo "$*" >> {tmp_path}/called',
+    )
+    (tmp_path / "venv/bin/activate").write_text(f'export PATH="{tmp_path}/venv/bin:$PATH"\n')
+    done, called = bare("carracing", "--iterations", "2")
     assert done.returncode == 0 and "command not found" not in done.stderr, done.stderr
     runs = [line.split()[1] for line in called if " pip " not in line]
     assert len(runs) == 2 + 2 * 6 and called[-1].endswith("--iterations 2 --iteration 1")
-    assert (venv / ".installed").read_text().split()[-2] == "0123abc"
-    assert len(launch("launch_scripts/setup.bash")[1]) == len(called)  # set up already
+    assert (tmp_path / "venv/.installed").read_text().split()[-2] == "0123abc"
+    assert len(bare("setup")[1]) == len(called)  # set up already
 
 
-SUM = "cat > /dev/null && echo '0123abc  -'"
+@pytest.mark.parametrize("version, there", [("10, 9", 0), ("11, 0", 1), ("13, 9", 1), ("14, 0", 0)])
+def test_setup_takes_a_python_for_which_tensorflow_is_made(tmp_path, bare, version, there):
+    """Here one that says it has another version, and makes an environment that logs its calls."""
+    code = f"import sys; sys.version_info = (3, {version}); exec(sys.argv[1])"
+    made = f'mkdir -p "$3/bin"; cp {tmp_path}/noted "$3/bin/python"'
+    command(tmp_path / "noted", f'echo "$*" >> {tmp_path}/called')
+    command(
+        tmp_path / "bin/python3",
+        f"PATH={os.defpath}; if [[ $1 == -m ]]; then {made}; else "
+        f"exec {sys.executable} -c '{code}' \"$2\"; fi",
+    )
+    done, called = bare("setup")
+    assert len(called) == 2 * there
+    assert (done.returncode, "3.13" in done.stderr) == ((0, False) if there else (2, True))
 
 
 @pytest.mark.parametrize("verb", ["record", "play"])

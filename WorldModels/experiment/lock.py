@@ -10,7 +10,7 @@ from pathlib import Path
 from WorldModels.experiment.files import ended, host, process_began, temporary_of
 
 # What flock(2) answers where somebody else has the lock, and where a disk has no locks at all.
-HELD = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES}
+HELD = {errno.EAGAIN, errno.EWOULDBLOCK}
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
 LOCK, OWNER = ".lock", ".lock-owner"
 SIGNATURE = re.compile(r"(\w+) (\d+) (\d+) (.+)")  # host, process, when it began, holder

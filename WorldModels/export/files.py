@@ -126,7 +126,9 @@ def _carried(path: Path) -> str:
         return text.read_text() if text.exists() else ""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # told no number, it ties threads to cores
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return session.get_modelmeta().custom_metadata_map.get(WEIGHTS, "")
 
 

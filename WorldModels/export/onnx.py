@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from WorldModels.experiment.files import atomic
+from WorldModels.experiment.machine import cores
 from WorldModels.experiment.sums import WEIGHTS
 from WorldModels.export.compared import compare, expected, require_float32
 from WorldModels.export.endpoints import Endpoint, without_cudnn
@@ -84,7 +85,9 @@ def _pad_outputs(model) -> None:
 def _check(path: Path, endpoint: Endpoint) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()  # told no number, it ties threads to cores
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names, inputs = [x.name for x in session.get_outputs()], endpoint.example()
     used = {x.name for x in session.get_inputs()}
     received = session.run(names, {name: x for name, x in inputs.items() if name in used})

@@ -24,6 +24,7 @@ from WorldModels.assembly.showing.run import opened
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.errors import one_line
 from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.machine import limit_threads
 from WorldModels.experiment.presets import launch_script
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run
@@ -167,6 +168,7 @@ def so_far() -> Iterator[None]:
 def _begin() -> None:
     """Change from notebooks/, where a notebook starts, to the folder above; silence libraries."""
     quiet_tensorflow()
+    limit_threads()
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if Path.cwd().name == "notebooks" and not Path("notebooks").exists():
         os.chdir("..")
