@@ -94,13 +94,8 @@ def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path],
     episodes = [path for folder in folders for path in sound_episodes(folder, run.say)]
     older = stage.settings["vision"].get("validation_share")
     training, validation = split_and_list(episodes, run, "vision", older)
-    frames = FrameStream(
-        training,
-        settings.batch_size,
-        settings.buffer_frames,
-        lambda epoch: run.rng("batches", epoch),
-    )
-    return frames, training, validation
+    how = settings.batch_size, settings.buffer_frames, lambda epoch: run.rng("batches", epoch)
+    return FrameStream(training, *how), training, validation
 
 
 def _choice(run: Run, stage: Any, frames: Any) -> dict[str, str]:

@@ -16,9 +16,7 @@ from WorldModels.episodes.frames import PIECE, FrameFile, common_frame, frames_a
 
 READ_AHEAD = 4  # batches of frames that are ready before they are asked for
 PIECES_AHEAD = 2  # of these, the ones that are read and not yet shuffled
-# The first batch is drawn once 1/FIRST_FILL of the buffer is filled, so that training does not wait
-# for the disk.
-FIRST_FILL = 4
+FIRST_FILL = 4  # the first batch is drawn once 1/FIRST_FILL of the buffer is filled
 
 
 class FrameStream:
