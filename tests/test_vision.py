@@ -187,6 +187,11 @@ def test_auto_follows_the_processor(tmp_path, monkeypatch):
         (tmp_path / "cpuinfo").write_text(f"model name: x\nflags\t\t: {flags}\n")
         assert cpu_has_bfloat16(str(tmp_path / "cpuinfo")) is expected
     assert cpu_has_bfloat16(str(tmp_path / "absent")) is False
+    (tmp_path / "cpuinfo").write_text("flags : avx512_bf16\n")
+    for capped, expected in (("AVX2", False), ("AVX512_CORE", False), ("avx512_core_amx", True)):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", capped)
+        assert cpu_has_bfloat16(str(tmp_path / "cpuinfo")) is expected
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
     for fast, expected in (
         (True, ("mixed_bfloat16", "depth_to_space")),
         (False, ("float32", "transpose")),

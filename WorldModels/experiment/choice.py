@@ -134,10 +134,10 @@ def fastest(
         _write(files, {"made_with": made_with, "seconds": turns})
     best = min(_eligible(turns), key=lambda i: min(turns[i], default=math.inf))
     times = [
-        f"{1000 * min(own, default=math.inf):.4g} ms in {in_words(choice)}"
+        f"{in_words(choice)} {f'{1000 * min(own):.4g} ms' if own else 'fails'}"
         for choice, own in zip(choices, turns, strict=True)
     ]
-    return choices[best], f"a step takes {'; '.join(times)}"
+    return choices[best], f"time of a step: {'; '.join(times)}"
 
 
 def _choices(asked: Choice, device: str) -> list[Choice]:

@@ -31,6 +31,8 @@ THREADS = (
     "TF_NUM_INTEROP_THREADS",
 )
 ONEDNN = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
+# Values of the second one that leave no bfloat16 (oneDNN, "CPU Dispatcher Control").
+WITHOUT_BFLOAT16 = re.compile(r"SSE41|AVX|AVX2(_VNNI(_2)?)?|AVX512_CORE(_VNNI)?")
 # Environment variables of a process that computes with one thread.
 ONE_THREAD = dict.fromkeys(THREADS, "1") | {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
@@ -115,8 +117,11 @@ def cpu_has_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
     """Whether the processor multiplies bfloat16 matrices in hardware (AVX512_BF16).
 
     With it, training in mixed_bfloat16 is up to three times as fast as in float32; without it,
-    half as fast. False if the system does not say.
+    half as fast. False if the system does not say, or if ONEDNN_MAX_CPU_ISA rules it out: oneDNN
+    then refuses bfloat16.
     """
+    if WITHOUT_BFLOAT16.fullmatch(os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()):
+        return False
     try:
         lines = Path(cpuinfo).read_text().splitlines()
     except OSError:
