@@ -20,7 +20,6 @@ from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
 CHECKPOINT = "checkpoints/memory/state.npz"
-LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 USUAL_FLOOR = -6.0  # the --memory.log-std-floor that errors suggest; that of the smaller scales
 
 
@@ -142,30 +141,18 @@ def _fit(
 
 
 def _batches(run: Run, training: list) -> Any:
-    from WorldModels.memory.batches import SeriesBatches
+    from WorldModels.memory.batches import batches_of
 
-    s = run.experiment.memory
-    return SeriesBatches(
-        training,
-        s.batching,
-        s.batch_size,
-        s.sequence_length,
-        _seed(run, "batches"),
-        least_steps=0 if s.epochs else LEAST_EPOCH,
-    )
+    return batches_of(run.experiment.memory, training, _seed(run, "batches"))
 
 
 def _compiled(run: Run, memory: Any, batch_size: int, steps: int, continues: bool) -> Any:
-    """The model that fit() trains: M, or for streams the one that carries M's state along."""
+    """The model that fit() trains; see memory.streams.compiled."""
     from WorldModels.assembly.weights import warmup_steps
-    from WorldModels.memory.optimizer import adam_of
-    from WorldModels.memory.streams import StreamTraining
+    from WorldModels.memory.streams import compiled
 
-    s = run.experiment.memory
-    model = StreamTraining(memory, batch_size) if s.batching == "streams" else memory
-    for compiled in {id(m): m for m in (model, memory)}.values():
-        compiled.compile(adam_of(s, steps, warmup_steps(steps) if continues else 0))
-    return model
+    warmup = warmup_steps(steps) if continues else 0
+    return compiled(memory, run.experiment.memory, batch_size, steps, warmup)
 
 
 def _validation(

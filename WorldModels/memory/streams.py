@@ -1,8 +1,12 @@
 """Training on parallel streams: M's state after one batch is its state before the next."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from WorldModels.memory.optimizer import adam_of
 
 
 class StreamTraining(keras.Model):
@@ -57,3 +61,23 @@ class StreamTraining(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return self.memory.compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def compiled(
+    memory: keras.Model, settings: Any, num_rows: int, steps: int, warmup_steps: int = 0
+) -> keras.Model:
+    """The model that fit() trains: M, or for streams the one that carries M's state along.
+
+    Both are compiled with the Adam that the settings ask for.
+
+    Args:
+        memory: a built memory.
+        settings: experiment.settings.MemorySettings.
+        num_rows: B, of a batch.
+        steps: the budget.
+        warmup_steps: fewest steps of warm-up.
+    """
+    model = StreamTraining(memory, num_rows) if settings.batching == "streams" else memory
+    for each in {id(m): m for m in (model, memory)}.values():
+        each.compile(adam_of(settings, steps, warmup_steps))
+    return model

@@ -33,6 +33,7 @@ MEASURES = {
     "transformer": "transformer",
     "training": "turns",
     "driving": "turns",
+    "own_networks": "trial.networks",
 }
 
 
