@@ -21,7 +21,6 @@ from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
 
 CHECKPOINT = "checkpoints/memory/state.npz"
-LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 USUAL_FLOOR = -6.0  # the --memory.log-std-floor that errors suggest; that of the smaller scales
 
 
@@ -166,17 +165,9 @@ def _fit(
 
 
 def _batches(run: Run, training: list) -> Any:
-    from WorldModels.memory.batches import SeriesBatches
+    from WorldModels.memory.batches import batches_of
 
-    s = run.experiment.memory
-    return SeriesBatches(
-        training,
-        s.batching,
-        s.batch_size,
-        s.sequence_length,
-        _seed(run, "batches"),
-        least_steps=0 if s.epochs else LEAST_EPOCH,
-    )
+    return batches_of(run.experiment.memory, training, _seed(run, "batches"))
 
 
 def _steps(settings: Any, batches: Any) -> int:

@@ -1,4 +1,4 @@
-"""The benchmark runs and prints what it measured; the estimate counts the remaining work.
+"""The benchmark runs and prints what it measured.
 
 No speed is asserted: machines differ.
 """
@@ -7,22 +7,13 @@ import json
 import math
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 from commands import run_module
-from conftest import run_verb_process
 
-from WorldModels import benchmark, estimate
-from WorldModels.assembly.speed import estimates
+from WorldModels import benchmark
 from WorldModels.assembly.speed.measure import measured
 from WorldModels.assembly.speed.suite import WORK, Benchmark
-from WorldModels.experiment.command import run_verb
-from WorldModels.experiment.presets import preset
-from WorldModels.experiment.settings.env import EnvSettings
-from WorldModels.experiment.stages import STAGE_OF
-
-STAGES = ["episodes", "vision", "series", "memory", "controller", "evaluation"]
 
 
 def forked(command, env=None, run=subprocess.run, **how):
@@ -159,132 +150,3 @@ def test_a_mistake_on_the_command_line_ends_with_status_2(argv, capsys):
         benchmark.main(argv)
     assert stop.value.code == 2
     assert argv[-1].split(",")[-1] in capsys.readouterr().err
-
-
-def say_what_is_left(argv, capsys, monkeypatch):
-    monkeypatch.setattr(estimates, "measure", lambda processes: (400.0, 200.0))
-    run_verb("estimate", estimate.estimate, argv)
-    return capsys.readouterr().out
-
-
-def test_the_estimate_names_every_stage_and_the_total(tmp_path, capsys, monkeypatch):
-    text = say_what_is_left(["carracing", "--results", str(tmp_path)], capsys, monkeypatch)
-    assert all(
-        verb in text
-        for verb in (
-            "record",
-            "train_vision",
-            "encode",
-            "train_memory",
-            "train_controller",
-            "evaluate",
-        )
-    )
-    assert "estimate: about " in text and "minutes" in text
-
-
-def test_a_complete_stage_counts_nothing_until_its_budget_grows(tmp_path, capsys, monkeypatch):
-    argv = ["carracing", "--scale", "smoke", "--results", str(tmp_path)]
-    for name in STAGES:
-        run_verb("record", lambda run, name=name: run.stage(name).finish(), argv)
-    assert "nothing left" in say_what_is_left(argv, capsys, monkeypatch)
-    text = say_what_is_left([*argv, "--controller.generations", "50"], capsys, monkeypatch)
-    assert text.count("done") == 5 and "estimate: about" in text
-
-
-def make(folder, *flags, verb="record", stages=tuple(STAGES)):
-    """Make stages of a run in name only."""
-    argv = ["carracing", "--scale", "smoke", "--results", str(folder), *flags]
-
-    def work(run):
-        for name in stages:
-            run.stage(name).finish()
-        run.remember()
-
-    run_verb(verb, work, argv)
-
-
-def refused(work, capsys):
-    with pytest.raises(SystemExit) as stop:
-        work()
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
-
-
-@pytest.mark.parametrize(
-    ("verb", "flags"),
-    [
-        ("train_vision", ["--vision.latent-size", "16"]),
-        ("train_memory", ["--memory.kind", "transformer"]),
-        ("record", ["--env.renderer", "exact"]),
-        ("train_controller", ["--controller.world", "dream"]),
-        ("record", ["--seed", "7"]),
-    ],
-)
-def test_the_estimate_refuses_a_contradiction_as_the_verb_itself_does(
-    verb, flags, tmp_path, capsys, monkeypatch
-):
-    stage = STAGE_OF[verb]
-    make(tmp_path)
-    own = refused(lambda: make(tmp_path, *flags, verb=verb, stages=[stage]), capsys)
-    argv = ["carracing", "--results", str(tmp_path), *flags]
-    assert refused(lambda: say_what_is_left(argv, capsys, monkeypatch), capsys) == own
-    assert "asked for" in own and "--force" in own
-    assert "about" in say_what_is_left([*argv, "--force"], capsys, monkeypatch)
-
-
-def test_the_estimate_accepts_what_a_stage_still_to_be_made_may_have_otherwise(
-    tmp_path, capsys, monkeypatch
-):
-    make(tmp_path, stages=["episodes"])
-    argv = ["carracing", "--results", str(tmp_path)]
-    for flags in (["--seed", "7"], ["--env.max-steps", "90"], ["--vision.latent-size", "16"]):
-        assert "about" in say_what_is_left([*argv, *flags], capsys, monkeypatch)
-    own = refused(
-        lambda: say_what_is_left([*argv, "--record.max-frames", "77"], capsys, monkeypatch), capsys
-    )
-    assert "--record.max-frames: 77 asked for" in own and "was made with 60" in own
-
-
-def test_twice_the_machine_takes_half_the_time_and_larger_scales_take_longer():
-    slow, fast = (
-        estimates.seconds(preset("carracing", "laptop"), *machine, 2)
-        for machine in ((200, 100), (400, 200))
-    )
-    for stage in ("episodes", "controller", "evaluation"):
-        assert fast[stage] == pytest.approx(slow[stage] / 2)
-    totals = [
-        sum(estimates.seconds(preset("carracing", scale), 400, 200, 2).values())
-        for scale in ("smoke", "laptop", "paper")
-    ]
-    assert totals == sorted(totals)
-    assert totals[0] < 120 and totals[2] > 7 * 24 * 3600  # under two minutes; more than a week
-
-
-def test_validation_and_population_are_counted_in_the_controllers_steps():
-    experiment = preset("carracing", "paper")
-    more = replace(experiment, controller=replace(experiment.controller, validation_rollouts=2048))
-    assert (
-        estimates.amounts(more)["controller"]
-        > estimates.amounts(experiment)["controller"]
-        > 1800 * 64 * 16 * 500
-    )
-
-
-@pytest.mark.slow
-def test_the_estimate_measures_this_machine(tmp_path):
-    done = run_verb_process("estimate", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    assert "steps/s" in done.stdout and "estimate: about" in done.stdout
-
-
-def test_the_estimate_knows_a_game_by_its_facts_alone():
-    doom, car = (preset(name, "laptop") for name in ("takecover", "carracing"))
-    assert estimates.amounts(doom)["episodes"] == 750 * 280
-    assert estimates.amounts(doom)["evaluation"] == 200 * 700 + 5 * 100 * 280
-    assert estimates.amounts(car)["episodes"] == pytest.approx(220 * 250 * 0.83)
-    unknown = replace(car, env=EnvSettings("LunarLanderContinuous-v3"))
-    assert estimates.amounts(unknown) == estimates.amounts(car)
-    slow, fast = (estimates.seconds(car, 400, 200, 2), estimates.seconds(unknown, 400, 200, 2))
-    assert slow == fast

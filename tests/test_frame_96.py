@@ -1,7 +1,6 @@
 """The full 96x96 picture in all six verbs, in play and in dreams, with tiny networks."""
 
 import importlib
-from dataclasses import replace
 
 import av
 import numpy as np
@@ -143,18 +142,3 @@ def test_a_run_of_another_size_is_refused(whole, capsys):
         and "96" in error
         and error.count("\n") == 1
     )
-
-
-def test_the_estimate_knows_what_it_costs():
-    from WorldModels.assembly.speed.estimates import seconds
-    from WorldModels.experiment.presets import preset
-
-    settings = preset("carracing", "laptop")
-    usual, large = (
-        seconds(replace(settings, env=replace(settings.env, frame_size=size)), 400.0, 200.0, 2)
-        for size in (64, 96)
-    )
-    assert all(
-        large[stage] > usual[stage] for stage in ("episodes", "vision", "series", "controller")
-    )
-    assert large["memory"] == usual["memory"]

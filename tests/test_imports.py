@@ -37,7 +37,7 @@ TIERS = (
     {"models", "tensorboard_files", "checkpoint"},
     {"opening", "fit", "weights", "populations", "shards"},
     {"worlds"},
-    {"evolve", "gymnasium_ids"},
+    {"evolve", "gymnasium_ids", "recorder"},
     {"evaluation"},
     {"speed", "showing"},
     {"comparison"},

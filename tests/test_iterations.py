@@ -11,7 +11,6 @@ from fake_world import Line, fake_network
 
 from WorldModels import train_controller
 from WorldModels.assembly import weights
-from WorldModels.assembly.speed import estimates
 from WorldModels.control.controller import Controller
 from WorldModels.control.policies import drivers
 from WorldModels.episodes import iterations
@@ -286,14 +285,3 @@ def test_iterations_stand_beside_one_another_with_what_each_gained(tmp_path):
         "2 minus 1",
     ]
     assert " 5.0 " in lines[3] and " 0.0 " in lines[4] and lines[4].split()[-1] == "2"
-
-
-def test_estimate_counts_every_iteration(opened):
-    experiment = preset("carracing", "laptop")
-    first, second = (estimates.amounts(experiment, k) for k in (0, 1))
-    assert second["series"] == 2 * first["series"] and second["vision"] == first["vision"]
-    afresh = dataclasses.replace(
-        experiment,
-        iterate=dataclasses.replace(experiment.iterate, networks="afresh", controller="anew"),
-    )
-    assert estimates.amounts(afresh, 1)["vision"] == 2 * first["vision"]

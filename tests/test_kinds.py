@@ -6,7 +6,6 @@ import pytest
 from conftest import run_verb_process
 
 from WorldModels.assembly.comparison.kinds import NOUNS
-from WorldModels.assembly.speed.estimates import seconds
 from WorldModels.control.evolution import OPTIMIZERS
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.presets import KINDS, SCALES
@@ -106,29 +105,3 @@ def test_a_run_of_another_kind_is_refused_with_both_names(smoke_run, verb, flag,
     done = run_verb_process(verb, smoke_run, flag, now)
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert f"{flag}: {now}" in done.stderr and f"with {before}" in done.stderr, done.stderr
-
-
-def test_the_estimate_knows_which_kinds_take_longer():
-    def minutes(*flags):
-        return {
-            stage: spent / 60
-            for stage, spent in seconds(
-                parse("estimate", ["carracing", *flags]), 400.0, 200.0, 2
-            ).items()
-        }
-
-    usual, gan = minutes(), minutes("--vision.kind", "vae_gan")
-    paper, deep = (
-        minutes("--memory.kind", "trade", "--memory.trade", "paper"),
-        minutes("--vision.kind", "vae_gan", "--vision.depth", "32"),
-    )
-    assert (
-        gan["vision"] > 2 * usual["vision"]
-        and gan["controller"] > 2 * usual["controller"]
-        and gan["episodes"] == usual["episodes"]
-    )
-    assert (
-        paper["memory"] > 2 * usual["memory"]
-        and paper["vision"] == usual["vision"]
-        and deep["vision"] > 2 * gan["vision"]
-    )

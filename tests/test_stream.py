@@ -150,8 +150,7 @@ def reading_threads():
     return [t for t in threading.enumerate() if t.name == "read_ahead"]
 
 
-@pytest.mark.parametrize("buffer_frames", [90, 10_000])
-def test_one_thread_reads_files_while_another_shuffles(paths, buffer_frames, monkeypatch):
+def test_one_thread_reads_files_while_another_shuffles(paths, monkeypatch):
     threads, pieces, fill = {"read": set(), "shuffle": set()}, FrameFile.pieces, module._fill
 
     def read(self, size):
@@ -165,9 +164,9 @@ def test_one_thread_reads_files_while_another_shuffles(paths, buffer_frames, mon
 
     monkeypatch.setattr(FrameFile, "pieces", read)
     monkeypatch.setattr(module, "_fill", shuffle)
-    batches = stream(paths, buffer_frames).batches(0)
+    batches = stream(paths, 90).batches(0)
     next(batches)
-    assert buffer_frames > 90 or len(reading_threads()) == 2
+    assert len(reading_threads()) == 2
     batches.close()
     assert not reading_threads(), "both end with the epoch"
     assert len(threads["read"]) == len(threads["shuffle"]) == 1

@@ -128,9 +128,9 @@ class Unconditional(keras.Model):
             for name in ("mean", "log_var")
         )
         z = mean + np.exp(log_var / 2) * draw.standard_normal(mean.shape, np.float32)
-        steps = max(FEWEST_STEPS, FIT_STEPS * len(z) // FIT_LATENTS)
+        steps = fit_steps(len(z))
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
-        self.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps)))
+        self.compile(fit_adam(steps))
         with warnings.catch_warnings():
             # The warning is about the weights outside the head.
             warnings.filterwarnings("ignore", "Gradients do not exist")
@@ -146,6 +146,16 @@ class Unconditional(keras.Model):
             total -= float(np.sum(log_densities, dtype=np.float64))
             weight += len(z)
         return {"unconditional_nll": total / max(weight, 1)}
+
+
+def fit_steps(latents: int) -> int:
+    """The steps in which a head is fit without inputs to some latents."""
+    return max(FEWEST_STEPS, FIT_STEPS * min(latents, FIT_LATENTS) // FIT_LATENTS)
+
+
+def fit_adam(steps: int) -> keras.optimizers.Adam:
+    """The Adam that fits a head without inputs in some steps."""
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(FIT_RATE, steps))
 
 
 def held_out_batches(held_out: Sequence[Any], seed: int) -> SeriesBatches:

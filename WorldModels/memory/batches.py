@@ -18,6 +18,7 @@ import numpy as np
 KINDS = ("episodes", "streams", "segments")
 # What a draw is for: these numbers keep the generators of one (seed, epoch) apart.
 ORDER, NOISE, PLACES = range(3)
+LEAST_EPOCH = 25  # fewest steps between two rows, if the budget is in steps
 
 
 class SeriesBatches(keras.utils.PyDataset):
@@ -178,3 +179,16 @@ class SeriesBatches(keras.utils.PyDataset):
             batch["stepped"][row, 0] = first > 0
         if series.terminated and first + steps == len(series.actions):
             batch["terminated"][row, column + steps - 1] = 1
+
+
+def batches_of(settings: Any, series: Sequence[Any], seed: int) -> SeriesBatches:
+    """The batches that M is trained on.
+
+    Args:
+        settings: experiment.settings.MemorySettings.
+        series: to train on.
+        seed: for every draw.
+    """
+    s = settings
+    least = 0 if s.epochs else LEAST_EPOCH
+    return SeriesBatches(series, s.batching, s.batch_size, s.sequence_length, seed, least)

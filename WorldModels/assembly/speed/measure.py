@@ -34,6 +34,7 @@ MEASURES = {
     "transformer": "transformer",
     "training": "turns",
     "driving": "turns",
+    "own_networks": "trial.networks",
 }
 
 

@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +166,30 @@ def fit_rates(model, batch: Callable, items: int, seconds: float, repeats: int) 
         seconds: minimum average length of a block.
         repeats: number of blocks.
     """
+
+    def enough(times: list[float]) -> bool:
+        steps, first = len(times) - 1, WARM_UP + 1
+        return steps > WARM_UP + repeats and times[-1] - times[first] > seconds * repeats
+
+    times = fit_times(model, map(batch, itertools.count()), enough)[1:]
+    edges = np.linspace(WARM_UP, len(times) - 1, repeats + 1).round().astype(int).tolist()
+    return [
+        items * (end - start) / (times[end] - times[start])
+        for start, end in itertools.pairwise(edges)
+    ]
+
+
+def fit_times(
+    model, batches: Iterator, enough: Callable[[list[float]], bool], callbacks: Sequence = ()
+) -> list[float]:
+    """When fit() began, and when each of its steps ended, in seconds of time.perf_counter().
+
+    Args:
+        model: a compiled model.
+        batches: to train on, without an end.
+        enough: given these times, whether to stop.
+        callbacks: for fit().
+    """
     import keras
 
     times: list[float] = []
@@ -173,20 +197,13 @@ def fit_rates(model, batch: Callable, items: int, seconds: float, repeats: int) 
     def tick(step, logs):
         float(logs["loss"])  # waits for the step to finish
         times.append(time.perf_counter())
-        enough = len(times) > WARM_UP + repeats
-        model.stop_training = enough and times[-1] - times[WARM_UP] > seconds * repeats
-
-    def feed() -> Iterator:
-        for step in itertools.count():
-            yield (batch(step),)
+        model.stop_training = enough(times)
 
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=tick)
-    model.fit(feed(), steps_per_epoch=10**9, epochs=1, verbose=0, callbacks=[clock])
-    edges = np.linspace(WARM_UP, len(times) - 1, repeats + 1).round().astype(int).tolist()
-    return [
-        items * (end - start) / (times[end] - times[start])
-        for start, end in itertools.pairwise(edges)
-    ]
+    times.append(time.perf_counter())
+    how = {"steps_per_epoch": 10**9, "epochs": 1, "verbose": 0, "shuffle": False}
+    model.fit(((batch,) for batch in batches), callbacks=[*callbacks, clock], **how)
+    return times
 
 
 def _choice(asked: dict[str, str], sizes: dict, start: Callable, quick: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import math
 
+import gymnasium
 import numpy as np
 
 TRACK = 5_000_000  # seed of the first track to drive
@@ -66,4 +67,24 @@ class OnTheRoad:
     def act(self, features) -> np.ndarray:
         """The road follower's action (3,), after computing the controller's."""
         self.controller.act(features)
+        return self.follower.act()
+
+
+class KeptOnTheRoad(gymnasium.ActionWrapper):
+    """CarRacing, whose car follows the road whatever the action: costs what a trained driver does.
+
+    Args:
+        env: CarRacing in any wrappers.
+    """
+
+    def __init__(self, env: gymnasium.Env):
+        super().__init__(env)
+        self.follower = RoadFollower(env)
+
+    def reset(self, **kwargs):
+        found = self.env.reset(**kwargs)
+        self.follower.reset()
+        return found
+
+    def action(self, action) -> np.ndarray:
         return self.follower.act()

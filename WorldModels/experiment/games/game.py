@@ -58,9 +58,9 @@ class Game:
         presets: scale -> noun -> setting -> value, where it differs from settings/.
         vision: settings of a V that weighs pixels, for this game's pictures at the smaller scales;
             its presets come first.
-        random_steps, driven_steps: length of an episode driven at random, and by a driver; None:
-            --env.max-steps.
-        speed: stage -> the speed of its steps relative to CarRacing's.
+        driven_steps: steps of an episode that a trained driver plays; None: --env.max-steps.
+        stopped_share: the share of these that an episode lasts in a search that stops hopeless
+            ones (--controller.hopeless-steps).
     """
 
     id: str
@@ -83,9 +83,8 @@ class Game:
     as_shown: Mapping[str, Any] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     vision: Mapping[str, Any] = field(default_factory=lambda: dict(SMALL_THINGS))
-    random_steps: int | None = None
     driven_steps: int | None = None
-    speed: Mapping[str, float] = field(default_factory=dict)
+    stopped_share: float = 1.0
 
     def named_actions(self, size: int) -> tuple[Action, ...]:
         """An Action for each of `size` numbers; symmetric ones if the game has another number."""

@@ -104,7 +104,5 @@ GAME = Game(
     published="takecover",
     presets={"smoke": _over_paper(SMOKE), "laptop": _over_paper(LAPTOP), "paper": PAPER},
     vision={"rare_weight": 12.0, "kl_weight": 0.3},  # fireballs
-    random_steps=280,
     driven_steps=700,
-    speed={"episodes": 2.0, "controller": 1.2, "evaluation": 11.0},
 )
