@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.control.executors import cores
+from WorldModels.experiment.machine import cores
 
 BUSY = 0.25  # share of the processor above which other programs disturb a measurement
 IDLE = (3, 4)  # columns of /proc/stat: idle, and waiting for a disk (proc(5))

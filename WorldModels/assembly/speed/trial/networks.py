@@ -14,10 +14,7 @@ from WorldModels.experiment.stored import with_values
 def own_networks(
     folder: str, settings: dict, plan: dict, stages: list[str], seconds: float, spawned: float
 ) -> dict:
-    """Try them in a small run, which then has what workers open.
-
-    These are untrained V and M of the run's kinds and sizes, an untrained driver, and the latents
-    where dreams begin.
+    """Try them in a small run, which then has what workers open, untrained.
 
     Args:
         folder: an empty one, for the small run.
@@ -45,11 +42,11 @@ def own_networks(
     if "memory" in stages:
         own["memory"], epochs = memory.try_memory(small)
     memory.write_memory(small, own.get("memory"))
-    if "controller" in stages:
-        small.paces |= search.try_generation(run)
-        if experiment.controller.world != "real":
-            small.paces |= search.try_dream(run)
-    if "evaluation" in stages:
-        small.paces |= search.try_films(run)
+    for name, tried in (
+        ("controller", search.try_generation),
+        ("controller", search.try_dream if experiment.controller.world != "real" else None),
+        ("evaluation", search.try_films),
+    ):
+        small.paces |= tried(run) if tried and name in stages else {}
     run.close()
     return {"paces": small.paces, "memory_epoch": epochs}

@@ -4,6 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,20 +35,21 @@ def try_dream(run: Run) -> Paces:
 
     s, latents, draw = run.experiment.dream, first_latents(run.path), np.random.default_rng(0)
     steps, controller = min(s.max_steps or run.experiment.env.max_steps, BLOCK), _driver(run)
-    population = population_dream(run, controller, replace(s, max_steps=steps))
 
-    def dream(drivers: int, shape: tuple[int, ...]) -> float:
+    def dream(population: Any, drivers: int, shape: tuple[int, ...]) -> float:
         first = begun_dreams(latents, shape, draw)
         parameters = draw.normal(0, 0.1, (drivers, controller.num_parameters))
         began = time.perf_counter()
         population.returns(parameters, first, draw)
         return time.perf_counter() - began
 
-    common = run.experiment.controller.common_tracks
     size = s.population_size, s.rollouts
-    first, second = (dream(size[0], size[1:] if common else size) for _ in range(2))
+    shape = size[1:] if run.experiment.controller.common_tracks else size
+    with population_dream(run, controller, replace(s, max_steps=steps)) as population:
+        first, second = (dream(population, size[0], shape) for _ in range(2))
+        validation = dream(population, 1, (s.validation_rollouts,))
     each = second / (size[0] * size[1] * steps)
-    validation = dream(1, (s.validation_rollouts,)) - each * s.validation_rollouts * steps
+    validation -= each * s.validation_rollouts * steps
     return {"dream": [max(first - second, 0.0) + max(validation, 0.0), each]}
 
 

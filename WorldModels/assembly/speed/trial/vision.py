@@ -24,13 +24,13 @@ def try_vision(small: SmallRun) -> Any:
     """
     import keras
 
-    from WorldModels.episodes.episode import sound_episodes
+    from WorldModels.episodes.frames import sound_episodes
     from WorldModels.episodes.stream import FrameStream
     from WorldModels.vision.kinds import build_vision
     from WorldModels.vision.training import LossRows, learning_rate
 
     s, paths = small.settings.vision, small.episodes()
-    read = timed(lambda: sound_episodes(paths[0].parent, small.run.say, frames=True))
+    read = timed(lambda: sound_episodes(paths[0].parent, small.run.say))
     frames = FrameStream(paths, s.batch_size, s.buffer_frames, np.random.default_rng)
     small.paces["read"] = [0.0, read / frames.num_frames]
     began = time.perf_counter()
