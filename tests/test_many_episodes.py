@@ -133,6 +133,18 @@ def test_episodes_that_their_stage_lists_are_not_opened(tmp_path, reading):
     assert "set aside as 000003.npz.damaged" in said[0] and "1 damaged file " in said[1]
 
 
+def test_what_was_damaged_before_it_was_taken_is_known_to_be(tmp_path):
+    paths = saved(tmp_path / "source/0/episodes", 3, 9, SMALL)
+    completed(tmp_path / "source", "episodes")
+    paths[1].write_bytes(paths[1].read_bytes()[::-1])
+    argv = flags(tmp_path / "run", "--reuse", str(tmp_path / "source"))
+    run = Run(parse("train_vision", argv), "train_vision", argv)
+    (folder,) = run.need_episodes()
+    assert [path.name for path in sound_episodes(folder, run.say)] == ["000000.npz", "000002.npz"]
+    assert paths[1].exists(), "there it is left as it is"
+    run.close()
+
+
 def test_of_other_episodes_no_frames_are_read(tmp_path, reading):
     paths = saved(tmp_path, 6, 99)
     reading.clear()

@@ -7,7 +7,13 @@ from typing import Any
 
 from WorldModels.experiment.fields import flag_of, plain, shown
 from WorldModels.experiment.files import atomic, hash_files, write_json
-from WorldModels.experiment.stages import STAGES, iterations_in, listed_sums, stage_facts
+from WorldModels.experiment.stages import (
+    STAGES,
+    iterations_in,
+    listed_sums,
+    stage_facts,
+    stage_file,
+)
 from WorldModels.experiment.sums import WeightsSum, changed_inputs
 
 
@@ -61,6 +67,8 @@ def take(stage: Any, folder: Path) -> None:
         _copy(source / output, stage.run.path / output)
     stage.run.say(f"{stage.name}: taken from {source}.")
     write_json(stage.file, facts)
+    # What was written there since then is still known here to have been.
+    shutil.copystat(stage_file(source, stage.name), stage.file)
 
 
 def _source(stage: Any, folder: Path) -> Path:
