@@ -12,7 +12,7 @@ bash launch_scripts/setup.bash
 source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 source launch_scripts/verbs.bash
 
-# How long will it take here? Measures the machine for a few seconds.
+# How long will it take here? Tries every stage for a few seconds.
 python -m WorldModels.estimate carracing "$@"
 # 1. record            Look at the world: drive at random and keep the episodes.               -> 0/episodes/
 # 2. train_vision      V learns to see: it turns a frame into 32 numbers and back.             -> 0/vision.keras

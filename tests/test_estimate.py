@@ -40,6 +40,7 @@ TRIAL = Trial(
     {kind: Pace(0.5, 0.002 * (i + 1)) for i, kind in enumerate(KINDS)},
     recorded=200.0,
     terminated=300.0,
+    blind=280.0,
     memory_epoch={0: 25, 1: 50},
     processes=2,
     seconds=31.0,
@@ -185,7 +186,7 @@ def test_larger_scales_take_longer(tmp_path):
 
 
 def test_tasks_are_shared_by_all_processes_and_the_last_are_waited_for():
-    trial = Trial({"driven": Pace(0.0, 1.0)}, 0.0, 0.0, processes=4)
+    trial = Trial({"driven": Pace(0.0, 1.0)}, 0.0, 0.0, 0.0, processes=4)
     alone = replace(trial, processes=1)
     assert alone.played("driven", 10, 3) == 30
     assert 30 / 4 < trial.played("driven", 10, 3) < 30 / 4 + 3
@@ -318,7 +319,7 @@ def test_the_gates_are_counted_too(tmp_path, monkeypatch):
     with pytest.raises(StopIteration):
         gates._gates(run, None, made_with)
     (games, steps), tasks = Work(experiment, tmp_path).gates(TRIAL)
-    assert games == sum(kind == "gates" for kind, _, _ in asked) and steps == TRIAL.terminated
+    assert games == sum(kind == "gates" for kind, _, _ in asked) and steps == TRIAL.blind
     assert tasks == sum(task.kind in DREAMT for task in tasks_of(asked))
 
 
@@ -327,11 +328,9 @@ def test_a_game_lasts_as_its_facts_or_the_trial_say(tmp_path):
     games = {e.name: Work(e, tmp_path).games(TRIAL) for e in (doom, car)}
     assert games["takecover"][TESTED][0] == (200, 700)
     assert games["carracing"][TESTED] == [(100, 1000)]
-    assert games["takecover"][BLIND] == [(500, 300.0)] and games["carracing"][BLIND] == [(40, 300)]
-    endless = replace(TRIAL, terminated=math.inf)
-    assert Work(car, tmp_path).games(endless)[BLIND] == [(40, 1000)]
+    assert games["takecover"][BLIND] == [(500, 280.0)] and games["carracing"][BLIND] == [(40, 280)]
     unknown = replace(car, env=EnvSettings("LunarLanderContinuous-v3", max_steps=400))
-    assert Work(unknown, tmp_path).games(endless)[TESTED] == [(100, 400)]
+    assert Work(unknown, tmp_path).games(TRIAL)[TESTED] == [(100, 400)]
 
 
 def test_a_search_in_the_dream_is_a_range_and_nothing_else_is(tmp_path, printed):

@@ -213,6 +213,7 @@ class NoPlays:
 
     def test(self):
         self.played.append("test")
+        return [Played(steps=90, lengths=[30]), Played(steps=60, lengths=[50])]
 
 
 def tried(folder, *flags, todo=("episodes", *STAGES), plays=NoPlays, monkeypatch=None, found=None):
@@ -269,6 +270,7 @@ def test_what_a_killed_trial_leaves_behind_the_next_verb_removes(tmp_path):
 def test_the_lengths_that_a_recording_shows_are_what_memory_is_tried_with(tmp_path, monkeypatch):
     trial, (asked,) = tried(tmp_path, monkeypatch=monkeypatch, found=FOUND)
     assert trial.recorded == 50 and trial.terminated == 100  # 100 steps, two ends, one by the game
+    assert trial.blind == 75  # 150 steps, two ends
     assert asked["plan"]["lengths"] == [40, 40] and asked["plan"]["shape"] == (64, 64, 3)
     assert asked["stages"] == STAGES and trial.memory_epoch == {0: 25}
     assert trial.pace("vision") == Pace(1.0, 2.0) and trial.pace("sum").each > 0

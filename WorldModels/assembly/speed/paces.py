@@ -54,6 +54,7 @@ class Trial:
             film, dream film    once: beginning a film; each: a frame
         recorded: mean steps of a recorded episode that a blind policy drives.
         terminated: steps of such episodes for each that the game itself ended; infinite if none.
+        blind: mean steps of a game that a blind policy plays in a test.
         memory_epoch: iteration -> steps in an epoch of M's training.
         processes: worker processes at once.
         seconds: what the trial took.
@@ -63,6 +64,7 @@ class Trial:
     paces: dict[str, Pace]
     recorded: float
     terminated: float
+    blind: float
     memory_epoch: dict[int, int] = field(default_factory=dict)
     processes: int = 1
     seconds: float = 0.0

@@ -186,14 +186,14 @@ class Work:
 
     def games(self, trial: Trial) -> dict[str, list[Games]]:
         """Pace -> the games of a test, in groups of equal length."""
-        s, blind = self.experiment.evaluate, min(trial.terminated, self.experiment.env.max_steps)
+        s = self.experiment.evaluate
         policies, tested = len(baseline_names(s.baselines)), [(s.tracks, self.driven)]
         if self.experiment.controller.world != "real":
             generations, every = self.dreams()[0], self.experiment.dream.validation_every
             kept = generations if generations <= MOST else min(-(-generations // every), MOST)
             blindfolded = len(BLINDFOLDS) * s.baseline_tracks
-            tested += [(kept * s.curve_games, self.driven), (blindfolded, blind)]
-        return {TESTED: tested, BLIND: [(policies * s.baseline_tracks, blind)]}
+            tested += [(kept * s.curve_games, self.driven), (blindfolded, trial.blind)]
+        return {TESTED: tested, BLIND: [(policies * s.baseline_tracks, trial.blind)]}
 
     def tasks(self) -> int:
         """Tasks of dreams in a test."""
@@ -203,7 +203,7 @@ class Work:
 
     def gates(self, trial: Trial) -> tuple[Games, int]:
         """The games before a search in the dream, and the tasks of dreams."""
-        s, env = self.experiment.evaluate, self.experiment.env
+        s = self.experiment.evaluate
         policies = len(baseline_names(s.baselines))
-        games = policies * min(game_of(env.id).gate_games, s.baseline_tracks)
-        return (games, min(trial.terminated, env.max_steps)), policies * -(-2 * s.dreams // LANES)
+        games = policies * min(game_of(self.experiment.env.id).gate_games, s.baseline_tracks)
+        return (games, trial.blind), policies * -(-2 * s.dreams // LANES)

@@ -11,9 +11,9 @@ import numpy as np
 from WorldModels.assembly.speed.trial.small_run import SmallRun, timed, twice
 
 SHARE = 0.2  # of the usual time, for which the head without inputs is fit
-# Endpoints that are exported of M and of V with M, each as one of these (see export.files): three
-# of M in its SavedModel and in files of their own, imagination and perception.
-EXPORTED = 8
+# M's exports, in exports of imagination, which is a step and a sample: itself, a step and a sample
+# in files of their own and in the SavedModel, and a sequence, which is about a step, likewise.
+IMAGINED = 4
 
 
 def try_memory(small: SmallRun) -> tuple[Any, list[int]]:
@@ -89,16 +89,14 @@ def write_memory(small: SmallRun, memory: Any = None) -> None:
     if not unavailable():
         from WorldModels.export import endpoints, onnx
 
-        models = [Perception(load_vision(path / "vision.keras"), published)]
-        ends = [endpoints.of_perception(models[0])]
-        if small.settings.controller.world != "real":
-            models.append(Imagination(published))
-            ends.append(endpoints.of_imagination(models[1]))
-        seconds = [
-            timed(lambda m=m, e=e: onnx.export_onnx(m, path / f"{e.name}.onnx", e))
-            for m, e in zip(models, ends, strict=True)
-        ]
-        small.paces["memory export"] = [EXPORTED * float(np.mean(seconds)), 0.0]
+        def export(model: Any, end: Any) -> float:
+            return timed(lambda: onnx.export_onnx(model, path / f"{end.name}.onnx", end))
+
+        perception = Perception(load_vision(path / "vision.keras"), published)
+        imagination = Imagination(published)
+        imagined = export(imagination, endpoints.of_imagination(imagination))
+        seen = export(perception, endpoints.of_perception(perception))
+        small.paces["memory export"] = [IMAGINED * imagined + seen, 0.0]
     first = small.draw.standard_normal((2, 100, small.sizes[0]), np.float32)
     np.savez(path / "first_latents.npz", mean=first[0], log_var=first[1])
     controller = controller_shape(small.run)

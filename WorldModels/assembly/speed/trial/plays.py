@@ -66,17 +66,27 @@ class Plays:
         searcher = Searcher(world, *Controller.load(self.driver)[:2], clock)
         self._sit(searcher, clock, s.population_size * s.rollouts, [DRIVEN])
 
-    def test(self) -> None:
-        """Play as the driver and the blind policies do in a test, and dream if it has dreams."""
+    def test(self) -> list[Played]:
+        """Play as the driver and the blind policies do in a test, and dream if it has dreams.
+
+        Returns:
+            What the blind policies played in each process.
+        """
         s, env, clock = self.experiment.evaluate, self.experiment.env, Clock()
         blind, driver = tuple(baseline_names(s.baselines)), {DRIVER: self.driver}
         examiner = ClockedExaminer(self.path, env, driver, clock=clock, blind=blind)
-        self._sit(examiner, clock, s.tracks + s.baseline_tracks, [TESTED, BLIND])
-        if self.experiment.controller.world == "real":
-            return
+        most = s.tracks + s.baseline_tracks
+        played = self._sit(examiner, clock, most, [TESTED, BLIND])[BLIND]
+        if self.experiment.controller.world != "real":
+            self._dream(driver, len(blind))
+        return played
+
+    def _dream(self, driver: dict[str, Path], policies: int) -> None:
+        """Dream as in a test: the driver and some policies, in tasks of their own."""
+        env = self.experiment.env
         changes = {"max_steps": min(DREAM_STEPS, env.max_steps), "termination": "never"}
         dream = dream_world(self.path, self.experiment, **changes)
-        size = min(self.processes, 1 + len(blind))
+        size = min(self.processes, 1 + policies)
         dreamer = Dreamer(ClockedExaminer(self.path, env, driver, dream))
         with open_executor(dreamer, size, say=self.run.say) as executor:
             found = [pace for _, pace in executor.map_unordered((k, k) for k in range(size))]

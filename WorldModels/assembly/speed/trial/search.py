@@ -114,9 +114,10 @@ def try_films(run: Run) -> Paces:
 
 
 def _line(seconds_of: Callable[[int], float], longest: int) -> list[float]:
-    """[once, each], from a short film, the first, and a longer one."""
+    """[once, each], from films of two lengths; the first film also imports what they need."""
     short, long = min(SHORT, longest), min(LONG, longest)
-    first, each = seconds_of(short), seconds_of(long) / long
+    first, second, third = (seconds_of(steps) for steps in (short, short, long))
+    each = max(third - second, 0.0) / (long - short) if long > short else second / short
     return [max(first - each * short, 0.0), each]
 
 

@@ -22,7 +22,7 @@ from WorldModels.experiment.run import Run
 from WorldModels.interfaces import observation_dtype
 
 # Seconds for which each kind of work is repeated, by scale; else USUAL.
-SECONDS, USUAL = {"smoke": 0.5}, 2.5
+SECONDS, USUAL = {"smoke": 0.3}, 2.5
 SOME = 200  # lengths of episodes that stand for all of them
 SUMMED = 2**24  # bytes whose sum is timed
 
@@ -87,7 +87,7 @@ class _RunTrial:
         self.shape, self.actions = self._opened()
         self.networks: dict = {"paces": {}, "memory_epoch": []}
         self.lengths: list[int] = []
-        self.recorded, self.terminated = 0.0, np.inf
+        self.recorded, self.terminated, self.blind = 0.0, np.inf, 0.0
         if work.there:  # most of the first iteration's episodes are driven blindly
             there = work.there[min(work.there)]
             self._note(list(there.lengths.values()), there.terminated * len(there.lengths))
@@ -118,7 +118,7 @@ class _RunTrial:
         paces = {name: Pace(*pace) for name, pace in self.networks["paces"].items()}
         paces |= self.plays.paces | {"sum": Pace(0.0, _summed(self.shape))}
         epochs = dict(zip(self.iterations, self.networks["memory_epoch"], strict=False))
-        lengths = self.recorded, self.terminated
+        lengths = self.recorded, self.terminated, self.blind
         return Trial(paces, *lengths, epochs, self.plays.processes, seconds, others)
 
     def record(self) -> None:
@@ -180,7 +180,10 @@ class _RunTrial:
         if "controller" in self.todo and world != "dream":
             self.plays.search()
         if "evaluation" in self.todo or ("controller" in self.todo and world != "real"):
-            self.plays.test()
+            played = self.plays.test()
+            longest, ends = self.experiment.env.max_steps, sum(len(each.lengths) for each in played)
+            steps = sum(each.steps for each in played)
+            self.blind = min(steps / ends if ends else max(self.terminated, steps), longest)
 
 
 def _summed(shape: tuple[int, ...]) -> float:
