@@ -21,6 +21,7 @@ from WorldModels.episodes.series import Series
 from WorldModels.experiment import choice, machine
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_json, write_json
+from WorldModels.experiment.foreseen import foreseen
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.experiment.settings.vision import VisionSettings
@@ -71,6 +72,20 @@ def fastest(sizes=None, otherwise=None, asked=AUTO, **where):
 
 def cached(tmp_path):
     return sorted((tmp_path / "cache" / "worldmodels").glob("*"))
+
+
+def test_what_a_stage_will_choose_is_foreseen_without_timing_it(clock, tmp_path):
+    where, sizes = machine.trained_on(keras), {"batch": 2}
+
+    def foresee(asked=AUTO, facts=None, amount=10**9):
+        return foreseen("vision", asked, facts, amount, sizes, where, tmp_path)
+
+    assert foresee() == (USUAL, 4) and clock.calls == 0, "four choices are still to be timed"
+    assert foresee(amount=1000) == (USUAL, 0), "a short training is not timed"
+    assert foresee(asked=PLAIN) == (PLAIN, 0), "nothing is left open"
+    assert foresee(facts={"trains_in": PLAIN}) == (PLAIN, 0), "it has begun with another"
+    timed = fastest()
+    assert clock.calls == 1 and foresee() == (timed, 0) and timed != USUAL
 
 
 def test_what_is_fastest_is_timed_once_for_each_machine_and_size(clock, tmp_path):

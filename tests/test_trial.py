@@ -111,7 +111,8 @@ def small_run(tmp_path, flags, shape, actions=3):
     argv = ["carracing", "--scale", "smoke", *flags, "--results", str(tmp_path)]
     plan = {"shape": shape, "actions": actions, "lengths": [30, 50, 40]}
     run = Run(parse("estimate", argv), "estimate")
-    return SmallRun(run, plan | {"training": [7], "held_out": 2}, 0.0)
+    plan |= {"training": [7], "held_out": 2, "frames": 300, "began": {}, "cache": str(tmp_path)}
+    return SmallRun(run, plan, 0.0)
 
 
 KINDS = [

@@ -122,30 +122,32 @@ def fastest(
         say: prints a line before the seconds that timing takes.
         otherwise: the folder for the times if the user's cache folder cannot be written.
     """
-    choices = _choices(asked, where["device"])
+    choices = open_choices(asked, where["device"])
     if len(choices) == 1:
         return choices[0], "this device leaves no other choice"
-    made_with = json.loads(json.dumps({"choices": choices, "sizes": sizes, "where": where}))
-    files = _files(made_with, otherwise)
-    turns = next(filter(None, (_read(file, made_with) for file in files)), None)
+    made_with, files, turns = earlier_times(choices, sizes, where, otherwise)
     if not turns:
         say(f"times a few steps in {'; '.join(map(in_words, choices))} (once on this machine).")
         turns = step_seconds([partial(start, **choice) for choice in choices])
         _write(files, {"made_with": made_with, "seconds": turns})
-    best = min(_eligible(turns), key=lambda i: min(turns[i], default=math.inf))
     times = [
         f"{in_words(choice)} {f'{1000 * min(own):.4g} ms' if own else 'fails'}"
         for choice, own in zip(choices, turns, strict=True)
     ]
-    return choices[best], f"time of a step: {'; '.join(times)}"
+    return choices[best_of(turns)], f"time of a step: {'; '.join(times)}"
 
 
-def _choices(asked: Choice, device: str) -> list[Choice]:
+def open_choices(asked: Choice, device: str) -> list[Choice]:
     """All choices that `asked` and the device leave open, the usual one first."""
     options = OPTIONS | {"dtype": dtypes_of(device)}
     open_ = [options[name] if value == AUTO else (value,) for name, value in asked.items()]
     choices = [dict(zip(asked, values, strict=True)) for values in itertools.product(*open_)]
     return sorted(choices, key=lambda choice: choice != usual_choice(asked, device))
+
+
+def best_of(turns: list[list[float]]) -> int:
+    """The fastest choice that is eligible."""
+    return min(_eligible(turns), key=lambda i: min(turns[i], default=math.inf))
 
 
 def _eligible(turns: list[list[float]]) -> list[int]:
@@ -159,11 +161,15 @@ def _eligible(turns: list[list[float]]) -> list[int]:
     ]
 
 
-def _files(made_with: dict, otherwise: Path | None) -> list[Path]:
-    """Where times may be kept, the user's cache folder first."""
+def earlier_times(
+    choices: list[Choice], sizes: dict, where: dict, otherwise: Path | None
+) -> tuple[dict, list[Path], list[list[float]] | None]:
+    """What times depend on, the files that may keep them (the user's first), and times if any."""
+    made_with = json.loads(json.dumps({"choices": choices, "sizes": sizes, "where": where}))
     digest = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode()).hexdigest()
     folders = filter(None, (cache_folder(), otherwise))
-    return [folder / f"training-{digest[:16]}.json" for folder in folders]
+    files = [folder / f"training-{digest[:16]}.json" for folder in folders]
+    return made_with, files, next(filter(None, (_read(file, made_with) for file in files)), None)
 
 
 def _read(file: Path, made_with: dict) -> list[list[float]] | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.trial.small_run import SmallRun, timed, twice
+from WorldModels.experiment.choice import SECONDS
 
 SHARE = 0.2  # of the usual time, for which the head without inputs is fit
 # M's exports, in exports of imagination, which is a step and a sample: itself, a step and a sample
@@ -27,17 +28,20 @@ def try_memory(small: SmallRun) -> tuple[Any, list[int]]:
     """
     from WorldModels.memory.batches import batches_of
     from WorldModels.memory.kinds import build_memory
-    from WorldModels.memory.optimizer import compiled
+    from WorldModels.memory.optimizer import compiled, to_time
 
     s, counts = small.settings.memory, small.plan["training"]
     every = [batches_of(s, small.series(count), 0) for count in counts]
+    epochs, first = [len(batches) for batches in every], every[0]
+    amount = (s.epochs * epochs[0] if s.epochs else s.steps) * first.batch_size * first.length
+    asked, sizes = {"dtype": s.dtype}, to_time(s, first[0])[0]
+    choice, untimed = small.foreseen("memory", asked, amount, sizes)
     began = time.perf_counter()
-    memory = build_memory(s, *small.sizes, seed=0)
-    model = compiled(memory, s, every[0].batch_size, 1000)
+    memory = build_memory(s, *small.sizes, seed=0, **choice)
+    model = compiled(memory, s, first.batch_size, 1000)
     built = time.perf_counter() - began
-    once, each = small.fitted(model, _batches_of(every[0]))
-    small.paces["memory"] = [built + once, each]
-    epochs = [len(batches) for batches in every]
+    once, each = small.fitted(model, _batches_of(first))
+    small.paces["memory"] = [built + once + untimed * (built + once + SECONDS), each]
     if small.plan["held_out"]:
         _compare(small, memory, s.epochs > 1 or s.steps > epochs[0])
     return memory, epochs

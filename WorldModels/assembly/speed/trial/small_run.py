@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.networks import fit_times
+from WorldModels.experiment.foreseen import foreseen
+from WorldModels.experiment.machine import trained_on
 from WorldModels.experiment.run import Run
 from WorldModels.interfaces import observation_dtype
 
@@ -25,7 +27,8 @@ class SmallRun:
         run: in a folder of its own, with the settings of the run that is tried.
         plan: what that run trains on, as plain values: `shape` of an observation, `actions` (A),
             `lengths` of some episodes in steps, `training`, the number of series to train M on in
-            each iteration, and `held_out`, the number of episodes that are held out.
+            each iteration, `held_out`, the number of episodes that are held out, `frames` that V
+            trains on, and `began`: stage -> what V's or M's stage began with.
         seconds: how long to repeat what can be repeated.
 
     Attributes:
@@ -95,6 +98,16 @@ class SmallRun:
         steady = times[2:] if len(times) > 4 else times[1:]
         each = (steady[-1] - steady[0]) / (len(steady) - 1)
         return [max(times[-1] - times[0] - each * (len(times) - 1), 0.0), each]
+
+    def foreseen(
+        self, stage: str, asked: dict[str, str], amount: float, sizes: dict
+    ) -> tuple[dict[str, str], int]:
+        """What V or M is going to train with; see experiment.foreseen."""
+        import keras
+
+        folder, began = self.plan["cache"], self.plan["began"].get(stage)
+        where = trained_on(keras)
+        return foreseen(stage, asked, began, amount, sizes, where, Path(folder))
 
     def repeated(self, work: Callable[[], int]) -> float:
         """Seconds per item of some work, which returns its number of items."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.trial.small_run import SmallRun, timed, twice
+from WorldModels.experiment.choice import SECONDS
 
 HELD_OUT = 256  # frames that V is scored on
 SHOWN, SAMPLES = 16, 128  # frames in an epoch's picture, and random latents that are decoded
@@ -26,20 +27,22 @@ def try_vision(small: SmallRun) -> Any:
 
     from WorldModels.episodes.frames import sound_episodes
     from WorldModels.episodes.stream import FrameStream
-    from WorldModels.vision.kinds import build_vision
-    from WorldModels.vision.training import LossRows, learning_rate
+    from WorldModels.vision.kinds import asked_choice, build_vision
+    from WorldModels.vision.training import LossRows, learning_rate, to_time
 
     s, paths = small.settings.vision, small.episodes()
     read = timed(lambda: sound_episodes(paths[0].parent, small.run.say))
     frames = FrameStream(paths, s.batch_size, s.buffer_frames, np.random.default_rng)
     small.paces["read"] = [0.0, read / frames.num_frames]
+    asked, amount = asked_choice(s, frames.frame_shape), s.epochs * small.plan["frames"]
+    choice, untimed = small.foreseen("vision", asked, amount, to_time(s, frames.frame_shape)[0])
     began = time.perf_counter()
-    vision = build_vision(s, frames.frame_shape, seed=0)
+    vision = build_vision(s, frames.frame_shape, seed=0, **choice)
     vision.compile(keras.optimizers.Adam(learning_rate(s, 1000)))
     built = time.perf_counter() - began
     rows = LossRows(small.path / "losses.csv")
     once, each = small.fitted(vision, _batches_of(frames), [rows])
-    small.paces["vision"] = [built + once, each]
+    small.paces["vision"] = [built + once + untimed * (built + once + SECONDS), each]
     _try_epoch(small, vision)
     return vision
 

@@ -19,6 +19,7 @@ from WorldModels.assembly.speed.work import Work
 from WorldModels.experiment.fields import named, plain
 from WorldModels.experiment.files import TEMPORARY, host, process_began, remove
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.stages import stage_facts
 from WorldModels.interfaces import observation_dtype
 
 # Seconds for which each kind of work is repeated, by scale; else USUAL.
@@ -164,12 +165,17 @@ class _RunTrial:
         """See small_run.SmallRun."""
         trial = self.found(0.0, 0.0)
         parts = [self.work.parts(trial, k) for k in self.iterations]
+        path = self.work.folder / str(self.iterations[0])
+        facts = {name: stage_facts(path, name) for name in ("vision", "memory")}
         return {
             "shape": self.shape,
             "actions": self.actions,
             "lengths": self.lengths,
             "training": [training.episodes for training, _ in parts],
             "held_out": parts[0][1].episodes,
+            "frames": parts[0][0].frames,
+            "began": {} if self.experiment.force else {n: f for n, f in facts.items() if f},
+            "cache": str(self.work.folder / "cache"),
         }
 
     def play(self) -> None:
