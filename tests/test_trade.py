@@ -222,6 +222,7 @@ def test_the_discrepancy_alone_teaches_the_mixture_to_draw_what_was_seen():
     model = Matching()
     model.layer = layer
     model.compile(keras.optimizers.Adam(1e-2))
+    model.optimizer.build(model.trainable_variables)  # traced once, not twice
     losses = [float(model.train_on_batch(hidden)) for _ in range(40)]
     assert losses[-1] < 0.2 * losses[0]
     z = array(model(hidden))

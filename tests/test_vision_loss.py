@@ -138,6 +138,7 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
     background = np.random.default_rng(1).random((64, 64, 3), "float32")
     vision.background.assign(background)
     vision.compile(keras.optimizers.Adam(1e-3))
+    vision.optimizer.build(vision.trainable_variables)  # traced once, not twice
     vision.fit(frames(), epochs=1, verbose=0)
     published_form(vision).save(tmp_path / "vision.keras")
     loaded = keras.saving.load_model(tmp_path / "vision.keras")

@@ -131,6 +131,7 @@ class Unconditional(keras.Model):
         steps = fit_steps(len(z))
         batches = [z[draw.integers(len(z), size=FIT_BATCH)] for _ in range(steps)]
         self.compile(fit_adam(steps))
+        self.optimizer.build(self.trainable_variables)  # otherwise the step is traced twice
         with warnings.catch_warnings():
             # The warning is about the weights outside the head.
             warnings.filterwarnings("ignore", "Gradients do not exist")

@@ -116,6 +116,7 @@ def compiled(
     model = StreamTraining(memory, batch_size) if settings.batching == "streams" else memory
     for each in {id(m): m for m in (model, memory)}.values():
         each.compile(adam_of(settings, steps, warmup_steps))
+    model.optimizer.build(model.trainable_variables)  # otherwise the step is traced twice
     return model
 
 

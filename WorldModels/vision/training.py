@@ -131,6 +131,7 @@ def to_time(settings: Any, observation_shape: tuple[int, ...]) -> tuple[dict, Ca
     def start(**choice: str) -> Callable[[], Any]:
         vision = build_vision(settings, observation_shape, 0, **choice)
         vision.compile(keras.optimizers.Adam(settings.learning_rate))
+        vision.optimizer.build(vision.trainable_variables)  # otherwise it is traced twice
         return lambda: vision.train_on_batch(batch)
 
     return sizes_of(settings, batch), start

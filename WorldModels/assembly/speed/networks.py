@@ -201,6 +201,7 @@ def fit_times(
 
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=tick)
     times.append(time.perf_counter())
+    model.optimizer.build(model.trainable_variables)  # otherwise the step is traced twice
     how = {"steps_per_epoch": 10**9, "epochs": 1, "verbose": 0, "shuffle": False}
     model.fit(((batch,) for batch in batches), callbacks=[*callbacks, clock], **how)
     return times
