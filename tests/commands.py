@@ -3,7 +3,7 @@
 The server has already imported TensorFlow, which takes seconds, so a verb starts in a few
 hundredths of a second. Everything else is as in a process of its own: arguments, environment,
 working folder, output, exit status, and the `__main__` that the verb's workers import. A test that
-kills, interrupts or limits a process needs a real one.
+interrupts or limits a process needs a real one.
 """
 
 import atexit
@@ -12,9 +12,11 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +43,7 @@ def run_module(
     *arguments: str,
     env: dict[str, str] | None = None,
     cwd: str | Path = ROOT,
+    kill_after: float | None = None,
 ) -> subprocess.CompletedProcess:
     """Run `python -m module arguments`; the result is that of subprocess.run with captured text.
 
@@ -49,6 +52,7 @@ def run_module(
         arguments: its command line.
         env: all environment variables; default those of this process.
         cwd: where it runs.
+        kill_after: seconds after which it is killed by SIGKILL, if it still runs.
 
     Raises:
         RuntimeError: the server died.
@@ -58,7 +62,8 @@ def run_module(
     with tempfile.TemporaryDirectory() as folder:
         outputs = [str(Path(folder) / name) for name in ("stdout", "stderr")]
         request = {"module": module, "arguments": arguments, "env": env, "cwd": str(cwd)}
-        server.stdin.write(json.dumps({**request, "outputs": outputs}) + "\n")
+        request |= {"outputs": outputs, "kill_after": kill_after}
+        server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         answer = server.stdout.readline()
         if not answer:
@@ -105,12 +110,27 @@ def serve() -> None:
         assert threads <= 2, f"{threads} threads"
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        seconds = request.pop("kill_after")
         child = os.fork()
         if child == 0:
-            return _become(**json.loads(line))
+            return _become(**request)
+        if seconds is not None:
+            _kill_after(seconds, child)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _kill_after(seconds: float, child: int) -> None:
+    """Kill a child after some seconds, unless it has ended; its status can still be waited for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
 
 
 def _become(module: str, arguments: list[str], env: dict, cwd: str, outputs: list[str]) -> None:

@@ -22,7 +22,7 @@ from WorldModels.figures.curves import save
 
 # Small transformers: each layer makes the conversion to ONNX longer.
 SMALL = ["--memory.num-layers", "1", "--memory.feed-forward", "64", "--memory.window", "16"]
-COMPARED = ["mdn_rnn", "transformer:joint", "trade:seed"]
+COMPARED = ["mdn_rnn", "trade:seed"]
 VOLATILE = {"log.txt", ".lock", "config.json"}
 
 
@@ -303,19 +303,19 @@ def test_a_second_time_nothing_is_made_again(compared):
 @pytest.mark.slow
 def test_a_kind_that_fails_hides_no_other(compared):
     folder, _ = compared
-    broken = folder.with_name("run-transformer-joint") / "0/memory.csv"
+    broken = folder.with_name("run-trade-seed") / "0/memory.csv"
     kept = broken.read_bytes()
     broken.unlink()
     broken.mkdir()
     try:
-        done = run_verb_process("compare", folder, "--kinds", "transformer:joint,mdn_rnn", *SMALL)
+        done = run_verb_process("compare", folder, "--kinds", "trade:seed,mdn_rnn", *SMALL)
         assert (
             done.returncode == 2
-            and "transformer:joint failed: " in done.stderr
+            and "trade:seed failed: " in done.stderr
             and "Traceback" not in done.stderr
         )
         text = (folder / "compare/memory.md").read_text()
-        assert "**transformer:joint** failed: " in text and re.search(
+        assert "**trade:seed** failed: " in text and re.search(
             r"^\| mdn_rnn +\| +[\d,]+ \|", text, re.M
         )
     finally:

@@ -164,10 +164,13 @@ def test_every_file_that_a_page_names_is_there(page):
 
 
 def at_smoke_scale(flags):
-    """A verb's flags, with --scale smoke unless they give a scale or the run remembers one."""
+    """A verb's flags, with --scale smoke unless the run remembers a scale."""
+    if "--scale" in flags:
+        place = flags.index("--scale") + 1
+        return [*flags[:place], "smoke", *flags[place + 1 :]]
     folder = flags[flags.index("--results") + 1] if "--results" in flags else ""
     known = folder and Path(folder, "config.json").exists()
-    return flags if known or "--scale" in flags else [*flags, "--scale", "smoke"]
+    return flags if known else [*flags, "--scale", "smoke"]
 
 
 def run_as_typed(command):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_module
 from conftest import PATIENCE, ROOT, SIX, hears_signals, run_verb_process
 
 from WorldModels.experiment.files import TEMPORARY
@@ -190,26 +191,14 @@ def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
 
 
 def killed_at_random(verb, folder, kills, delays):
-    """Start a verb, kill -9 it and its children at `kills` random moments, then let it finish."""
-    command = [
-        sys.executable,
-        "-m",
-        f"WorldModels.{verb}",
-        "carracing",
-        "--scale",
-        "smoke",
-        "--results",
-        str(folder),
-    ]
+    """Start a verb, kill -9 it at `kills` random moments, then let it finish.
+
+    It is forked, so a second or two is enough to kill it in the middle of its work.
+    """
+    command = [f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder)]
     for _ in range(kills):
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            process.wait(delays.uniform(0.3, 8.0))
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
+        done = run_module(*command, kill_after=delays.uniform(0.1, 4.0))
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
     done = run_verb_process(verb, folder)
     assert done.returncode == 0, done.stdout + done.stderr
 

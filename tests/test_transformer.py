@@ -209,7 +209,7 @@ def test_its_files_agree_with_keras_at_any_batch_and_time(tmp_path):
     from WorldModels.assembly.models import Imagination
     from WorldModels.export import endpoints, onnx, savedmodel
 
-    model = memory(mixture="joint")
+    model = memory(mixture="joint", num_layers=1)
     ends = endpoints.of_memory(model)
     savedmodel.export_savedmodel(model, tmp_path / "memory", ends)
     loaded = tf.saved_model.load(str(tmp_path / "memory"))

@@ -343,15 +343,10 @@ def test_where_the_system_does_not_tell_the_load_counts(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ["--iterations", "2"],
-        ["--controller.world", "mixed"],
-        ["--env.id", "Pendulum-v1", "--env.observation", "vector", "--vision.kind", "dense"],
-    ],
-)
-def test_the_estimate_measures_this_machine(flags, tmp_path):
+def test_the_estimate_measures_this_machine(tmp_path):
+    """The launch scripts estimate pictures, two iterations, and a search wholly in the dream."""
+    flags = ["--env.id", "Pendulum-v1", "--env.observation", "vector", "--vision.kind", "dense"]
+    flags += ["--controller.world", "mixed"]
     done = run_verb_process("estimate", tmp_path / "run", *flags)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
