@@ -110,7 +110,6 @@ def serve() -> None:
         assert threads <= 2, f"{threads} threads"
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
         seconds = request.pop("kill_after")

@@ -42,7 +42,6 @@ def pytest_collection_modifyitems(items):
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
     gc.freeze()  # what the tests have imported stays, and need not be gone through again and again
-    gc.set_threshold(20_000, 20, 20)
 
 
 # Seconds that a test waits for something certain: processors differ fivefold, and may be busy.

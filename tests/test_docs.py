@@ -167,7 +167,8 @@ def at_smoke_scale(flags):
     """A verb's flags, with --scale smoke unless the run remembers a scale."""
     if "--scale" in flags:
         place = flags.index("--scale") + 1
-        return [*flags[:place], "smoke", *flags[place + 1 :]]
+        own = ["--results", f"results/{flags[place]}"] if "--results" not in flags else []
+        return [*flags[:place], "smoke", *flags[place + 1 :], *own]
     folder = flags[flags.index("--results") + 1] if "--results" in flags else ""
     known = folder and Path(folder, "config.json").exists()
     return flags if known else [*flags, "--scale", "smoke"]

@@ -382,6 +382,7 @@ def test_the_latents_that_a_head_is_fit_to_are_drawn_from_all_and_copy_no_series
     monkeypatch.setattr(baselines, "FIT_LATENTS", 2000)
     series, given = [walk(3000 + number, number) for number in range(30)], []
     fitted = SimpleNamespace(compile=lambda how: None, fit=lambda z, **how: given.append(z))
+    fitted.optimizer, fitted.trainable_variables = SimpleNamespace(build=lambda own: None), []
     peak = peak_of(lambda: baselines.Unconditional.fit_latents(fitted, series, 5))
     mean, log_var = all_of(series, "mean", 1), all_of(series, "log_var", 1)
     assert peak < mean.nbytes / 2

@@ -5,7 +5,6 @@ Name and scale choose a preset; every other flag changes one setting, and the ru
 
 import argparse
 import dataclasses
-import gc
 import os
 import sys
 import traceback
@@ -152,8 +151,6 @@ def run_verb(
         SystemExit: 2 for a user's mistake or the fault of somebody else's code, 130 for Ctrl-C.
     """
     leave_if_worker()
-    # Tracing a network makes so many objects that looking for garbage took a tenth of a short run.
-    gc.set_threshold(20_000, 20, 20)
     argv, run = sys.argv[1:] if argv is None else argv, None
     try:
         require_unix()
