@@ -18,6 +18,7 @@ FLAGS = ["--seed", "1", "--vision.latent-size", "16", "--dream.temperature", "0.
 # Small networks and short games, to save time.
 FLAGS += ["--vision.encoder-filters", "4", "4", "8", "8", "--vision.decoder-filters", "8", "8", "4"]
 FLAGS += ["--memory.lstm-size", "16", "--record.held-out-share", "0.5", "--env.max-steps", "60"]
+FLAGS += ["--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1"]
 
 
 def six(folder, first, later):
