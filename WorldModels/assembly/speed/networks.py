@@ -130,30 +130,26 @@ def loader(seconds: float, repeats: int, quick: bool = False) -> dict:
         return {"rates": blocks(epoch, seconds, repeats), "note": f"uint8, batch {size}"}
 
 
-def population(seconds: float, repeats: int, quick: bool = False) -> dict:
-    """Lane-steps/s of 64 drivers with 16 dreams each, in one compiled loop; no dream ends early."""
-    from keras import ops
-
+def population(seconds: float, repeats: int, folder: str, quick: bool = False) -> dict:
+    """Lane-steps/s of 64 drivers with 16 dreams each, as a generation dreams; none ends early."""
+    from WorldModels.assembly.shards import PopulationMaker, ShardedDream
     from WorldModels.assembly.speed.measure import blocks
     from WorldModels.control.controller import Controller
-    from WorldModels.memory.imagine import PopulationDream
+    from WorldModels.experiment.machine import cores
 
-    memory, controller = _memory("float32", reward_head=True), Controller()
     drivers, rollouts = (2, 2) if quick else (64, 16)
-
-    def act(parameters, features):
-        return controller.act(parameters, features, ops)
-
-    dream = PopulationDream(memory, act, ("z", "h"), termination="never", max_steps=50)
-    draw = np.random.default_rng(0)
+    how = {"termination": "never", "max_steps": 50 if quick else 500}
+    controller, draw = Controller(), np.random.default_rng(0)
+    make = PopulationMaker(str(Path(folder) / "memory.keras"), controller, how)
     parameters = draw.normal(0, 0.1, (drivers, controller.num_parameters))
-    first = draw.standard_normal((rollouts, memory.latent_size), np.float32)
+    with ShardedDream(make, cores(), cores()) as dream:
+        first = draw.standard_normal((rollouts, dream.dream.memory.latent_size), np.float32)
 
-    def generation() -> int:
-        return int(dream.returns(parameters, first, draw)[1].sum())
+        def generation() -> int:
+            return int(dream.returns(parameters, first, draw)[1].sum())
 
-    note = f"float32, {drivers} drivers x {rollouts} rollouts"
-    return {"rates": blocks(generation, seconds, repeats), "note": note}
+        rates = blocks(generation, seconds, repeats)
+    return {"rates": rates, "note": f"float32, {drivers} drivers x {rollouts} rollouts"}
 
 
 def fit_rates(model, batch: Callable, items: int, seconds: float, repeats: int) -> list[float]:

@@ -149,7 +149,7 @@ class Benchmark:
 
     def _network(self, measure: str) -> None:
         name, unit, work, goals = NETWORKS[measure]
-        folder = {"folder": self._prepared()} if measure == "encoding" else {}
+        folder = {"folder": self._prepared()} if measure in ("encoding", "population") else {}
         found = self.measured(measure, quick=self.settings.quick, **folder, **self.timing)
         row = self._add(name, found["rates"], unit, note=found["note"])
         row.work, row.limit = work, "numpy_all"
