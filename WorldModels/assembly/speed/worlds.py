@@ -8,13 +8,15 @@ from WorldModels.assembly.speed.road import TRACK, RoadFollower
 
 
 class _NoPicture:
-    """A renderer that draws nothing."""
+    """A renderer that draws nothing: the picture is always the same, and not flat."""
+
+    picture = np.arange(64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
 
     def new_track(self, env):
         pass
 
     def draw(self, env):
-        return np.zeros((64, 64, 3), np.uint8)
+        return self.picture.copy()
 
 
 def environment(seconds: float, repeats: int, steps: int, renderers: tuple[str, ...]) -> dict:
