@@ -41,6 +41,7 @@ MEASURES = (
     "vision",
     "loader",
     "memory",
+    "short_memory",
     "encoding",
     "dream",
     "population",

@@ -32,7 +32,7 @@ def test_every_stage_is_measured(tmp_path, capsys, monkeypatch):
     found = json.loads(output.read_text())
     assert found["skipped"] == {}
     rows = {row["name"]: row for row in found["rows"]}
-    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 2
+    assert len(rows) == 4 + 1 + 1 + 2 + 1 + 1 + 2 + 1 + 1 + 1 + 2
     for name, row in rows.items():
         assert name in printed
         figures = [

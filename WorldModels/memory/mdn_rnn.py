@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from WorldModels.memory import unrolled
 from WorldModels.memory.mixture_memory import MixtureMemory
 from WorldModels.memory.recurrence import RestartCell
 
@@ -80,8 +81,11 @@ class MDNRNN(MixtureMemory):
                 return_state=True,
                 dtype=self.dtype_policy,
             )
-        inputs = ops.concatenate(inputs, axis=-1)
-        hidden, *carried = layer(self._cast(inputs), initial_state=initial)
+        inputs = self._cast(ops.concatenate(inputs, axis=-1))
+        if restarts is None and 0 < (inputs.shape[1] or 0) <= unrolled.LONGEST:
+            hidden, *carried = unrolled.unrolled_lstm(layer.cell, inputs, *initial)
+        else:
+            hidden, *carried = layer(inputs, initial_state=initial)
         return ops.cast(hidden, "float32"), self._state(*carried, inputs)
 
     def hidden(self, state: dict) -> dict:

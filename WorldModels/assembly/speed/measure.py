@@ -28,6 +28,7 @@ MEASURES = {
     "prepare": "networks",
     "vision": "networks",
     "memory": "networks",
+    "short_memory": "networks",
     "encoding": "networks",
     "loader": "networks",
     "population": "networks",
