@@ -169,3 +169,13 @@ def test_a_report_names_what_is_damaged_and_shows_the_rest(folder):
     for name in ("vision.csv", "controller/generations.csv", "evaluation.json"):
         assert str(folder / "0" / name) in done.stdout, done.stdout
     assert contents(folder) == before
+
+
+def test_a_report_names_a_damaged_film_and_shows_the_other(folder, capsys):
+    from WorldModels import report
+
+    flip(folder / "0/real.mp4")
+    page = folder.parent / "page.html"
+    report.main(["carracing", "--results", str(folder), "--to", str(page)])
+    assert f"{folder / '0/real.mp4'}: expected the file that evaluate made" in page.read_text()
+    assert page.read_text().count("data:video/mp4") == 1

@@ -260,10 +260,16 @@ def test_only_training_has_the_discrepancy():
 
 @pytest.mark.slow
 def test_broken_off_and_resumed_it_is_the_same_bit_for_bit(tmp_path):
+    model = memory(num_layers=1)
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    begun = [array(v) for v in variables]
+
     def train(folder, budgets):
         for steps in budgets:
-            model = memory(num_layers=1)
-            model.compile(keras.optimizers.Adam(1e-3))
+            for variable, first in zip(variables, begun, strict=True):
+                variable.assign(first)  # as in a new process
             rows = fit_with_checkpoints(
                 model,
                 some_batches(),

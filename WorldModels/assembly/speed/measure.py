@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.machine import ONE_THREAD
+from WorldModels.experiment.quiet import quiet_tensorflow
 
 # Measure -> its module in this folder.
 MEASURES = {
@@ -117,6 +118,7 @@ def _product(library: str, a: np.ndarray, b: np.ndarray) -> tuple[str, Callable]
 def main() -> None:
     """Run the measure NAME with the arguments JSON, and print its result."""
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
+    quiet_tensorflow()  # whose import is then shorter, too
     module = importlib.import_module(f"WorldModels.assembly.speed.{MEASURES[name]}")
     print(json.dumps(getattr(module, name)(**arguments)))
 

@@ -16,6 +16,7 @@ from WorldModels.assembly.showing.facts import (
 )
 from WorldModels.assembly.showing.page import animated
 from WorldModels.assembly.showing.report.parts import Part, of_frames, picture
+from WorldModels.experiment.damage import check_own
 from WorldModels.experiment.run import Run
 
 FILM_BYTES = 900_000
@@ -114,5 +115,6 @@ def dream_film(run: Run) -> Part:
 
 def _film(run: Run, name: str, caption: str) -> Part:
     tested(run)  # if there was no test, report that rather than the film as missing
-    file = evaluation(run).with_name(name).relative_to(run.path)
-    return Part("film", run.need(str(file), "evaluate").read_bytes(), caption)
+    file = run.need(str(evaluation(run).with_name(name).relative_to(run.path)), "evaluate")
+    check_own(file)
+    return Part("film", file.read_bytes(), caption)

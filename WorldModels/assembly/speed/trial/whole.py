@@ -23,7 +23,7 @@ from WorldModels.experiment.stages import stage_facts
 from WorldModels.interfaces import observation_dtype
 
 # Seconds for which each kind of work is repeated, by scale; else USUAL.
-SECONDS, USUAL = {"smoke": 0.3}, 2.5
+SECONDS, USUAL = {"smoke": 0.2}, 2.5
 SOME = 200  # lengths of episodes that stand for all of them
 SUMMED = 2**24  # bytes whose sum is timed
 
