@@ -60,6 +60,7 @@ def sequence_of(memory):
 def with_cudnn(monkeypatch):
     rnn = importlib.import_module("keras.src.backend.tensorflow.rnn")  # `import` finds a function
     monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda *_: ["gpu:0"])
 
 
 def cudnn_in(graph):

@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from conftest import JAX_QUICKLY, ROOT
@@ -75,6 +76,12 @@ def test_a_longer_sequence_is_left_to_the_layer(monkeypatch):
                 model.sequence(*run)
         else:
             assert model.sequence(*run)[0].shape == (1, steps, UNITS)
+
+
+def test_on_a_gpu_it_is_left_to_cudnn(monkeypatch):
+    assert unrolled.is_faster(unrolled.LONGEST) and not unrolled.is_faster(None)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0"])
+    assert not unrolled.is_faster(unrolled.LONGEST)
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ class MDNRNN(MixtureMemory):
                 dtype=self.dtype_policy,
             )
         inputs = self._cast(ops.concatenate(inputs, axis=-1))
-        if restarts is None and 0 < (inputs.shape[1] or 0) <= unrolled.LONGEST:
+        if restarts is None and unrolled.is_faster(inputs.shape[1]):
             hidden, *carried = unrolled.unrolled_lstm(layer.cell, inputs, *initial)
         else:
             hidden, *carried = layer(inputs, initial_state=initial)

@@ -13,6 +13,12 @@ from keras import ops
 LONGEST = 32  # steps; longer sequences are limited by their products, and would take long to trace
 
 
+def is_faster(steps: int | None) -> bool:
+    """Whether a sequence, of known length or not, is left to this: on a GPU, cuDNN is faster."""
+    on_cpu = keras.distribution.list_devices()[0].startswith("cpu")
+    return on_cpu and steps is not None and steps <= LONGEST
+
+
 def unrolled_lstm(cell: keras.layers.LSTMCell, inputs: Any, h: Any, c: Any) -> tuple:
     """What keras.layers.LSTM gives for these inputs, to within rounding.
 
