@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
     rank = {f"test_{name}": place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (rank.get(item.path.stem, len(rank)), item.path not in slow))
-    gc.freeze()  # what the tests have imported stays, and need not be gone through again and again
+    gc.freeze()  # garbage collection skips what the tests have imported, which stays
 
 
 # Seconds that a test waits for something certain: processors differ fivefold, and may be busy.
@@ -57,6 +57,13 @@ def assert_same(received, expected, what=""):
     np.testing.assert_allclose(
         received, expected, rtol=0, atol=1e-4 * np.abs(expected).max(initial=0), err_msg=what
     )
+
+
+def compiled(model, optimizer):
+    """Compile a model, and make its optimizer's variables: TensorFlow then traces a step once."""
+    model.compile(optimizer)
+    optimizer.build(model.trainable_variables)
+    return model
 
 
 def hears_signals():

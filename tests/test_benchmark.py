@@ -59,6 +59,17 @@ def test_every_stage_is_measured(tmp_path, capsys, monkeypatch):
     assert all(limit > 0 for limit in found["limits_gflops"].values())
 
 
+def test_the_game_that_draws_nothing_is_played_to_its_end():
+    from WorldModels.assembly.speed.worlds import _world
+
+    world, over = _world("physics"), False
+    world.reset(seed=0)
+    while not over:
+        _, _, terminated, truncated, _ = world.step(world.action_space.high)
+        over = terminated or truncated
+    world.close()
+
+
 def test_a_measure_that_fails_is_said_in_one_line(tmp_path, capsys):
     def fails(name, *args, **kwargs):
         if name == "matrix_product":

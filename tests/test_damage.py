@@ -171,7 +171,7 @@ def test_a_report_names_what_is_damaged_and_shows_the_rest(folder):
     assert contents(folder) == before
 
 
-def test_a_report_names_a_damaged_film_and_shows_the_other(folder, capsys):
+def test_a_report_names_a_damaged_film_and_shows_the_other(folder):
     from WorldModels import report
 
     flip(folder / "0/real.mp4")

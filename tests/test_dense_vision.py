@@ -9,7 +9,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from conftest import JAX_QUICKLY, ROOT, assert_same
+from conftest import JAX_QUICKLY, ROOT, assert_same, compiled
 from PIL import Image
 
 from WorldModels.envs.wrappers import RescaleAction
@@ -144,8 +144,7 @@ def test_what_varies_less_than_the_weight_of_the_divergence_is_not_told():
     told = {}
     for weight in (0.3, 0.003):
         vision = DenseVAE((2,), 2, (32, 32), (32,), kl_weight=weight)
-        vision.compile(keras.optimizers.Adam(1e-2))
-        vision.optimizer.build(vision.trainable_variables)  # traced once, not twice
+        compiled(vision, keras.optimizers.Adam(1e-2))
         vision.fit(x, batch_size=256, epochs=30, verbose=0)
         told[weight] = 1 - ((np.asarray(vision.decode(vision.encode(x)[0])) - x) ** 2).mean(
             axis=0

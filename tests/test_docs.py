@@ -164,7 +164,10 @@ def test_every_file_that_a_page_names_is_there(page):
 
 
 def at_smoke_scale(flags):
-    """A verb's flags, with --scale smoke unless the run remembers a scale."""
+    """A verb's flags, with --scale smoke unless the run remembers a scale.
+
+    A command that gives another scale gets a results folder of its own if it names none.
+    """
     if "--scale" in flags:
         place = flags.index("--scale") + 1
         own = ["--results", f"results/{flags[place]}"] if "--results" not in flags else []

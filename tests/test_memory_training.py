@@ -8,7 +8,7 @@ import functools
 import keras
 import numpy as np
 import pytest
-from conftest import assert_same
+from conftest import assert_same, compiled
 from test_memory import BOTH, EVERY, array, memory, some_series, the_loss
 
 from WorldModels.memory.batches import SeriesBatches
@@ -55,8 +55,7 @@ class Trained:
         self.options = {"num_layers": 1, **options}
         self.model, self.batching = memory(**self.options), batching
         self.net = StreamTraining(self.model, 2) if batching == "streams" else self.model
-        self.net.compile(keras.optimizers.Adam(1e-2, clipvalue=1.0))
-        self.net.optimizer.build(self.net.trainable_variables)
+        compiled(self.net, keras.optimizers.Adam(1e-2, clipvalue=1.0))
         scored = SeriesBatches(some_series([12, 5, 9, 30]), "episodes", 4)[0]
         self.before = the_loss(self.model, scored)
         self.begun = [array(variable) for variable in self.variables()]

@@ -193,7 +193,7 @@ def test_a_mistake_with_force_loses_nothing(smoke_run, tmp_path, verb, flags):
 def killed_at_random(verb, folder, kills, delays):
     """Start a verb, kill -9 it at `kills` random moments, then let it finish.
 
-    It is forked, so it works from its first moment; a verb that trains or tests takes seconds.
+    A forked verb starts working at once. Those that train or test take seconds, the others one.
     """
     longest = 1.0 if verb in ("record", "encode", "train_controller") else 4.0
     command = [f"WorldModels.{verb}", "carracing", "--scale", "smoke", "--results", str(folder)]

@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+from conftest import compiled
 from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
@@ -221,8 +222,7 @@ def test_the_discrepancy_alone_teaches_the_mixture_to_draw_what_was_seen():
 
     model = Matching()
     model.layer = layer
-    model.compile(keras.optimizers.Adam(1e-2))
-    model.optimizer.build(model.trainable_variables)  # traced once, not twice
+    compiled(model, keras.optimizers.Adam(1e-2))
     losses = [float(model.train_on_batch(hidden)) for _ in range(40)]
     assert losses[-1] < 0.2 * losses[0]
     z = array(model(hidden))
@@ -261,8 +261,7 @@ def test_only_training_has_the_discrepancy():
 @pytest.mark.slow
 def test_broken_off_and_resumed_it_is_the_same_bit_for_bit(tmp_path):
     model = memory(num_layers=1)
-    model.compile(keras.optimizers.Adam(1e-3))
-    model.optimizer.build(model.trainable_variables)
+    compiled(model, keras.optimizers.Adam(1e-3))
     variables = [*model.variables, *model.optimizer.variables]
     begun = [array(v) for v in variables]
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import compiled
 from keras import ops
 
 from WorldModels.experiment.presets import preset
@@ -128,8 +129,7 @@ def test_the_networks_are_the_published_ones():
 def test_every_weight_learns_and_batch_statistics_are_used():
     vision, x = VAEGAN(**SMALL), frames()
     before = {v.path: array(v) for v in vision.variables}
-    vision.compile(keras.optimizers.Adam(1e-3))
-    vision.optimizer.build(vision.trainable_variables)  # traced once, not twice
+    compiled(vision, keras.optimizers.Adam(1e-3))
     history = vision.fit(x, batch_size=8, epochs=2, verbose=0).history
     assert set(history) == {"loss", *METRICS}
 

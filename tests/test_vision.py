@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from conftest import compiled
 from keras import ops
 
 from WorldModels.experiment import machine
@@ -138,8 +139,7 @@ class Sampler:
 def test_equal_seeds_give_equal_weights(dtype):
     def trained(seed):
         vision = VAE(**SMALL, seed=seed, dtype=dtype, decoder_form="depth_to_space")
-        vision.compile(keras.optimizers.Adam(1e-3))
-        vision.optimizer.build(vision.trainable_variables)  # traced once, not twice
+        compiled(vision, keras.optimizers.Adam(1e-3))
         history = vision.fit(FrameBatches(Sampler()), epochs=3, shuffle=False, verbose=0).history
         assert (
             set(history) == {"loss", "reconstruction", "kl"}

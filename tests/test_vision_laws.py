@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from conftest import JAX_QUICKLY, assert_same
+from conftest import JAX_QUICKLY, assert_same, compiled
 from keras import ops
 
 from WorldModels.assembly.fit import fit_with_checkpoints
@@ -98,8 +98,7 @@ def train(vision, kind, folder, *callbacks):
 def begin_again(vision, kind):
     """Give a compiled V its first weights and a new optimizer's state: it keeps what is traced."""
     fresh = small(kind)
-    fresh.compile(keras.optimizers.Adam(1e-3))
-    fresh.optimizer.build(fresh.trainable_variables)
+    compiled(fresh, keras.optimizers.Adam(1e-3))
     for mine, first in zip(variables_of(vision), variables_of(fresh), strict=True):
         mine.assign(first)
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import compiled
 from keras import ops
 from test_vision import SMALL, array, frames
 
@@ -137,8 +138,7 @@ def test_no_gradient_moves_the_background_and_every_form_keeps_it(tmp_path):
     assert all(v is not vision.background for v in vision.trainable_variables)
     background = np.random.default_rng(1).random((64, 64, 3), "float32")
     vision.background.assign(background)
-    vision.compile(keras.optimizers.Adam(1e-3))
-    vision.optimizer.build(vision.trainable_variables)  # traced once, not twice
+    compiled(vision, keras.optimizers.Adam(1e-3))
     vision.fit(frames(), epochs=1, verbose=0)
     published_form(vision).save(tmp_path / "vision.keras")
     loaded = keras.saving.load_model(tmp_path / "vision.keras")

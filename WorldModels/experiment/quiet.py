@@ -51,7 +51,7 @@ class _QuietImport(importlib.abc.MetaPathFinder):
         with tempfile.TemporaryFile() as written:
             os.dup2(written.fileno(), 2)
             try:
-                with _garbage_left():
+                with _no_garbage_collection():
                     exec_module(module)
             finally:
                 os.dup2(kept, 2)
@@ -63,11 +63,11 @@ class _QuietImport(importlib.abc.MetaPathFinder):
 
 
 @contextlib.contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Look for no garbage meanwhile, and never again among what is there at the end.
+def _no_garbage_collection() -> Iterator[None]:
+    """Suspend garbage collection, then exempt from it for good what has been imported.
 
-    An import leaves next to none, and looking for it takes a quarter of TensorFlow's import and a
-    twentieth of what a verb does at smoke scale.
+    An import leaves hardly any garbage. Collecting it takes a quarter of TensorFlow's import and a
+    twentieth of a verb at smoke scale.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -118,7 +118,7 @@ def _product(library: str, a: np.ndarray, b: np.ndarray) -> tuple[str, Callable]
 def main() -> None:
     """Run the measure NAME with the arguments JSON, and print its result."""
     name, arguments = sys.argv[1], json.loads(sys.argv[2])
-    quiet_tensorflow()  # whose import is then shorter, too
+    quiet_tensorflow()  # this shortens its import, too
     module = importlib.import_module(f"WorldModels.assembly.speed.{MEASURES[name]}")
     print(json.dumps(getattr(module, name)(**arguments)))
 

@@ -154,8 +154,8 @@ def population(seconds: float, repeats: int, folder: str, quick: bool = False) -
     controller, draw = Controller(), np.random.default_rng(0)
     make = PopulationMaker(str(Path(folder) / "memory.keras"), controller, how)
     parameters = draw.normal(0, 0.1, (drivers, controller.num_parameters))
+    first = draw.standard_normal((rollouts, Experiment().vision.latent_size), np.float32)
     with ShardedDream(make, cores(), cores()) as dream:
-        first = draw.standard_normal((rollouts, dream.dream.memory.latent_size), np.float32)
 
         def generation() -> int:
             return int(dream.returns(parameters, first, draw)[1].sum())

@@ -8,7 +8,7 @@ from WorldModels.assembly.speed.road import TRACK, RoadFollower
 
 
 class _NoPicture:
-    """A renderer that draws nothing: the picture is always the same, and not flat."""
+    """A renderer that draws nothing: its picture never changes, and is not of one colour."""
 
     picture = np.arange(64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
 
@@ -16,7 +16,7 @@ class _NoPicture:
         pass
 
     def draw(self, env):
-        return self.picture.copy()
+        return self.picture
 
 
 def environment(seconds: float, repeats: int, steps: int, renderers: tuple[str, ...]) -> dict:
