@@ -16,7 +16,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.differences import refuse_contradictions
 from WorldModels.experiment.iterations import passes
 from WorldModels.experiment.run import Run
-from WorldModels.experiment.stages import STAGES
+from WorldModels.experiment.stages import ASIDE, STAGES
 
 Span = tuple[float, float]  # the least and the most minutes
 
@@ -39,7 +39,7 @@ def estimate(run: Run) -> None:
     todo = {
         stage: [k for k in iterations if left(folder / str(k), run.experiment, stage)]
         for stage in STAGES
-        if stage != "temperatures"
+        if stage not in ASIDE
     }
     if not any(todo.values()):
         _say(run, dict.fromkeys(todo, (0.0, 0.0)))

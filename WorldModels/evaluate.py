@@ -2,6 +2,7 @@
 
     python -m WorldModels.evaluate carracing                              # the best mean
     python -m WorldModels.evaluate carracing --controller.generation 418  # a kept generation's mean
+    python -m WorldModels.evaluate carracing --evaluate.seeds final       # games never seen before
 
 Games are played in the official environment. In CarRacing one drive per track, under the lap rule
 "every tile", gives the scores of both lap rules: until the rule "95% of the tiles" would end it, a
@@ -35,7 +36,8 @@ def evaluate(run: Run) -> None:
     inputs, examiner = _inputs(run)
     wanted = _wanted(run, examiner)
     drivers.adopt_older(run.path)
-    name = drivers.driver_name(run.experiment.controller.generation)
+    ours = run.experiment
+    name = drivers.evaluation_name(ours.controller.generation, ours.evaluate.seeds)
     folder = drivers.folder_of(run.path, name)
     stage = run.stage("evaluation", inputs, drivers.stage_part(name))
     sound = stage.complete and stage.mend()
@@ -45,7 +47,7 @@ def evaluate(run: Run) -> None:
         run.say("evaluate: the scores of this driver are there already.")
         return show(run, report)
     stage.begin()
-    how = {"workers": run.experiment.workers, "say": run.say, "label": run.verb}
+    how = {"workers": ours.workers, "say": run.say, "label": run.verb}
     rows = examine(examiner, wanted, folder, **how)
     report = report_of(run, examiner, rows)
     draw(run, report, (run.path if name == drivers.BEST else folder) / "figures")
@@ -90,14 +92,15 @@ def _examiner(run: Run):
     """The Examiner; every refusal happens here."""
     from WorldModels.assembly.evaluation.curve import evolved_in, kept_means, world_of
     from WorldModels.assembly.evaluation.examiner import ANOTHER_GAMES, DRIVER, Examiner
+    from WorldModels.assembly.evaluation.tasks import TESTED
     from WorldModels.assembly.worlds import controller_file, dream_world
     from WorldModels.control.controller import Controller
     from WorldModels.episodes.episode import list_episodes
 
     experiment, drivers = run.experiment, {DRIVER: controller_file(run)}
-    env = experiment.env
+    env, tested = experiment.env, TESTED[experiment.evaluate.seeds]
     if world_of(run.path, experiment) == "real":
-        return Examiner(run.path, env, drivers)
+        return Examiner(run.path, env, drivers, tested=tested)
     features = Controller.load(drivers[DRIVER])[0].features
     dream = dream_world(run.path, experiment, features=features, max_steps=env.max_steps)
     dream(1)  # refuses an M that lacks what the dream needs, before anything is written
@@ -108,7 +111,7 @@ def _examiner(run: Run):
     for path in shown:
         check(path)
     check_series(run.path)  # on which the dream is measured
-    return Examiner(run.path, env, drivers, dream, tuple(shown))
+    return Examiner(run.path, env, drivers, dream, tuple(shown), tested)
 
 
 def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
@@ -117,14 +120,14 @@ def _wanted(run: Run, examiner) -> list[tuple[str, str, int]]:
     from WorldModels.assembly.evaluation.examiner import ANOTHER, BLINDFOLDS, DRIVER
 
     settings = run.experiment.evaluate
-    baselines = baseline_names(settings.baselines)
-    plan = [("tracks", DRIVER, settings.tracks)]
+    baselines, tested = baseline_names(settings.baselines), examiner.tested
+    plan = [(tested, DRIVER, settings.tracks)]
     if examiner.dream:
         generations = [driver for driver in examiner.controllers if driver != DRIVER]
         blindfolds = [name for name in BLINDFOLDS if name != ANOTHER or examiner.shown]
         plan += [("curve", generation, settings.curve_games) for generation in generations]
-        plan += [("tracks", name, settings.baseline_tracks) for name in blindfolds]
-    plan += [("tracks", policy, settings.baseline_tracks) for policy in baselines]
+        plan += [(tested, name, settings.baseline_tracks) for name in blindfolds]
+    plan += [(tested, policy, settings.baseline_tracks) for policy in baselines]
     if examiner.dream:
         plan += [("dreams", driver, settings.dreams) for driver in (DRIVER, *baselines)]
     return [(kind, driver, n) for kind, driver, count in plan for n in range(count)]

@@ -20,6 +20,8 @@ FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}
 # What the state of a Perception or an Imagination holds besides M's own state.
 LATENT = "z"  # (B, Z): the latent that M is stepped with next
 REWARD = "reward"  # (B,): of the last step, in a dream
+# (B, .), a part of M's own state where M has dropout: uniform numbers, drawn when a dream begins.
+DROPPED = "dropped"
 STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
 
 

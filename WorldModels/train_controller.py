@@ -10,6 +10,8 @@ the distribution: it is scored now and then on validation tracks or dreams, and 
 highest score so far is best.npz. If killed, the same command continues, with identical numbers.
 """
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ def train_controller(run: Run) -> None:
     )
     require_own_memory(run)
     inputs = {"vision": WeightsSum(vision), "memory": WeightsSum(memory)}
+    if world != "real" and run.experiment.dream.judge == "other":
+        inputs["judge"] = WeightsSum(run.need("judge.keras", "train_memory"))
     before = mean_before(run)
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
     stage.mend(("controller/best.npz", "controller/mean.npz"))
@@ -56,21 +60,52 @@ def train_controller(run: Run) -> None:
 
 
 def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> Any:
-    """Evolve in the dream; first show how blind policies fare in it and in the game."""
-    from WorldModels.assembly.evaluation.gates import show_gates
+    """Evolve in the dream; first show how other policies fare in it and in the game."""
+    from WorldModels.assembly.evaluation.gates import pass_gates, show_gates
     from WorldModels.assembly.evolve import dream_generations, population_dream
 
     # An M that cannot dream is refused before the stage begins; what it replaces is cleared before
     # the search is opened, which would otherwise continue the old one.
     run.need("first_latents.npz", "encode")
     check_series(run.path)  # those held out show in gates.json how faithful the dream is
-    with population_dream(run, controller, run.experiment.dream) as population:
+    fresh = not stage.facts
+    judged = _settle_dreams(run, stage)
+    with ExitStack() as opened:
+        ours = run.experiment.dream
+        population = opened.enter_context(population_dream(run, controller, ours))
+        judge = population
+        if judged:
+            judge = opened.enter_context(population_dream(run, controller, *judged))
+        if fresh:
+            pass_gates(run)
         stage.begin()
-        generations = dream_generations(run, folder, controller, population, mean)
+        generations = dream_generations(run, folder, controller, population, mean, judge=judge)
         if not generations.finished:
             _note_origin(folder)
-            show_gates(run)
+            if not fresh:
+                show_gates(run)
         return _evolve(run, generations, "steps of dreams", "validation dreams")
+
+
+def _settle_dreams(run: Run, stage: Any) -> tuple[Any, Path | None] | None:
+    """Fit the dream to the game where that is asked for; the whole run then dreams so.
+
+    Returns:
+        The settings of the judge's dream, and the file of its M (None: the driver's own); None if
+        the driver's own dream is the judge.
+    """
+    from WorldModels.assembly.evaluation.calibration import calibrated
+
+    ours = run.experiment.dream
+    fitted = None
+    if (ours.calibrate and not stage.facts) or ours.judge == "calibrated":
+        fitted = calibrated(run)
+    if ours.calibrate and fitted:
+        run.experiment = replace(run.experiment, dream=fitted)
+        stage.take_settings()
+    if ours.judge == "other":
+        return run.experiment.dream, run.need("judge.keras", "train_memory")
+    return (fitted, None) if ours.judge == "calibrated" and not ours.calibrate else None
 
 
 def _note_origin(dreams: Path) -> None:

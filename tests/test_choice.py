@@ -27,7 +27,7 @@ from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import build_memory
-from WorldModels.memory.optimizer import to_time as to_time_memory
+from WorldModels.memory.training import to_time as to_time_memory
 from WorldModels.vision.kinds import asked_choice, build_vision
 from WorldModels.vision.training import to_time as to_time_vision
 
@@ -325,7 +325,7 @@ def test_real_steps_are_timed_in_turns_and_what_fails_has_no_time(monkeypatch):
 @pytest.mark.parametrize("batching", ["episodes", "streams"])
 def test_a_step_of_m_is_timed_as_it_trains(batching, monkeypatch):
     monkeypatch.setattr(choice, "SECONDS", 0.01)
-    monkeypatch.setattr("WorldModels.memory.optimizer.TIMED_LENGTH", 5)
+    monkeypatch.setattr("WorldModels.memory.training.TIMED_LENGTH", 5)
     settings = replace(MemorySettings(lstm_size=4), batching=batching)
     draw = np.random.default_rng(0).standard_normal((3, 31, Z)).astype(np.float32)
     some = [Series(z, z, np.zeros((30, A), np.float32), np.zeros(30), True) for z in draw]

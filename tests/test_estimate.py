@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from WorldModels import estimate, evaluate
-from WorldModels.assembly.evaluation import gates
+from WorldModels.assembly.evaluation import calibration, gates
 from WorldModels.assembly.evaluation.curve import kept_means
 from WorldModels.assembly.evaluation.examiner import DRIVER
-from WorldModels.assembly.evaluation.tasks import DREAMT, tasks_of
+from WorldModels.assembly.evaluation.tasks import DREAMT, MOST_GAMES, tasks_of
 from WorldModels.assembly.speed.estimates import Cost, costs
 from WorldModels.assembly.speed.paces import BLIND, BY_DRIVER, RECORDED, TESTED, Pace, Trial
 from WorldModels.assembly.speed.trial import whole
@@ -292,7 +292,9 @@ def test_the_test_counts_what_evaluate_plays(name, scale, tmp_path):
     if dreamt:
         s = experiment.dream
         controllers = kept_generations(tmp_path, s.generations, s.validation_every)
-    examiner = SimpleNamespace(dream=dreamt, controllers=controllers, shown=("an episode",))
+    examiner = SimpleNamespace(
+        dream=dreamt, controllers=controllers, shown=("an episode",), tested="tracks"
+    )
     wanted = evaluate._wanted(SimpleNamespace(experiment=experiment), examiner)
     work = Work(experiment, tmp_path)
     games = {pace: sum(n for n, _ in groups) for pace, groups in work.games(TRIAL).items()}
@@ -314,13 +316,24 @@ def test_the_gates_are_counted_too(tmp_path, monkeypatch):
         raise StopIteration
 
     monkeypatch.setattr(gates, "examine", examine)
-    s, run = experiment.evaluate, SimpleNamespace(experiment=experiment, say=print, verb="any")
-    made_with = {"policies": blind(experiment), "games": 30, "dreams": 2 * s.dreams}
-    with pytest.raises(StopIteration):
-        gates._gates(run, None, made_with)
-    (games, steps), tasks = Work(experiment, tmp_path).gates(TRIAL)
-    assert games == sum(kind == "gates" for kind, _, _ in asked) and steps == TRIAL.blind
+    monkeypatch.setattr(calibration, "examine", examine)
+    s = experiment.evaluate
+    run = SimpleNamespace(experiment=experiment, say=print, verb="any", path=tmp_path)
+    run.iteration = 0
+    made_with = {"policies": blind(experiment), "games": MOST_GAMES, "dreams": 2 * s.dreams}
+    monkeypatch.setattr(calibration, "depends_on", lambda run: made_with)
+    for played in (lambda: gates._gates(run, None, made_with), lambda: calibration._games(run)):
+        with pytest.raises(StopIteration):
+            played()
+    work = Work(experiment, tmp_path)
+    (games, steps), tasks = work.gates(TRIAL)
+    assert games == sum(kind in ("gates", "calibration") for kind, _, _ in asked)
+    assert steps == TRIAL.blind
     assert tasks == sum(task.kind in DREAMT for task in tasks_of(asked))
+    dream = replace(experiment.dream, calibrate=False)
+    plain = Work(replace(experiment, dream=dream), tmp_path)
+    assert 2 * plain.gates(TRIAL)[0][0] == games
+    assert plain.calibration() == 0 < work.calibration()
 
 
 def test_a_game_lasts_as_its_facts_or_the_trial_say(tmp_path):

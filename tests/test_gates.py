@@ -191,6 +191,7 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     monkeypatch.setattr(truth, "foresight_of", lambda folder, experiment: seen)
     report = gates.show_gates(run)
     printed = capsys.readouterr().out
+    assert report["deadlier"] == []
     assert (
         report["warnings"] == ["stay"]
         and printed.count("warning:") == 1
@@ -220,6 +221,29 @@ def test_gates_are_kept_for_an_m_and_warn_of_what_evolution_would_farm(run, monk
     (run.path / "gates.json").write_text(json.dumps(older))
     gates.show_gates(run)
     assert len(played) == 3, "an older file also lists settings of other games"
+
+
+def at_scale(run, scale, **dream):
+    return dataclasses.replace(
+        run.experiment, scale=scale, dream=dataclasses.replace(run.experiment.dream, **dream)
+    )
+
+
+def test_a_dream_that_is_too_kind_stops_the_search_unless_it_is_accepted(run, monkeypatch, capsys):
+    kind = {"warnings": ["stay"], "deadlier": []}
+    monkeypatch.setattr(gates, "show_gates", lambda run: dict(kind))
+    gates.pass_gates(run)  # at smoke scale it only warns
+    assert read_json(run.path / "gates.json")["accepted"] is False
+    run.experiment = at_scale(run, "laptop")
+    with pytest.raises(ValueError, match="too kind to stay.*--dream.accept-gate"):
+        gates.pass_gates(run)
+    run.experiment = at_scale(run, "laptop", accept_gate=True)
+    gates.pass_gates(run)
+    assert read_json(run.path / "gates.json")["accepted"] is True
+    run.experiment = at_scale(run, "laptop")
+    monkeypatch.setattr(gates, "show_gates", lambda run: {"warnings": [], "deadlier": ["left"]})
+    gates.pass_gates(run)
+    assert read_json(run.path / "gates.json")["accepted"] is False
 
 
 def walked(steps, seed):

@@ -36,7 +36,7 @@ RULES = {
 TIERS = (
     {"models", "tensorboard_files", "checkpoint"},
     {"opening", "fit", "weights", "populations", "shards"},
-    {"worlds"},
+    {"worlds", "memory_training"},
     {"evolve", "gymnasium_ids", "recorder"},
     {"evaluation"},
     {"speed", "showing"},

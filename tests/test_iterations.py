@@ -118,7 +118,7 @@ def test_a_network_of_other_sizes_is_refused(tmp_path):
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])
 def test_a_warm_up_rises_to_the_schedule(schedule):
-    from WorldModels.memory.optimizer import adam
+    from WorldModels.memory.training import adam
 
     plain, warm = (adam(100, 1e-2, schedule, 1e-4, 0.9, warmup_steps=steps) for steps in (0, 10))
     rates = []

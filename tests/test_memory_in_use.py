@@ -10,8 +10,8 @@ from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.memory.baselines import held_out_batches
 from WorldModels.memory.batches import KINDS, SeriesBatches
 from WorldModels.memory.mixture_memory import MixtureMemory
-from WorldModels.memory.streams import StreamTraining
 from WorldModels.memory.terminal import terminated_logits
+from WorldModels.memory.training import StreamTraining
 
 
 class Echo(MixtureMemory):

@@ -12,7 +12,7 @@ from conftest import assert_same, compiled
 from test_memory import BOTH, EVERY, array, memory, some_series, the_loss
 
 from WorldModels.memory.batches import SeriesBatches
-from WorldModels.memory.streams import StreamTraining
+from WorldModels.memory.training import StreamTraining
 
 
 @pytest.mark.parametrize("options", [{"restart_input": True}, *EVERY])

@@ -31,7 +31,8 @@ class FakeDream:
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr("WorldModels.assembly.worlds.real_world", lambda *a, **how: Line)
     monkeypatch.setattr("WorldModels.assembly.evolve.population_dream", lambda *a: FakeDream())
-    monkeypatch.setattr("WorldModels.assembly.evaluation.gates.show_gates", lambda run: None)
+    for name in ("show_gates", "pass_gates"):
+        monkeypatch.setattr(f"WorldModels.assembly.evaluation.gates.{name}", lambda run: None)
     (tmp_path / "0").mkdir()
     for name in ("vision.keras", "memory.keras"):
         fake_network(tmp_path / "0" / name, name)

@@ -76,6 +76,7 @@ CARRACING = {
         "num_heads": 8,
         "feed_forward": 2048,
         "dropout": 0.1,
+        "lstm_dropout": 0.0,  # rnn.py has none in what was published
         "window": 64,
         "mmd_weight": 0.1,
         "mixture": "independent",  # [P] A.2
@@ -132,6 +133,10 @@ CARRACING = {
         "termination": "threshold",
         "threshold": 0.5,
         "max_steps": 0,  # as long as the environment's
+        "calibrate": False,  # ours, like judge to accept_gate
+        "judge": "none",
+        "patience": 0,
+        "accept_gate": False,
         "population_size": 64,
         "rollouts": 16,
         "sigma": 0.1,
@@ -146,6 +151,7 @@ CARRACING = {
         "controller": "previous",
     },  # ours; [P] section 5
     "evaluate": {
+        "seeds": "test",
         "tracks": 100,  # [P] 100 random tracks
         "baseline_tracks": 20,
         "baselines": "cauchy,straight",  # [P] has the first

@@ -17,7 +17,7 @@ from WorldModels.temperatures import TemperatureSettings
 
 OWN = (CompareSettings, PictureSettings, PlaySettings, ReportSettings, TemperatureSettings)
 FIRST = ("results", "force", "reuse", "workers", "iteration", "iterations")
-THIS_CALL_ONLY = {*FIRST, "controller.generation"}
+THIS_CALL_ONLY = {*FIRST, "controller.generation", "evaluate.seeds", "dream.accept_gate"}
 
 
 def every_setting():

@@ -15,7 +15,7 @@ from WorldModels.experiment.presets import preset
 from WorldModels.export import files as export
 from WorldModels.memory.batches import SeriesBatches
 from WorldModels.memory.kinds import build_memory
-from WorldModels.memory.streams import StreamTraining
+from WorldModels.memory.training import StreamTraining
 from WorldModels.memory.transformer import Sinusoids, TransformerMemory
 
 Z, A, WINDOW, LAYERS = 4, 2, 3, 2

@@ -106,6 +106,7 @@ def dream_generations(
     population: ShardedDream,
     mean: np.ndarray | None = None,
     dream: DreamSettings | None = None,
+    judge: ShardedDream | None = None,
 ) -> Any:
     """The evolution in a folder; drivers play in dreams, in one compiled loop.
 
@@ -116,6 +117,7 @@ def dream_generations(
         population: what `population_dream` gives for these settings.
         mean: where the search starts, (N,); None: at zero.
         dream: settings of the dream; by default the run's.
+        judge: the dream that scores the mean; by default the same as the population's.
 
     Raises:
         FileNotFoundError: there are no first latents.
@@ -130,9 +132,10 @@ def dream_generations(
         **{name: getattr(dream, name) for name in OF_THE_DREAM},
     )
     search = _search(run, folder, settings, controller, run.rng("evolution in the dream"), mean)
-    scores = DreamScores(run, population, latents, dream.validation_rollouts)
+    scores = DreamScores(run, population, latents, dream.validation_rollouts, judge or population)
     events = run.path / "tensorboard" / "controller" / "dream"
-    return _generations(run, folder, controller, search, settings, scores, events)
+    how = settings, scores, events, dream.patience
+    return _generations(run, folder, controller, search, *how)
 
 
 def _generations(
@@ -143,6 +146,7 @@ def _generations(
     settings: Any,
     scores: RealScores | DreamScores,
     events: Path,
+    patience: int = 0,
 ) -> Any:
     from WorldModels.control.generations import Generations
 
@@ -155,6 +159,7 @@ def _generations(
         scores.mean,
         event_writer(events, run.say),
         lambda text: run.say(f"{run.verb}: {text}"),
+        patience,
     )
 
 
@@ -178,10 +183,18 @@ def _search(
     return strategy(size, settings.population_size, settings.sigma, generator, mean=mean, **how)
 
 
-def population_dream(run: Run, controller: Any, dream: DreamSettings) -> ShardedDream:
+def population_dream(
+    run: Run, controller: Any, dream: DreamSettings, judge: Path | None = None
+) -> ShardedDream:
     """The compiled dream of a population, shared among as many processes as --workers asks for.
 
     Where Keras computes on a GPU, all of it is dreamt there.
+
+    Args:
+        run: the open run.
+        controller: a control.controller.Controller.
+        dream: settings of the dream.
+        judge: the file of another M that decides what happens; None: M itself does.
 
     Raises:
         FileNotFoundError: there is no M.
@@ -195,7 +208,8 @@ def population_dream(run: Run, controller: Any, dream: DreamSettings) -> Sharded
     memory = run.need("memory.keras", "train_memory")
     on_cpu = keras.distribution.list_devices()[0].startswith("cpu")
     workers = (run.experiment.workers or cores()) if on_cpu else 1
-    return ShardedDream(PopulationMaker(str(memory), controller, how), workers, cores(), run.say)
+    maker = PopulationMaker(str(memory), controller, how, str(judge or ""))
+    return ShardedDream(maker, workers, cores(), run.say)
 
 
 def dream_returns(

@@ -64,12 +64,14 @@ class DreamScores:
         dream: a memory.imagine.PopulationDream.
         latents: mean and log-variance (N, Z) of first frames.
         validation_rollouts: number of dreams that validate a mean.
+        judge: the dream that they take place in.
     """
 
     run: Run
     dream: Any
     latents: tuple[np.ndarray, np.ndarray]
     validation_rollouts: int
+    judge: Any
 
     def population(
         self, parameters: np.ndarray, generation: int, rollouts: int, heard: Callable
@@ -84,7 +86,7 @@ class DreamScores:
         """Returns (n,) of the mean (N,) in the validation dreams, which are always the same."""
         draw = rng(0, "train_controller", "validation dreams")
         first = begun_dreams(self.latents, (self.validation_rollouts,), draw)
-        return self.dream.returns(parameters[None], first, draw)[0][0]
+        return self.judge.returns(parameters[None], first, draw)[0][0]
 
 
 def begun_dreams(

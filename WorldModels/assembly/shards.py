@@ -22,11 +22,13 @@ class PopulationMaker:
         memory: M's file.
         controller: the control.controller.Controller of all drivers.
         how: arguments of envs.lanes.Dreaming.
+        judge: the file of another M that decides what happens (memory/judged.py); empty: none.
     """
 
     memory: str
     controller: Any
     how: dict
+    judge: str = ""
 
     def __call__(self) -> Any:
         """Open M.
@@ -40,10 +42,13 @@ class PopulationMaker:
         from WorldModels.envs.lanes import Dreaming
         from WorldModels.interfaces import FEATURES
         from WorldModels.memory.imagine import PopulationDream
+        from WorldModels.memory.judged import Judged
 
         how, memory = Dreaming(**self.how), load_memory(self.memory)
         imagination = Imagination(memory)
         how.check(imagination.sizes, imagination.heads)
+        if self.judge:
+            memory = Judged(memory, load_memory(self.judge))
         return PopulationDream(
             memory,
             lambda parameters, features: self.controller.act(parameters, features, ops),

@@ -60,6 +60,7 @@ class Generations:
         validate: parameters (N,) -> returns (n,) on validation tracks.
         write_event: receives every row (a dict with generation and frames), for TensorBoard.
         say: prints a line.
+        patience: stop after this many validations without a higher score; 0: never.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class Generations:
     validate: Callable[[np.ndarray], np.ndarray]
     write_event: Callable[[dict], None] = lambda row: None
     say: Callable[[str], None] = print
+    patience: int = 0
 
     def __post_init__(self):
         self.progress = Progress()
@@ -89,8 +91,11 @@ class Generations:
 
     @property
     def finished(self) -> bool:
-        """Whether the budget is spent or the target reached."""
-        return self.share >= 1 or self.progress.best >= self.settings.target_return
+        """Whether the budget is spent, the target reached, or patience exhausted."""
+        p = self.progress
+        waited = (p.generation - p.best_generation) // self.settings.validation_every
+        exhausted = 0 < self.patience <= waited and p.best_generation > 0
+        return self.share >= 1 or p.best >= self.settings.target_return or exhausted
 
     def run(self, show: bool = True) -> Progress:
         """Continue until the budget is spent or a mean's validation score reaches the target."""

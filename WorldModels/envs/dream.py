@@ -11,7 +11,8 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from WorldModels.envs.lanes import Dreaming, Lanes, asked_of_reset
+from WorldModels.envs.lanes import Dreaming, Lanes
+from WorldModels.envs.resets import asked_of_reset
 from WorldModels.interfaces import LATENT, Imagination
 
 FPS = 50  # frames per second in a film of a dream, unless the game says otherwise

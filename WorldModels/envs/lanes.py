@@ -1,16 +1,13 @@
 """Dreams side by side: their settings, their noise, and one step of all of them."""
 
-import operator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from WorldModels.interfaces import FEATURES, LATENT, Imagination, State
+from WorldModels.interfaces import DROPPED, FEATURES, LATENT, Imagination, State
 
 REWARDS = ("head", "constant")
 TERMINATIONS = ("threshold", "sampled", "never")
-RESET_MASK = "reset_mask"  # Gymnasium's option that names the worlds to begin again
 BLOCK = 64  # steps of noise drawn at a time
 
 
@@ -96,6 +93,10 @@ class Noise:
         noise = self.generator.standard_normal(self.latent_size, np.float32)
         return mean[episode] + np.exp(log_var[episode] / 2) * noise
 
+    def dropped(self, size: int) -> np.ndarray:
+        """What decides which of M's outputs are dropped (size,); see interfaces.DROPPED."""
+        return self.generator.random(size, np.float32)
+
     def step(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The noise of a step: component (1, Z) and end (1,) uniform, normal (1, Z)."""
         if not self.left:
@@ -155,6 +156,8 @@ class Lanes:
         for x in self.state.values():
             x[lane] = 0
         self.state[LATENT][lane] = self.noise[lane].first(self.first_latents)
+        if DROPPED in self.state:
+            self.state[DROPPED][lane] = self.noise[lane].dropped(self.state[DROPPED].shape[1])
         self.features[lane] = 0
         self.features[lane, : self.imagination.sizes["z"]] = self.state[LATENT][lane]
         self.steps[lane] = 0
@@ -210,41 +213,3 @@ def _checked(latents, size: int) -> tuple[np.ndarray, ...]:
             f"received {latents[0].shape}; encode again."
         )
     return latents
-
-
-def asked_of_reset(count: int, seed: Any, options: dict | None) -> tuple[list, np.ndarray]:
-    """What the reset of a vector world begins: the seed of each world, and a mask (count,).
-
-    Args:
-        count: number of worlds.
-        seed: a whole number of any type: world i takes seed + i; or one or None for each world.
-        options: {"reset_mask": (count,) bool}, or None: all.
-
-    Raises:
-        ValueError: an option is unknown, or the seeds or the mask have another length or type.
-    """
-    options = options or {}
-    if unknown := [str(name) for name in options if name != RESET_MASK]:
-        raise ValueError(
-            f"options: expected none but {RESET_MASK}, received {', '.join(unknown)}; drop it."
-        )
-    mask = np.asarray(options.get(RESET_MASK, np.ones(count, bool)))
-    if mask.dtype != bool or mask.shape != (count,):
-        there = len(mask) if mask.ndim == 1 else f"shape {mask.shape}"
-        raise ValueError(
-            f"{RESET_MASK}: expected {count} bools, one a world, received {there} ({mask.dtype})."
-        )
-    return _seeds(count, seed), mask
-
-
-def _seeds(count: int, seed: Any) -> list[int | None]:
-    seed = [None] * count if seed is None else seed
-    try:
-        if np.ndim(seed) == 0:
-            return [operator.index(seed) + i for i in range(count)]
-        seeds = [None if each is None else operator.index(each) for each in seed]
-    except TypeError:
-        raise ValueError(f"seed: expected whole numbers, received {seed!r}.") from None
-    if len(seeds) != count:
-        raise ValueError(f"seed: expected one, or {count}, one a world, received {len(seeds)}.")
-    return seeds

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from WorldModels.envs.lanes import RESET_MASK, asked_of_reset
+from WorldModels.envs.resets import RESET_MASK, asked_of_reset
 from WorldModels.interfaces import FEATURES, Perception
 
 LATENTS = ("mean", "sampled")

@@ -45,8 +45,8 @@ class Rule:
         """The names to hold out: with a share above 0 at least one, but never all of them."""
         trained = set(self.trained)
         free = [name for name in names if name not in trained]
-        ranked = sorted(free, key=self._draw)
-        chosen = {name for name in free if self._draw(name) < self.share}
+        ranked = sorted(free, key=self.draw)
+        chosen = {name for name in free if self.draw(name) < self.share}
         chosen |= set(self.held_out) & set(names)
         if self.share > 0 and not chosen:
             chosen = set(ranked[:1])
@@ -55,7 +55,7 @@ class Rule:
     def listed(self, names: Sequence[str], held_out: Sequence[str]) -> "Rule":
         """The rule once a network is trained on those of the names that are not held out."""
         free = set(names) - set(held_out)
-        late = [name for name in free if self._draw(name) < self.share]
+        late = [name for name in free if self.draw(name) < self.share]
         late = late if held_out or self.share == 0 else names  # the lowest might be one of these
         return replace(
             self,
@@ -63,8 +63,8 @@ class Rule:
             trained=tuple(sorted({*self.trained, *late})),
         )
 
-    def _draw(self, name: str) -> float:
-        """A number in 0..1 that looks random."""
+    def draw(self, name: str) -> float:
+        """A number in 0..1 that looks random, and depends only on seed, iteration and name."""
         digest = hashlib.sha256(f"{self.seed} {self.iteration} {name}".encode()).digest()
         return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -126,6 +126,21 @@ def split_and_list(paths: Sequence[Path], run: Any, network: str, older: float |
             "episodes are missing."
         )
     return parts
+
+
+def upper_half(paths: Sequence[Path], folder: Path, experiment: Any) -> list[Path]:
+    """Those of some episodes or series whose draw is in the upper half; all, if none is.
+
+    Args:
+        paths: see `split`, as for the others.
+        folder: the iteration's.
+        experiment: see rule_of.
+    """
+    kept = set()
+    for iteration, own in _by_iteration(paths, int(folder.name)).items():
+        rule = rule_of(folder.parent / str(iteration), experiment)
+        kept |= {path for name, path in own.items() if rule.draw(name) >= 0.5}
+    return [path for path in paths if path in kept] or list(paths)
 
 
 def older_share(folder: Path, network: str) -> float | None:

@@ -35,7 +35,7 @@ OPTIONS = {
 }
 # A training on fewer frames (V) or steps of episodes (M) is not timed: on two cores it takes a
 # minute or so, and timing it ten seconds.
-WORTH_TIMING = {"vision": 50_000, "memory": 1_000_000}
+WORTH_TIMING = {"vision": 50_000, "memory": 1_000_000, "judge": 1_000_000}
 SECONDS, TURNS = 1.0, 5  # for which each choice is timed, and in how many turns
 HOPELESS = 3.0  # times as long as the fastest: no further turn
 MARGIN = 0.95  # the share of the usual choice's time that another may take at most to replace it

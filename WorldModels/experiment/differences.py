@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.fields import flag_of, shown
-from WorldModels.experiment.stages import STAGES, stage_facts, stage_settings
+from WorldModels.experiment.stages import ASIDE, STAGES, stage_facts, stage_settings
 
 
 def flat(settings: dict) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def refuse_contradictions(
     Raises:
         ValueError: there is one.
     """
-    made = {name: stage_facts(path, name) for name in STAGES if name != "temperatures"}
+    made = {name: stage_facts(path, name) for name in STAGES if name not in ASIDE}
     for stage, facts in made.items():
         there = flat(facts["settings"]) if facts else {}
         for name, value in flat(stage_settings(experiment, stage, iteration)[0]).items():

@@ -23,6 +23,10 @@ SINCE = {
     "vision.median_start": False,
     "controller.covariance": "full",
     "env.kwargs": "{}",
+    "memory.lstm_dropout": 0.0,
+    "dream.calibrate": False,
+    "dream.judge": "none",
+    "dream.patience": 0,
 }
 PRESETS = "presets_before.json"  # the presets of that time, by experiment and scale
 

@@ -61,7 +61,7 @@ class Stage:
         self.part, self.outputs = part, (f"{name}/{part}",) if part else STAGES[name].outputs
         self.file = stage_file(run.path, f"{name}-{part}" if part else name)
         self.idle = idle_settings(run.experiment)
-        self.settings, self.budgets = stage_settings(run.experiment, name, run.iteration)
+        self.take_settings()
         # Every stage shares the environment of the episodes.
         reads = () if name == "episodes" else dict.fromkeys(("episodes", *STAGES[name].reads))
         for read in reads:
@@ -74,6 +74,11 @@ class Stage:
         self.complete = bool(facts.get("complete")) and covers(self.done, self.budgets)
         if self.complete and STAGE_OF.get(run.verb) == name:
             run.remember()
+
+    def take_settings(self) -> None:
+        """Take the run's settings; again if one is settled only after the stage was opened."""
+        ours = self.run
+        self.settings, self.budgets = stage_settings(ours.experiment, self.name, ours.iteration)
 
     def _facts(self) -> dict:
         """What the stage's file records; empty if the stage is to be made again."""

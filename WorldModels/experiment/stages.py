@@ -87,6 +87,13 @@ STAGES = {
         iterates=("networks",),
         reusable=True,
     ),
+    "judge": StageKind(
+        "train_memory",
+        outputs=("judge.keras", "judge.csv", "tensorboard/judge", "checkpoints/judge"),
+        nouns=("memory",),
+        reads=("vision", "series"),
+        iterates=("networks",),
+    ),
     "controller": StageKind(
         "train_controller",
         outputs=("controller", "tensorboard/controller"),
@@ -118,7 +125,10 @@ STAGES = {
     ),
 }
 SUMS = "sums"  # in a stage's file: file -> its size and SHA-256; see damage
-STAGE_OF = {kind.verb: name for name, kind in STAGES.items()}  # verb -> the stage that it makes
+JUDGE = "judge"  # an M besides the driver's, which train_memory makes where it is asked for
+ASIDE = ("temperatures", JUDGE)  # not among the six that every run goes through
+# verb -> the stage that it makes
+STAGE_OF = {kind.verb: name for name, kind in STAGES.items() if name != JUDGE}
 
 
 def nouns_of(name: str, experiment: Any) -> tuple[str, ...]:
@@ -219,8 +229,10 @@ def maker_of(path: Path, name: str) -> str:
     """
     stage, _, part = name.partition("-")
     command = command_for(path, STAGES[stage].verb)
-    generation = part.removeprefix("generation-")
-    return f"{command} --controller.generation {generation}" if generation.isdigit() else command
+    driver = part.removesuffix("-final")
+    generation = driver.removeprefix("generation-")
+    command += f" --controller.generation {generation}" if generation.isdigit() else ""
+    return f"{command} --evaluate.seeds final" if part != driver else command
 
 
 def seed_of(path: Path, name: str, otherwise: int) -> int:

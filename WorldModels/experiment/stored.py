@@ -23,6 +23,7 @@ from WorldModels.experiment.presets import SCALES, env_of, preset
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import (
+    ASIDE,
     STAGE_OF,
     STAGES,
     iterations_in,
@@ -97,10 +98,11 @@ class _Made:
 def _made(folder: Path, iteration: int, verb: str, probe: Experiment) -> tuple[_Made, _Made]:
     """The settings of stages that only an earlier iteration has, and of those made in this one.
 
-    All stages count except temperatures, which sets its own dreams; the verb's own comes last.
+    All stages count except temperatures, which sets its own dreams, and judge, which is made as
+    memory is; the verb's own comes last.
     """
     own_stage = STAGE_OF.get(verb)
-    order = [name for name in STAGES if name not in ("temperatures", own_stage)]
+    order = [name for name in STAGES if name not in (*ASIDE, own_stage)]
     earlier, own = _Made(), _Made()
     for name in [*order, *([own_stage] if own_stage else [])]:
         there = [i for i in reversed(iterations_in(folder)) if i <= iteration]

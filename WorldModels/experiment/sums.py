@@ -9,6 +9,7 @@ from WorldModels.experiment.remedies import command_for, removed_first
 
 WEIGHTS = "weights"  # under which an exported file carries the sum of its weights
 VISION, MEMORY = "vision.keras", "memory.keras"
+MADE_BY = {VISION: "train_vision", MEMORY: "train_memory", "judge.keras": "train_memory"}
 OF_VISION = {"vision", "encode.onnx", "decode.onnx"}  # exported from V alone
 ARRAYS = "model.weights.h5"  # in a .keras file
 
@@ -31,7 +32,7 @@ class WeightsSum(str):
             try:
                 digest.update(_sum_of_arrays(file))
             except UNREADABLE as error:
-                verb = f"train_{file.stem}" if file.name in (VISION, MEMORY) else "train_vision"
+                verb = MADE_BY.get(file.name, "train_vision")
                 raise ValueError(
                     f"{file}: expected a network (.keras), received a damaged file ({error}); make "
                     f"it again: {removed_first(file, command_for(file, verb))}"

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from WorldModels.memory.living_lanes import LivingLanes
+from WorldModels.memory.living_lanes import LivingLanes, begun_state
 
 BLOCK = 50  # steps of one compiled loop
 
@@ -141,7 +141,9 @@ class PopulationDream:
         if first.ndim == 2:  # common to all drivers
             streams = np.tile(streams, len(parameters))
         parameters = np.asarray(parameters, np.float32)
-        lanes = LivingLanes(self.memory, parameters, shape[1], streams, latents[streams])
+        state = begun_state(self.memory, len(latents), generator)
+        state = {name: x[streams] for name, x in state.items()}
+        lanes = LivingLanes(parameters, shape[1], streams, latents[streams], state)
         for done in range(0, self.max_steps, BLOCK):
             noise = self._noise(generator, latents.shape, min(BLOCK, self.max_steps - done))
             before = lanes.lengths.sum()

@@ -4,6 +4,18 @@ from typing import Any
 
 import numpy as np
 
+from WorldModels.interfaces import DROPPED
+
+
+def begun_state(memory: Any, count: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """M's state in `count` dreams that begin: zeros, but for the part that is drawn."""
+    state = {}
+    for name, x in memory.initial_state(1).items():
+        shape = (count, *x.shape[1:])
+        drawn = name == DROPPED or name.endswith(f"_{DROPPED}")
+        state[name] = generator.random(shape, np.float32) if drawn else np.zeros(shape, np.float32)
+    return state
+
 
 class LivingLanes:
     """The lanes that are still in the loop, and the returns and lengths of all of them.
@@ -14,10 +26,16 @@ class LivingLanes:
         rollouts: number of rollouts per driver.
         rollout: (L,), which stream of noise each of the L = P * rollouts lanes takes.
         z: (L, Z), first latents.
+        state: M's at the start, see `begun_state`; part -> (L, ...).
     """
 
     def __init__(
-        self, memory: Any, parameters: np.ndarray, rollouts: int, rollout: np.ndarray, z: np.ndarray
+        self,
+        parameters: np.ndarray,
+        rollouts: int,
+        rollout: np.ndarray,
+        z: np.ndarray,
+        state: dict[str, np.ndarray],
     ):
         count = len(z)
         self.parameters, self.rollouts, self.where = parameters, rollouts, np.arange(count)
@@ -28,8 +46,7 @@ class LivingLanes:
             "reward": np.zeros(count, np.float32),
             "alive": np.ones(count, np.float32),
         }
-        for name, x in memory.initial_state(1).items():
-            self.own[f"state_{name}"] = np.zeros((count, *x.shape[1:]), np.float32)
+        self.own |= {f"state_{name}": x for name, x in state.items()}
 
     def inputs(self, noise: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
         """What DreamBlock takes: parameters by driver until a lane is dropped, then by lane."""

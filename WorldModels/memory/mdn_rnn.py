@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from WorldModels.interfaces import DROPPED
 from WorldModels.memory import unrolled
 from WorldModels.memory.mixture_memory import MixtureMemory
 from WorldModels.memory.recurrence import RestartCell
@@ -21,15 +22,21 @@ class MDNRNN(MixtureMemory):
     Args:
         lstm_size: units, the size of h and of c.
         restart_input: one more input, 1 at the first step of an episode, else 0 (doomrnn: restart).
+        lstm_dropout: share of the LSTM's outputs that the heads do not see. One mask holds for a
+            whole row in training and for a whole dream, so each dream is one of many worlds; a
+            driver sees h unmasked, and so do the heads in the real world.
         shared: latent_size, action_size, ...: see MixtureMemory.
 
     Raises:
         ValueError: a size that is not above 0, or no such mixture.
     """
 
-    def __init__(self, lstm_size=256, restart_input=False, **shared):
+    def __init__(self, lstm_size=256, restart_input=False, lstm_dropout=0.0, **shared):
         super().__init__(hidden_size=lstm_size, **shared)
         self.lstm_size, self.restart_input = self.hidden_size, bool(restart_input)
+        self.lstm_dropout = float(lstm_dropout)
+        if self.lstm_dropout:
+            self.masks = keras.random.SeedGenerator(self.seed + 5)
         self.lstm = keras.layers.LSTM(
             self.lstm_size,
             return_sequences=True,
@@ -49,12 +56,37 @@ class MDNRNN(MixtureMemory):
         return tuple(name for name in super().argument_names() if name != "hidden_size")
 
     def initial_state(self, batch: int) -> dict:
-        """Zeros: h and c (B, units) float32, and with the restart input also stepped (B, 1).
+        """Zeros: h and c (B, units) float32; with the restart input also stepped (B, 1).
 
-        stepped is 0 before the first step and 1 from then on.
+        stepped is 0 before the first step and 1 from then on. With dropout there is also dropped
+        (B, units): 0 keeps all outputs; a dream begins with uniform numbers, and an output is
+        dropped where its number is below lstm_dropout.
         """
         state = {"h": ops.zeros((batch, self.lstm_size)), "c": ops.zeros((batch, self.lstm_size))}
-        return {**state, "stepped": ops.zeros((batch, 1))} if self.restart_input else state
+        if self.restart_input:
+            state["stepped"] = ops.zeros((batch, 1))
+        return (
+            {**state, DROPPED: ops.zeros((batch, self.lstm_size))} if self.lstm_dropout else state
+        )
+
+    def begun(self, state: dict, training: bool) -> dict:
+        """See MixtureMemory: in training each row has a mask of its own."""
+        if not (training and self.lstm_dropout):
+            return state
+        return {**state, DROPPED: keras.random.uniform(ops.shape(state[DROPPED]), seed=self.masks)}
+
+    def seen_by_heads(self, state: dict):
+        """See MixtureMemory."""
+        return self._masked(state["h"], state)
+
+    def _masked(self, hidden, state: dict):
+        """Outputs (B, ..., units) as the heads see them; those kept make up for the others."""
+        if not self.lstm_dropout:
+            return hidden
+        drawn = state[DROPPED]
+        kept = ops.cast(drawn >= self.lstm_dropout, "float32") / (1 - self.lstm_dropout)
+        mask = ops.where(ops.any(drawn > 0, axis=-1, keepdims=True), kept, ops.ones_like(kept))
+        return hidden * (mask[:, None] if len(hidden.shape) == 3 else mask)
 
     def step(self, state: dict, z, action, reward=None) -> dict:
         """See interfaces.Memory; this kind does not use the reward."""
@@ -63,7 +95,7 @@ class MDNRNN(MixtureMemory):
         _, carried = self.lstm.cell(
             self._cast(inputs), [self._cast(state["h"]), self._cast(state["c"])]
         )
-        return self._state(*carried, inputs)
+        return self._state(*carried, inputs, state)
 
     def sequence(self, z, actions, rewards, state: dict, restarts=None):
         """See interfaces.Memory; this kind does not use the rewards."""
@@ -86,7 +118,8 @@ class MDNRNN(MixtureMemory):
             hidden, *carried = unrolled.unrolled_lstm(layer.cell, inputs, *initial)
         else:
             hidden, *carried = layer(inputs, initial_state=initial)
-        return ops.cast(hidden, "float32"), self._state(*carried, inputs)
+        hidden = self._masked(ops.cast(hidden, "float32"), state)
+        return hidden, self._state(*carried, inputs, state)
 
     def hidden(self, state: dict) -> dict:
         """What a controller may see: h and c, each (B, units)."""
@@ -95,8 +128,8 @@ class MDNRNN(MixtureMemory):
     def _cast(self, x):
         return ops.cast(x, self.compute_dtype)
 
-    def _state(self, h, c, inputs) -> dict:
+    def _state(self, h, c, inputs, before: dict) -> dict:
         state = {"h": ops.cast(h, "float32"), "c": ops.cast(c, "float32")}
         if self.restart_input:
             state["stepped"] = ops.ones((ops.shape(inputs)[0], 1))
-        return state
+        return {**state, DROPPED: before[DROPPED]} if self.lstm_dropout else state

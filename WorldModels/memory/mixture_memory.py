@@ -155,14 +155,26 @@ class MixtureMemory(keras.Model):
         Returns:
             z (B, Z), and if M has the heads, reward (B,) and terminated (B,), 1 or 0.
         """
-        hidden = state["h"]
+        hidden = self.seen_by_heads(state)
         result = {"z": self.draw(hidden, temperature, noise)}
         if self.reward is not None:
             result["reward"] = self.reward(hidden)[:, 0]
         if self.terminated is not None:
-            probability = ops.sigmoid(self.terminated(hidden)[:, 0])
-            result["terminated"] = ops.cast(probability > noise["terminated"], "float32")
+            ends = self.end_probability(state) > noise["terminated"]
+            result["terminated"] = ops.cast(ends, "float32")
         return result
+
+    def end_probability(self, state: dict):
+        """The probability (B,) that the last step ended the episode, by the terminated head."""
+        return ops.sigmoid(self.terminated(self.seen_by_heads(state))[:, 0])
+
+    def begun(self, state: dict, training: bool) -> dict:
+        """A state with which rows begin in training or in a test; a kind may draw a part of it."""
+        return state
+
+    def seen_by_heads(self, state: dict):
+        """What the heads predict from: h (B, hidden_size), of which a kind may hide a part."""
+        return state["h"]
 
     def call(self, batch, training=False):
         """Hidden (B, T, hidden_size) of a batch as `compute_loss` takes it.
@@ -172,6 +184,7 @@ class MixtureMemory(keras.Model):
         state = self.initial_state(ops.shape(batch["z"])[0])
         if "stepped" in state:  # of a kind that reads where episodes begin
             state["stepped"] = batch["stepped"]
+        state = self.begun(state, training)
         return self.sequence(
             batch["z"], batch["actions"], batch["last_rewards"], state, batch.get("restarts")
         )[0]

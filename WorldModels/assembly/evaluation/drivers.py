@@ -1,7 +1,8 @@
 """Where the evaluation of each driver lies, and which drivers of a run were evaluated.
 
     evaluation/best/             the best mean's: evaluation.json, *.csv, films
-    evaluation/generation-418/   a kept generation's: the same, and figures/
+    evaluation/best-final/       the best mean's on the final seeds: the same, and figures/
+    evaluation/generation-418/   a kept generation's: the same
 
 Evaluating one driver leaves those of the others alone. In the iteration's folder lie copies of the
 best mean's scores and films.
@@ -19,9 +20,15 @@ BEST, GENERATION = "best", "generation-"
 FILMS = ("real.mp4", "reconstructed.mp4", "reconstructed.gif", "dream.mp4", "dream.gif")
 
 
-def driver_name(generation: int) -> str:
-    """The name of a driver's evaluation; -1: the best mean's."""
-    return BEST if generation < 0 else f"{GENERATION}{generation}"
+def evaluation_name(generation: int, seeds: str = "test") -> str:
+    """The name of a driver's evaluation.
+
+    Args:
+        generation: -1: the best mean.
+        seeds: of the games: test or final.
+    """
+    name = BEST if generation < 0 else f"{GENERATION}{generation}"
+    return name if seeds == "test" else f"{name}-{seeds}"
 
 
 def stage_part(name: str) -> str:
@@ -63,7 +70,7 @@ def report_file(path: Path, generation: int = -1) -> Path:
         path: the iteration's folder.
         generation: a kept generation; -1: the best mean.
     """
-    own = folder_of(path, driver_name(generation)) / REPORT
+    own = folder_of(path, evaluation_name(generation)) / REPORT
     older = path / REPORT
     if generation < 0 or (not own.exists() and _tested(read_json(older)) == generation):
         return older
@@ -80,7 +87,7 @@ def evaluated(path: Path) -> dict[str, dict]:
     for file in [path / REPORT, *(path / FOLDER).glob(f"*/{REPORT}")]:
         report = read_json(file)
         if report and _same_driver(path, report):
-            found[driver_name(_tested(report))] = report
+            found[evaluation_name(_tested(report), report.get("seeds", "test"))] = report
     return dict(sorted(found.items(), key=lambda each: _tested(each[1])))
 
 
@@ -148,7 +155,7 @@ def _name_of_older(path: Path) -> str | None:
         kept = (path / "controller" / "generations").glob("*.npz")
         same = [file for file in kept if hash_files([file]) == digest]
         generation = int(same[0].stem) if same else -1
-    return driver_name(generation)
+    return evaluation_name(generation)
 
 
 def _copy(source: Path, target: Path) -> None:

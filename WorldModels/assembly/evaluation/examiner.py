@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from WorldModels.assembly.evaluation.tasks import DREAMT, SEEDS, Task, key_columns
+from WorldModels.assembly.evaluation.tasks import DREAMT, DRIVER, SEEDS, Task, key_columns
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.settings.env import EnvSettings
 
-DRIVER = "controller"
 # The driver with a blindfold (envs/blindfold.py), which hides its own game from it.
 ANOTHER, FROZEN = "another game's frames", "a frozen frame"
 BLINDFOLDS = (ANOTHER, FROZEN)
@@ -32,6 +31,7 @@ class Examiner:
         controllers: driver -> file; includes DRIVER wherever a controller drives.
         dream: makes dreams (worlds.DreamMaker), if the test has any.
         shown: files of recorded episodes, for ANOTHER.
+        tested: the kind of the test's games: tracks or final.
     """
 
     folder: Path
@@ -39,6 +39,7 @@ class Examiner:
     controllers: dict[str, Path]
     dream: Any = None
     shown: tuple[Path, ...] = ()
+    tested: str = "tracks"
 
     def __call__(self) -> Callable[[Task], list[dict]]:
         return _Player(self)

@@ -35,7 +35,7 @@ def film_games(
     for track in nearest_quantiles(scores, run.experiment.evaluate.video_tracks):
         why = "from the lowest score to the highest" if films else "the score nearest the median"
         files = _film_game(run, examiner, track, folder, f"{track:03}-" if films else "")
-        film = {"track": track, "seed": SEEDS["tracks"] + track, "rule": rule}
+        film = {"track": track, "seed": SEEDS[examiner.tested] + track, "rule": rule}
         films.append(film | {"score": scores[track], "why": why, "files": files})
     return films
 
@@ -52,7 +52,7 @@ def _film_game(run: Run, examiner: Examiner, track: int, folder: Path, prefix: s
     """
     from WorldModels.figures import videos
 
-    episode, world = _played_again(examiner, SEEDS["tracks"] + track)
+    episode, world = _played_again(examiner, SEEDS[examiner.tested] + track)
     if "rgb_array" not in world.metadata.get("render_modes", ()):
         run.say(
             "evaluate: the environment renders no pictures; skipping real.mp4, reconstructed.mp4 "

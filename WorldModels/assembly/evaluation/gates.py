@@ -1,9 +1,10 @@
-"""Compares blind policies' returns in dream and game, before a driver is evolved in the dream.
+"""Compares policies' returns in dream and game, before a driver is evolved in the dream.
 
 If the dream is much kinder to some policy than the game is, evolution soon finds and exploits that,
 and the dream's score becomes meaningless. So policies that do not look (standing still, always left
-and so on: --evaluate.baselines) play in the game and in the dream, and a table compares the two.
-The gates only warn; they never stop anything.
+and so on: --evaluate.baselines), and the previous iteration's driver, play in the game and in the
+dream, and a table compares the two. A dream that is too kind stops train_controller before the
+first generation, unless --dream.accept-gate lets it pass.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.assembly.evaluation.baselines import baseline_names
 from WorldModels.assembly.evaluation.examination import examine
 from WorldModels.assembly.evaluation.examiner import Examiner
-from WorldModels.experiment.fields import plain
-from WorldModels.experiment.files import hash_files, read_json, write_json
-from WorldModels.experiment.games.registry import game_of
+from WorldModels.assembly.evaluation.tasks import GATES, shown_name
+from WorldModels.assembly.evaluation.yardsticks import depends_on, files_of, same
+from WorldModels.experiment.files import read_json, write_json
 from WorldModels.experiment.run import Run
 
 RATIO = 2.0  # warn if the dream gives more than this many times the game's return
@@ -24,7 +24,7 @@ LOWEST_AUC = 0.95  # of M's predictions of the end; a lower AUC is pointed out
 
 
 def show_gates(run: Run) -> dict:
-    """Print how blind policies fare in the game and in the dream, and save that in gates.json.
+    """Print how policies fare in the game and in the dream, and save that in gates.json.
 
     A gates.json made with the same M, first latents and settings is printed again.
 
@@ -33,21 +33,43 @@ def show_gates(run: Run) -> dict:
 
     Returns:
         The contents of gates.json: policies, each with real and dream (see figures.scores.summary)
-        and the ratio of their means; warnings; foresight, see truth.foresight_of.
+        and the ratio of their means; warnings and deadlier, the policies to which the dream is much
+        kinder and much harder than the game; foresight, see truth.foresight_of.
 
     Raises:
         ValueError: --evaluate.baselines has an unknown name, or M lacks what the dream needs.
     """
     from WorldModels.assembly.worlds import dream_world
 
-    experiment, file = run.experiment, run.path / "gates.json"
+    experiment, file = run.experiment, run.path / GATES
     dream = dream_world(run.path, experiment, max_steps=experiment.env.max_steps)
-    made_with, report = _made_with(run, dream.how), _earlier(run, file)
-    if not report or not _same(report["made_with"], made_with):
-        report = _gates(run, Examiner(run.path, experiment.env, {}, dream), made_with)
+    made_with = depends_on(run) | {"dream": dream.how, "dreams": 2 * experiment.evaluate.dreams}
+    report = _earlier(run, file)
+    if not report or not same(report["made_with"], made_with):
+        report = _gates(run, Examiner(run.path, experiment.env, files_of(run), dream), made_with)
         write_json(file, report)
     _show(run, report)
     return report
+
+
+def pass_gates(run: Run) -> None:
+    """Show the gates, and refuse a dream that is too kind.
+
+    Raises:
+        ValueError: it is too kind to some policy, this is no smoke test, and --dream.accept-gate
+            was not given.
+    """
+    report = show_gates(run)
+    accepted = run.experiment.dream.accept_gate
+    if report["warnings"] and run.experiment.scale != "smoke" and not accepted:
+        names = ", ".join(map(shown_name, report["warnings"]))
+        raise ValueError(
+            f"the dream is too kind to {names} (see the table above): expected at most {RATIO:g} "
+            "times the game's return. Record more of what they do (--record.policies, or another "
+            "iteration), train M longer, let --dream.calibrate fit the dream to the game, or give "
+            "--dream.accept-gate to evolve a driver in it anyway."
+        )
+    write_json(run.path / GATES, report | {"accepted": bool(report["warnings"] and accepted)})
 
 
 def _earlier(run: Run, file: Path) -> dict | None:
@@ -59,31 +81,10 @@ def _earlier(run: Run, file: Path) -> dict | None:
         return None
 
 
-def _made_with(run: Run, dream: dict) -> dict:
-    """What the comparison depends on."""
-    experiment = run.experiment
-    files = [run.need("memory.keras", "train_memory"), run.need("first_latents.npz", "encode")]
-    most = game_of(experiment.env.id).gate_games
-    return {
-        "memory": hash_files(files),
-        "environment": plain(experiment.env),
-        "dream": dream,
-        "policies": baseline_names(experiment.evaluate.baselines),
-        "games": min(most, experiment.evaluate.baseline_tracks),
-        "dreams": 2 * experiment.evaluate.dreams,
-    }
-
-
-def _same(there: dict, here: dict) -> bool:
-    """Whether both are equal; other games' settings, which older files also hold, do not count."""
-    environment = {name: there["environment"].get(name) for name in here["environment"]}
-    return there | {"environment": environment} == here
-
-
 def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
     from WorldModels.assembly.evaluation.truth import foresight_of
 
-    run.say("gates: blind policies, in the game and in the dream.")
+    run.say("gates: policies, in the game and in the dream.")
     counts = {"gates": made_with["games"], "gate_dreams": made_with["dreams"]}
     wanted = [
         (kind, policy, n)
@@ -102,6 +103,7 @@ def _gates(run: Run, examiner: Examiner, made_with: dict) -> dict:
         "made_with": made_with,
         "policies": policies,
         "warnings": [name for name, p in policies.items() if kinder(p["real"], p["dream"])],
+        "deadlier": [name for name, p in policies.items() if kinder(p["dream"], p["real"])],
         "foresight": foresight_of(run.path, run.experiment),
     }
 
@@ -150,19 +152,27 @@ def _show(run: Run, report: dict) -> None:
     )
     run.say(_table(policies))
     for name in report["warnings"]:
-        real, dream = (policies[name][where]["mean"] for where in ("real", "dream"))
         run.say(
-            f"warning: {name} gets {dream:.0f} in the dream but {real:.0f} in the game. Evolution "
-            "exploits such a gap, and high scores in the dream will mean little. Record more of "
-            "what that policy does (--record.policies), train M longer, or raise "
-            "--dream.temperature."
+            f"warning: {_gap(name, policies)}. Evolution exploits such a gap, and high scores in "
+            "the dream will mean little. Record more of what that policy does "
+            "(--record.policies), train M longer, or raise --dream.temperature."
+        )
+    for name in report["deadlier"]:
+        run.say(
+            f"warning: {_gap(name, policies)}: the dream is far harder than the game, and little "
+            "can be learned in it. Lower --dream.temperature or raise --dream.threshold."
         )
     if report["foresight"] and report["foresight"]["terminal_auc"] is not None:
         run.say(_foresight_line(report["foresight"]))
 
 
+def _gap(name: str, policies: Mapping[str, Mapping]) -> str:
+    real, dream = (policies[name][where]["mean"] for where in ("real", "dream"))
+    return f"{shown_name(name)} gets {dream:.0f} in the dream but {real:.0f} in the game"
+
+
 def _table(policies: Mapping[str, Mapping]) -> str:
-    width = max(map(len, ["policy", *policies]))
+    width = max(map(len, ["policy", *map(shown_name, policies)]))
     lines = [
         f"{'policy':{width}} {'real mean':>10} {'sd':>7} {'dream mean':>11} {'sd':>7} {'ratio':>6}"
     ]
@@ -170,7 +180,7 @@ def _table(policies: Mapping[str, Mapping]) -> str:
         real, dream = p["real"], p["dream"]
         shown = "" if p["ratio"] is None else f"{p['ratio']:.2f}"
         lines.append(
-            f"{name:{width}} {real['mean']:10.1f} {real['sd']:7.1f} "
+            f"{shown_name(name):{width}} {real['mean']:10.1f} {real['sd']:7.1f} "
             f"{dream['mean']:11.1f} {dream['sd']:7.1f} {shown:>6}"
         )
     return "\n".join(lines)

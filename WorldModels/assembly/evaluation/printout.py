@@ -1,7 +1,8 @@
 """Prints the result of evaluate: scores, how faithful the dream is, and where the files are."""
 
-from WorldModels.assembly.evaluation.drivers import driver_name, evaluated, folder_of
+from WorldModels.assembly.evaluation.drivers import BEST, evaluated, evaluation_name, folder_of
 from WorldModels.assembly.evaluation.examiner import DRIVER
+from WorldModels.assembly.evaluation.tasks import TESTED
 from WorldModels.experiment.games.game import Game
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.run import Run
@@ -43,13 +44,13 @@ def _drivers(run: Run) -> str:
 
 
 def _show_place(run: Run, game: Game) -> None:
-    generation = run.experiment.controller.generation
-    folder = folder_of(run.path, driver_name(generation))
-    place, rows = (
-        (folder, "") if generation >= 0 else (run.path, f"{folder.relative_to(run.path)}/")
-    )
+    ours = run.experiment
+    name = evaluation_name(ours.controller.generation, ours.evaluate.seeds)
+    folder = folder_of(run.path, name)
+    place, rows = (folder, "") if name != BEST else (run.path, f"{folder.relative_to(run.path)}/")
+    kind = TESTED[ours.evaluate.seeds]
     run.say(
-        f"\nAll files are in {place}: evaluation.json (scores), {rows}tracks.csv (each "
+        f"\nAll files are in {place}: evaluation.json (scores), {rows}{kind}.csv (each "
         f"{game.noun}), figures/ (curves)."
     )
 
@@ -58,9 +59,10 @@ def _headline(report: dict, game: Game) -> str:
     driver, n = report["controller"], next(iter(report["scores"].values()))["n"]
     trained = "steps of dreams" if driver["world"] == "dream" else "training steps"
     steps = f", {driver['training_steps']:,} {trained}" if driver["training_steps"] else ""
+    seeds = report.get("seeds", "test")
     return (
-        f"{driver['file']}: generation {driver['generation']}{steps}; {n} test {game.noun}s from "
-        f"seed {report['first_seed']}, official {report['environment']['id']}"
+        f"{driver['file']}: generation {driver['generation']}{steps}; {n} {seeds} {game.noun}s "
+        f"from seed {report['first_seed']}, official {report['environment']['id']}"
     )
 
 

@@ -30,9 +30,10 @@ def report_of(run: Run, examiner: Examiner, rows: dict[Key, dict]) -> dict:
         "seed": experiment.seed,
         "iteration": run.iteration,
         "environment": about | dict(game.as_scored),
-        "first_seed": SEEDS["tracks"],
-        "scores": _scores(game, _of(rows, "tracks", DRIVER)),
-        "baselines": {name: _scores(game, _of(rows, "tracks", name)) for name in baselines},
+        "seeds": experiment.evaluate.seeds,
+        "first_seed": SEEDS[examiner.tested],
+        "scores": _scores(game, _of(rows, examiner.tested, DRIVER)),
+        "baselines": {name: _scores(game, _of(rows, examiner.tested, name)) for name in baselines},
     }
     return report | (_dream_report(run, examiner, rows, baselines) if examiner.dream else {})
 
@@ -45,7 +46,8 @@ def _dream_report(
     from WorldModels.figures.scores import summary
 
     game = examiner.game
-    blindfolded = {name: found for name in BLINDFOLDS if (found := _of(rows, "tracks", name))}
+    tested = examiner.tested
+    blindfolded = {name: found for name in BLINDFOLDS if (found := _of(rows, tested, name))}
     dreams = {
         driver: summary(_column(_of(rows, "dreams", driver), "return"))
         for driver in (DRIVER, *baselines)
@@ -60,18 +62,18 @@ def _dream_report(
         "looks": {name: _scores(game, found) for name, found in blindfolded.items()},
         "dream": examiner.dream.how | {"first_seed": SEEDS["dreams"], "scores": dreams},
         "curve": curve(evolved_in(run.path, run.experiment), returns),
-        "dream_checks": _dream_checks(run, rows, baselines[0]),
+        "dream_checks": _dream_checks(run, rows, baselines[0], tested),
     }
 
 
-def _dream_checks(run: Run, rows: dict[Key, dict], random: str) -> dict:
+def _dream_checks(run: Run, rows: dict[Key, dict], random: str, tested: str) -> dict:
     """How true the dream is: what M predicts, and how long a random policy lasts in each world."""
     from WorldModels.assembly.evaluation.truth import foresight_of, held_out_series, horizon_errors
     from WorldModels.figures.scores import summary
 
     lengths = {
         where: summary([int(row["steps"]) for row in _of(rows, kind, random)])
-        for where, kind in (("real", "tracks"), ("dream", "dreams"))
+        for where, kind in (("real", tested), ("dream", "dreams"))
     }
     series = held_out_series(run.path, run.experiment)
     return {

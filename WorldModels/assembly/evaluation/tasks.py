@@ -8,11 +8,20 @@ Key = tuple[str, str, int]  # kind, driver and number of an episode
 # million, and those of human players at 8 million.
 SEEDS = {
     "tracks": 5_000_000,
+    "final": 9_000_000,  # in place of "tracks" with --evaluate.seeds final
     "curve": 3_000_000,
-    "gates": 4_000_000,
+    "calibration": 4_000_000,  # fits a dream to the game
+    "gates": 4_000_050,  # judges that fit
     "dreams": 5_000_000,
     "gate_dreams": 4_000_000,
 }
+TESTED = {"test": "tracks", "final": "final"}  # --evaluate.seeds -> kind of the test's games
+DRIVER = "controller"
+MOST_GAMES = 50  # of each policy by which a dream is compared with the game
+# Of each policy at each temperature, when a dream is fitted to the game.
+CALIBRATING_DREAMS = 64
+TEMPERATURES = (0.5, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+GATES = "gates.json"
 LANES = 50  # dreams that run in lockstep
 DREAMT = ("dreams", "gate_dreams")
 # Columns of a CSV that name the driver and the episode, if they are not `driver` and `track`.
@@ -37,6 +46,11 @@ class Task:
     kind: str
     driver: str
     numbers: tuple[int, ...]
+
+
+def shown_name(policy: str) -> str:
+    """A policy's name in a comparison of dream and game, where DRIVER is an earlier one."""
+    return "the driver before" if policy == DRIVER else policy
 
 
 def key_columns(kind: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Estimates how long each stage takes, from its work and the paces of a trial."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from WorldModels.assembly.speed.work import Work
 from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.run import stage_facts
 from WorldModels.experiment.settings.experiment import Experiment
-from WorldModels.experiment.stages import stage_settings
+from WorldModels.experiment.stages import JUDGE, stage_settings
 
 FIGURES, DREAM_FIGURES = 4, 3  # that evaluate draws; and for a driver evolved in a dream
 
@@ -50,7 +51,7 @@ def costs(work: Work, trial: Trial, iteration: int = 0) -> dict[str, list[tuple[
         "episodes": [("episodes", _record(work, trial, iteration))],
         "vision": [("vision", _vision(work, trial, iteration))],
         "series": [("series", _series(work, trial, iteration))],
-        "memory": [("memory", _memory(work, trial, iteration))],
+        "memory": _memories(work, trial, iteration),
         "controller": _controller(work, trial, iteration),
         "evaluation": [("evaluation", _evaluation(work, trial))],
     }
@@ -84,6 +85,13 @@ def _memory(work: Work, trial: Trial, iteration: int) -> Cost:
     return _exact(_start(trial, *once), steps * trial.pace("memory").each + epochs * epoch)
 
 
+def _memories(work: Work, trial: Trial, iteration: int) -> list[tuple[str, Cost]]:
+    """The driver's M, and the judge if one is trained: as many steps, on half of the episodes."""
+    ours, cost = work.experiment, _memory(work, trial, iteration)
+    judged = ours.dream.judge == "other" and ours.controller.world != "real"
+    return [("memory", cost), *[(JUDGE, cost)] * judged]
+
+
 DREAMS = "dreams"  # the part of the controller's search that happens in the dream
 
 
@@ -98,7 +106,7 @@ def _dreams(work: Work, trial: Trial) -> Cost:
     (games, steps), tasks = work.gates(trial)
     gates = trial.played(BLIND, games, steps)
     lockstep, lanes = trial.pace("dreamt"), trial.pace("dream")
-    own = generations * trial.pace("generation").each
+    own = generations * trial.pace("generation").each + work.calibration() * lanes.each
     spans = []
     for length in work.dream_steps(trial):
         shared = tasks * lockstep.seconds(length) / max(trial.processes, 1)
@@ -154,7 +162,8 @@ def left(path: Path, experiment: Experiment, stage: str, part: str = "") -> floa
     Returns:
         From 1 to 0; 0 only if the stage is complete at the present budget.
     """
-    facts, (_, budgets) = stage_facts(path, stage) or {}, stage_settings(experiment, stage)
+    own = JUDGE if part == JUDGE else stage
+    facts, (_, budgets) = stage_facts(path, own) or {}, stage_settings(experiment, own)
     if experiment.force or not facts:
         return 1.0
     done = facts["budgets"]
@@ -183,8 +192,8 @@ def _trained_vision(path: Path, experiment: Experiment) -> float:
     return len(read_rows(path / "vision.csv")) / experiment.vision.epochs
 
 
-def _trained_memory(path: Path, experiment: Experiment) -> float:
-    rows, s = read_rows(path / "memory.csv"), experiment.memory
+def _trained_memory(path: Path, experiment: Experiment, file: str = "memory.csv") -> float:
+    rows, s = read_rows(path / file), experiment.memory
     if s.epochs:
         return len(rows) / s.epochs
     return float(rows[-1]["step"]) / s.steps if rows else 0.0
@@ -207,7 +216,7 @@ def _evolved(path: Path, experiment: Experiment) -> float:
 def _tested(path: Path, experiment: Experiment) -> float:
     """The share of the games of the driver and of the blind policies."""
     s = experiment.evaluate
-    folder = drivers.folder_of(path, drivers.driver_name(experiment.controller.generation))
+    folder = drivers.folder_of(path, drivers.evaluation_name(experiment.controller.generation))
     games = s.tracks + len(s.baselines.split(",")) * s.baseline_tracks
     return len(read_rows(folder / "tracks.csv")) / games
 
@@ -218,6 +227,7 @@ DONE = {
     "vision": _trained_vision,
     "series": _encoded,
     "memory": _trained_memory,
+    JUDGE: partial(_trained_memory, file="judge.csv"),
     DREAMS: _dreamt,
     "controller": _evolved,
     "evaluation": _tested,

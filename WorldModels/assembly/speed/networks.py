@@ -80,7 +80,7 @@ def _trained_memory(
     batching: str, size: int, length: int, seconds: float, repeats: int, quick: bool
 ) -> dict:
     from WorldModels.memory.batches import SeriesBatches
-    from WorldModels.memory.optimizer import adam, to_time
+    from WorldModels.memory.training import adam, to_time
 
     settings, latent_size = Experiment().memory, Experiment().vision.latent_size
     batches = SeriesBatches(_series(size, length, latent_size), batching, size, length)

@@ -30,7 +30,7 @@ def _prepared(settings: dict, series: str):
     from WorldModels.experiment.settings.memory import MemorySettings
     from WorldModels.memory.batches import SeriesBatches
     from WorldModels.memory.kinds import build_memory
-    from WorldModels.memory.optimizer import adam_of
+    from WorldModels.memory.training import adam_of
 
     s = MemorySettings(**settings)
     some = [Series.load(path) for path in list_episodes(series)[: s.batch_size]]

@@ -14,7 +14,12 @@ import numpy as np
 from WorldModels.assembly.evaluation.baselines import baseline_names
 from WorldModels.assembly.evaluation.curve import MOST
 from WorldModels.assembly.evaluation.examiner import BLINDFOLDS
-from WorldModels.assembly.evaluation.tasks import LANES
+from WorldModels.assembly.evaluation.tasks import (
+    CALIBRATING_DREAMS,
+    LANES,
+    MOST_GAMES,
+    TEMPERATURES,
+)
 from WorldModels.assembly.speed.paces import BLIND, BY_DRIVER, RECORDED, TESTED, Trial
 from WorldModels.assembly.speed.recorded import Recorded, recorded_in
 from WorldModels.control.policies import drivers
@@ -204,6 +209,13 @@ class Work:
     def gates(self, trial: Trial) -> tuple[Games, int]:
         """The games before a search in the dream, and the tasks of dreams."""
         s = self.experiment.evaluate
-        policies = len(baseline_names(s.baselines))
-        games = policies * min(game_of(self.experiment.env.id).gate_games, s.baseline_tracks)
+        policies, halves = len(baseline_names(s.baselines)), 1 + self.experiment.dream.calibrate
+        games = policies * halves * min(MOST_GAMES, s.baseline_tracks)
         return (games, trial.blind), policies * -(-2 * s.dreams // LANES)
+
+    def calibration(self) -> int:
+        """Steps of dreams to which the temperature and the threshold are fitted."""
+        if not self.experiment.dream.calibrate:
+            return 0
+        policies = len(baseline_names(self.experiment.evaluate.baselines))
+        return len(TEMPERATURES) * policies * CALIBRATING_DREAMS * self.experiment.env.max_steps

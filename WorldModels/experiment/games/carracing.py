@@ -115,7 +115,13 @@ LAPTOP = {
         validation_every=20,
         validation_rollouts=64,
     ),
-    "dream": dict(temperature=1.0, generations=60, validation_every=10, validation_rollouts=256),
+    "dream": dict(
+        temperature=1.0,
+        calibrate=True,
+        generations=60,
+        validation_every=10,
+        validation_rollouts=256,
+    ),
 }
 
 GAME = Game(
@@ -131,7 +137,6 @@ GAME = Game(
     has_laps=True,
     has_road=True,
     noun="track",
-    gate_games=10,
     published="carracing",
     env_settings=CarRacingSettings,
     as_scored={"renderer": "exact", "lap_complete": "1.0"},  # one drive gives both scores

@@ -48,7 +48,6 @@ class Game:
         has_laps: an episode is a lap, counted by two rules.
         has_road: the world has a road: episodes can start anywhere on it, or be cut short off it.
         noun: what one episode of a test is called.
-        gate_games: real games of each policy before C is evolved in the dream.
         published: the game's name in the file of published learning curves.
         env_settings: the class of its environment's settings.
         as_scored: settings of the environment in a test: official pictures, and a rule under which
@@ -75,7 +74,6 @@ class Game:
     has_laps: bool = False
     has_road: bool = False
     noun: str = "game"
-    gate_games: int = 30
     published: str = ""
     env_settings: type[EnvSettings] = EnvSettings
     as_scored: Mapping[str, Any] = field(default_factory=dict)

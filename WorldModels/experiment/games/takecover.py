@@ -84,7 +84,9 @@ LAPTOP = {
         clip_value=0.0,
         clip_norm=1.0,
     ),
-    "dream": dict(sigma=0.2, generations=70, validation_every=10, validation_rollouts=256),
+    "dream": dict(
+        calibrate=True, sigma=0.2, generations=70, validation_every=10, validation_rollouts=256
+    ),
     "evaluate": dict(tracks=200),
 }
 

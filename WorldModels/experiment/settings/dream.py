@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, positive, recipe, within
+from WorldModels.experiment.fields import budget, free, positive, recipe, within
 
 EVOLVED_HERE = {"controller.world": ("dream", "mixed")}
 
@@ -27,6 +27,15 @@ class DreamSettings:
     # probability above which the dream ends (hardmaru: logit > 0)
     threshold: float = recipe(0.5, {"dream.termination": ("threshold",)})
     max_steps: int = recipe(0)  # longest dream; 0: as long as the environment's episodes
+    # fit temperature and threshold, if not typed, so that policies fare as in the game
+    calibrate: bool = recipe(False, EVOLVED_HERE)
+    # who scores the mean: this dream; another M, trained on half of the episodes; or this M in a
+    # dream that is fitted to the game
+    judge: Literal["none", "other", "calibrated"] = recipe("none", EVOLVED_HERE)
+    # stop after this many validations without a higher score; 0: never
+    patience: int = recipe(0, EVOLVED_HERE)
+    # evolve a driver even in a dream that is much kinder than the game
+    accept_gate: bool = free(False, EVOLVED_HERE)
     population_size: int = recipe(64, EVOLVED_HERE)  # candidates per generation
     rollouts: int = recipe(16, EVOLVED_HERE)  # dreams per candidate
     sigma: float = recipe(0.1, EVOLVED_HERE)  # initial standard deviation of the search
@@ -41,4 +50,5 @@ class DreamSettings:
         within(self, "step_reward", -1e9, 1e9)
         within(self, "threshold", 0.0, 1.0)
         within(self, "max_steps", 0, 10**9)
+        within(self, "patience", 0, 10**6)
         within(self, "population_size", 4, 10**6)

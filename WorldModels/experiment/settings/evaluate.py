@@ -1,9 +1,9 @@
 """The test, on test tracks or games of the official environment."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, positive, recipe, within
+from WorldModels.experiment.fields import budget, free, positive, recipe, within
 
 DREAMT = {"controller.world": ("dream", "mixed")}
 
@@ -14,6 +14,8 @@ class EvaluateSettings:
 
     flag_prefix: ClassVar[str] = "evaluate"
 
+    # which games: those seen many times while this was built, or those for the last word
+    seeds: Literal["test", "final"] = free("test")
     tracks: int = budget(100)  # test tracks
     baseline_tracks: int = budget(20)  # test tracks for each blind policy
     # blind policies to compare with, the random one first: see control/policies.py

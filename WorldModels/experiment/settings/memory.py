@@ -29,6 +29,8 @@ class MemorySettings:
     feed_forward: int = shape(2048, ATTENTION)  # transformer, trade: inner units of a layer
     # transformer, trade: share of activations dropped in training
     dropout: float = recipe(0.1, ATTENTION)
+    # mdn_rnn: share of the LSTM's outputs hidden from the heads, by one mask a dream
+    lstm_dropout: float = recipe(0.0, MDN_RNN)
     # transformer, trade: steps that each layer sees, including the present one
     window: int = shape(64, ATTENTION)
     # trade paper: weight of the maximum mean discrepancy between drawn and real latents
@@ -71,6 +73,7 @@ class MemorySettings:
         positive(self, "learning_rate", "terminated_weight", "hidden_size", "width", "num_layers")
         positive(self, "num_heads", "feed_forward", "window")
         within(self, "dropout", 0.0, 0.9)
+        within(self, "lstm_dropout", 0.0, 0.9)
         within(self, "mmd_weight", 0.0, 1e6)
         within(self, "steps", 0, 10**9)
         within(self, "epochs", 0, 10**9)

@@ -1,10 +1,12 @@
-"""The section of a report on C: what it learned, and how it evolved."""
+"""The section of a report on C: what it learned, how it evolved, and how kind its dream was."""
 
 from collections.abc import Callable
 
+from WorldModels.assembly.evaluation.tasks import GATES, shown_name
 from WorldModels.assembly.showing import driver
 from WorldModels.assembly.showing.facts import game, generations, in_dream, solved_line
 from WorldModels.assembly.showing.report.parts import Part, picture
+from WorldModels.experiment.files import read_json
 from WorldModels.experiment.run import Run
 
 CAPTIONS = {
@@ -53,3 +55,34 @@ def learning(against: str) -> Callable[[Run], Part]:
 
     part.__name__ = f"learning by {against}"
     return part
+
+
+def gates(run: Run) -> Part | None:
+    """How policies fared in dream and game before the search; None if C learned in the game."""
+    if run.experiment.controller.world == "real":
+        return None
+    found = read_json(run.need(GATES, "train_controller"))
+    rows = [
+        (
+            shown_name(name),
+            *(f"{own[where]['mean']:.0f}" for where in ("real", "dream")),
+            "" if own["ratio"] is None else f"{own['ratio']:.2f}",
+        )
+        for name, own in found["policies"].items()
+    ]
+    accepted = (
+        " It was too kind to those marked, and accepted with --dream.accept-gate."
+        if found.get("accepted")
+        else ""
+    )
+    return Part(
+        "table",
+        caption="Mean returns of other policies in the game and in the dream before the search "
+        f"began, at temperature {found['made_with']['dream']['temperature']:g} and threshold "
+        f"{found['made_with']['dream']['threshold']:g}.{accepted}",
+        columns=("policy", "game", "dream", "ratio"),
+        rows=rows,
+        marked=frozenset(
+            i for i, name in enumerate(found["policies"]) if name in found["warnings"]
+        ),
+    )

@@ -58,6 +58,7 @@ SECTIONS: dict[str, tuple[str, Sequence[Maker]]] = {
         "C turns z and what M remembers into actions. It is evolved, not trained by gradients.",
         (
             control.weights,
+            control.gates,
             control.search,
             *map(control.learning, ("generation", "frames", "hours")),
         ),

@@ -28,7 +28,7 @@ def try_memory(small: SmallRun) -> tuple[Any, list[int]]:
     """
     from WorldModels.memory.batches import batches_of
     from WorldModels.memory.kinds import build_memory
-    from WorldModels.memory.optimizer import compiled, to_time
+    from WorldModels.memory.training import compiled, to_time
 
     s, counts = small.settings.memory, small.plan["training"]
     every = [batches_of(s, small.series(count), 0) for count in counts]
