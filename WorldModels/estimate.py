@@ -12,13 +12,25 @@ progress counts only what is left of it. A flag that contradicts a stage which i
 as by the stage's own verb.
 """
 
+from dataclasses import dataclass
+
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.differences import refuse_contradictions
+from WorldModels.experiment.fields import free
 from WorldModels.experiment.iterations import passes
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import ASIDE, STAGES
 
 Span = tuple[float, float]  # the least and the most minutes
+
+
+@dataclass(frozen=True)
+class EstimateSettings(Experiment):
+    """An experiment, and who asks."""
+
+    # do not try what takes no longer than the trial, as launch scripts ask: all of smoke scale
+    brief: bool = free(False)
 
 
 def estimate(run: Run) -> None:
@@ -32,6 +44,8 @@ def estimate(run: Run) -> None:
     from WorldModels.assembly.speed.trial.plays import Plays
     from WorldModels.assembly.speed.work import Work
 
+    if run.experiment.brief and run.experiment.scale == "smoke":
+        return run.say("estimate: smoke scale takes a minute or two.")
     iterations, folder = _iterations(run), run.folder
     for iteration in iterations if not run.experiment.force else ():
         path = folder / str(iteration)
@@ -118,7 +132,7 @@ def _span(minutes: Span) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the verb."""
-    run_verb("estimate", estimate, argv, __doc__)
+    run_verb("estimate", estimate, argv, __doc__, settings=EstimateSettings)
 
 
 if __name__ == "__main__":

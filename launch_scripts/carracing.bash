@@ -13,7 +13,7 @@ source "${WORLDMODELS_VENV:-.venv}/bin/activate"
 source launch_scripts/verbs.bash
 
 # How long will it take here? Tries every stage for a few seconds.
-python -m WorldModels.estimate carracing "$@"
+python -m WorldModels.estimate carracing --brief "$@"
 # 1. record            Look at the world: drive at random and keep the episodes.               -> 0/episodes/
 # 2. train_vision      V learns to see: it turns a frame into 32 numbers and back.             -> 0/vision.keras
 # 3. encode            V encodes every frame of the episodes.                                  -> 0/series/

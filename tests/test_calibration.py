@@ -250,3 +250,6 @@ def test_a_run_dreams_on_in_the_dream_that_was_fitted(doom_run, tmp_path):
     assert refused.returncode == 2 and "--dream.temperature" in refused.stderr
     again = verb("train_controller")
     assert again.returncode == 0 and "there already" in again.stdout
+    reused = verb("train_controller", "--results", str(tmp_path / "other"), "--reuse", str(folder))
+    assert reused.returncode == 0, reused.stderr
+    assert f"judge: taken from {folder}" in reused.stdout

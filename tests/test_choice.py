@@ -218,7 +218,7 @@ def test_timing_before_a_training_changes_none_of_its_weights(noun, folder, tmp_
     monkeypatch.setattr(choice, "SECONDS", 0.01)
     monkeypatch.setattr(choice, "dtypes_of", lambda device: choice.OPTIONS["dtype"])
     verb = {"vision": train_vision, "memory": train_memory}[noun]
-    monkeypatch.setattr(verb, "_write" if noun == "vision" else "_save", lambda *how: None)
+    monkeypatch.setattr(verb, "_write" if noun == "vision" else "_export", lambda *how: None)
     argv = ["carracing", "--scale", "smoke", *FLAGS, "--results"]
     verb.main([*argv, str(folder)])
     (times,) = cached(tmp_path)

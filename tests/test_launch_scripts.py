@@ -64,7 +64,8 @@ def test_a_launch_script_uses_the_named_environment(image, script, experiment, f
     done, called = image(script, "--scale", "smoke")
     assert done.returncode == 0, done.stderr
     assert called == [
-        f"python -m WorldModels.{verb} {experiment} --scale smoke" for verb in ["estimate", *SIX]
+        f"python -m WorldModels.{words} --scale smoke"
+        for words in [f"estimate {experiment} --brief", *(f"{verb} {experiment}" for verb in SIX)]
     ]
 
 

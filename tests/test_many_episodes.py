@@ -321,7 +321,7 @@ def test_m_reads_each_series_once_before_its_first_step(tmp_path, monkeypatch, r
         batches[0]
         raise Stop
 
-    monkeypatch.setattr("WorldModels.assembly.memory_training.fit_with_checkpoints", first_step)
+    monkeypatch.setattr("WorldModels.assembly.fit.fit_with_checkpoints", first_step)
     monkeypatch.setattr("WorldModels.memory.baselines.FIT_STEPS", 10)
     reading.clear()
     with pytest.raises(Stop):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from WorldModels.compare import CompareSettings
+from WorldModels.estimate import EstimateSettings
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.fields import named
 from WorldModels.experiment.games.registry import GAMES
@@ -15,7 +16,14 @@ from WorldModels.play import PlaySettings
 from WorldModels.report import ReportSettings
 from WorldModels.temperatures import TemperatureSettings
 
-OWN = (CompareSettings, PictureSettings, PlaySettings, ReportSettings, TemperatureSettings)
+OWN = (
+    CompareSettings,
+    EstimateSettings,
+    PictureSettings,
+    PlaySettings,
+    ReportSettings,
+    TemperatureSettings,
+)
 FIRST = ("results", "force", "reuse", "workers", "iteration", "iterations")
 THIS_CALL_ONLY = {*FIRST, "controller.generation", "evaluate.seeds", "dream.accept_gate"}
 

@@ -16,6 +16,7 @@ from test_iterations import opened  # noqa: F401   a fixture
 from test_pipeline import arrays, killed_at_random
 
 from WorldModels import train_memory, train_vision
+from WorldModels.assembly.memory_training import Training
 from WorldModels.episodes.series import Series
 from WorldModels.experiment.rows import read_rows
 
@@ -61,11 +62,8 @@ def test_the_second_iteration_goes_on_from_the_first_and_ends_with_both_scores(t
     assert re.search(
         "iteration 0, lap rule .* iteration 1, lap rule .* 1 minus 0", printed.replace("\n", " ")
     )
-    assert (
-        (folder / "1/real.mp4").exists()
-        and "estimate: about" in printed
-        and "for 2 iterations" in printed
-    )
+    assert (folder / "1/real.mp4").exists()
+    assert "estimate: smoke scale takes a minute" in printed, "a launch tries nothing so short"
     assert (
         "0/controller/best.npz"
         in json.loads((folder / "1/stages/controller.json").read_text())["inputs"]
@@ -101,7 +99,7 @@ def test_the_second_vision_sees_the_episodes_of_both(two):
 def test_the_same_command_again_says_that_all_is_done(two):
     before = {path: path.stat().st_mtime_ns for path in two[0].glob("[01]/**/*") if path.is_file()}
     done = launch(two[0], "--iterations=2")
-    assert done.returncode == 0 and "nothing left to do" in done.stdout
+    assert done.returncode == 0
     assert len(re.findall("there already", done.stdout)) == 2 * len(SIX)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -136,7 +134,7 @@ def test_the_weights_begin_where_they_ended_or_afresh(two, opened, tmp_path, mon
         begun[:] = [np.asarray(v) for v in network.trainable_variables]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_fit", begins_with)
+    monkeypatch.setattr(module if name == "vision" else Training, "_fit", begins_with)
     taken = []
     for networks, controller in (("previous", "previous"), ("afresh", "anew")):
         (tmp_path / f"run/1/stages/{name}.json").unlink(missing_ok=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.assembly.checkpoint import check_checkpoint
-from WorldModels.assembly.fit import fit_with_checkpoints
 from WorldModels.assembly.weights import take_weights, warmup_steps
 from WorldModels.episodes.series import read_split
 from WorldModels.episodes.split import split_and_list, upper_half
@@ -145,6 +144,7 @@ class Training:
     def _fit(
         self, memory: Any, training: list, held_out: list, continues: bool, remedy: str
     ) -> Rows:
+        from WorldModels.assembly.fit import fit_with_checkpoints
         from WorldModels.memory.training import compiled
 
         run, name, s = self.run, self.stage.name, self.run.experiment.memory

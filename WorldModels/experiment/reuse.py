@@ -8,6 +8,7 @@ from typing import Any
 from WorldModels.experiment.fields import flag_of, plain, shown
 from WorldModels.experiment.files import atomic, hash_files, write_json
 from WorldModels.experiment.stages import (
+    JUDGE,
     STAGES,
     iterations_in,
     listed_sums,
@@ -21,7 +22,7 @@ def inputs_of(run: Any, name: str) -> dict[str, str]:
     """The hashes of a reusable stage's inputs, as its verb records them."""
     if name == "series":
         return {"vision": WeightsSum(run.path / "vision.keras")}
-    if name != "memory":
+    if name not in ("memory", JUDGE):
         return {}
     return {"series": _sum_of(run.path / "series"), "vision": WeightsSum(run.path / "vision.keras")}
 

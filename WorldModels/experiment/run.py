@@ -23,6 +23,7 @@ from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
 from WorldModels.experiment.stages import (
+    JUDGE,
     STAGE_OF,
     STAGES,
     present_iteration,
@@ -119,7 +120,7 @@ class Run:
         """
         path = self.path / name
         if self.experiment.reuse and not _there(path):
-            self._reuse(STAGE_OF[made_by])
+            self._reuse(JUDGE if name == f"{JUDGE}.keras" else STAGE_OF[made_by])
         if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
         if name == "series":

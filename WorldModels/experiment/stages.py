@@ -93,6 +93,7 @@ STAGES = {
         nouns=("memory",),
         reads=("vision", "series"),
         iterates=("networks",),
+        reusable=True,
     ),
     "controller": StageKind(
         "train_controller",

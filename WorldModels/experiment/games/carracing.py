@@ -28,7 +28,7 @@ class CarRacingSettings(EnvSettings):
 
 # Everything once, in under two minutes: the scale of the tests.
 SMOKE = {
-    "env": dict(max_steps=200),
+    "env": dict(max_steps=100),
     "record": dict(
         episodes=6,
         max_frames=60,

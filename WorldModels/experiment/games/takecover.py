@@ -23,6 +23,7 @@ PAPER = {
 }
 
 SMOKE = {
+    "env": dict(max_steps=200),
     "record": dict(
         episodes=6,
         max_frames=80,
