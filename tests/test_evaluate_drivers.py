@@ -13,6 +13,7 @@ from test_evaluate import HISTORY, STEPS, evaluate, save_driver
 
 from WorldModels.assembly.evaluation import drivers
 from WorldModels.assembly.evaluation.drivers import FILMS, adopt_older, evaluated, report_file
+from WorldModels.experiment.damage import again as again_command
 from WorldModels.experiment.files import hash_files, read_json
 from WorldModels.experiment.rows import read_rows
 
@@ -44,7 +45,7 @@ def cheap_games(monkeypatch):
         wanted = list(wanted)
         rows = _kept(folder, {kind for kind, _, _ in wanted})
         for task in tasks_of(key for key in wanted if key not in rows):
-            assert task.kind == "tracks"
+            assert task.kind in ("tracks", "final")
             file = examiner.controllers.get(task.driver)
             value = int(hash_files([file])[:4], 16) if file else len(task.driver)
             result = {"steps": STEPS, "return_095": value, "return_100": value}
@@ -102,6 +103,26 @@ def test_a_kept_generations_evaluation_leaves_the_best_drivers_alone(folder, cap
         printed = capsys.readouterr().out
         assert "are there already" in printed and f"generation {generation}" in printed
         assert all(f"{name}, lap rule 0.95" in printed for name in ("best", "generation-1"))
+
+
+def test_final_games_have_a_place_of_their_own_and_replace_nothing(folder, capsys):
+    best, path = evaluate(folder), folder / "0"
+    files = contents(path)
+    again = evaluate(folder, "--evaluate.seeds", "final")
+    assert again == best, "what lies in the iteration's folder is still the test's"
+    now = contents(path)
+    assert {name: now[name] for name in files} == files
+    place = path / "evaluation/best-final"
+    final = read_json(place / "evaluation.json")
+    assert (final["seeds"], final["first_seed"]) == ("final", 9_000_000)
+    assert (best["seeds"], best["first_seed"]) == ("test", 5_000_000)
+    assert {row["track"] for row in read_rows(place / "final.csv")}
+    assert not (place / "tracks.csv").exists() and (place / "real.mp4").exists()
+    assert final["filmed"][0]["seed"] >= 9_000_000
+    assert list(evaluated(path)) == ["best", "best-final"]
+    printed = capsys.readouterr().out
+    assert "2 final tracks from seed 9000000" in printed and f"All files are in {place}" in printed
+    assert again_command(place / "evaluation.json").endswith("--evaluate.seeds final")
 
 
 def test_copies_of_the_best_drivers_files_lie_in_the_iterations_folder(folder):
