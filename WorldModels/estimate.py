@@ -44,8 +44,6 @@ def estimate(run: Run) -> None:
     from WorldModels.assembly.speed.trial.plays import Plays
     from WorldModels.assembly.speed.work import Work
 
-    if run.experiment.brief and run.experiment.scale == "smoke":
-        return run.say("estimate: smoke scale takes a minute or two.")
     iterations, folder = _iterations(run), run.folder
     for iteration in iterations if not run.experiment.force else ():
         path = folder / str(iteration)
@@ -130,9 +128,15 @@ def _span(minutes: Span) -> str:
     return f"{text} ({longer})" if high >= 120 else text
 
 
+def _asked(run: Run) -> None:
+    if run.experiment.brief and run.experiment.scale == "smoke":
+        return run.say("estimate: smoke scale takes a minute or two.")
+    estimate(run)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the verb."""
-    run_verb("estimate", estimate, argv, __doc__, settings=EstimateSettings)
+    run_verb("estimate", _asked, argv, __doc__, settings=EstimateSettings)
 
 
 if __name__ == "__main__":

@@ -223,7 +223,8 @@ def test_a_run_dreams_on_in_the_dream_that_was_fitted(doom_run, tmp_path):
     left_out = (".lock", "evaluation*", "*.mp4", "*.gif", "controller*", "gates.json")
     shutil.copytree(doom_run, folder, ignore=shutil.ignore_patterns(*left_out))
     flags = ("--dream.calibrate", "--dream.judge", "other", "--dream.patience", "3")
-    flags += ("--env.max-steps", "200")
+    flags += ("--env.max-steps", "60", "--evaluate.tracks", "1", "--evaluate.baseline-tracks", "1")
+    flags += ("--evaluate.curve-games", "0", "--evaluate.dreams", "1")
 
     def verb(name, *flags):
         return run_verb_process(name, folder, *flags, experiment="takecover")

@@ -52,7 +52,9 @@ def test_the_launch_script_ends_with_a_driver_its_scores_its_video_and_the_place
         "0/reconstructed.gif",
     ]:
         assert (folder / name).exists(), name
-    assert "minutes" in printed and str(folder) in printed and "real.mp4" in printed
+    assert (
+        "smoke scale takes a minute" in printed and str(folder) in printed and "real.mp4" in printed
+    )
     assert not list(folder.rglob(f"{TEMPORARY}*"))
 
 
