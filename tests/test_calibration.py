@@ -251,6 +251,8 @@ def test_a_run_dreams_on_in_the_dream_that_was_fitted(doom_run, tmp_path):
     assert refused.returncode == 2 and "--dream.temperature" in refused.stderr
     again = verb("train_controller")
     assert again.returncode == 0 and "there already" in again.stdout
-    reused = verb("train_controller", "--results", str(tmp_path / "other"), "--reuse", str(folder))
+    other = tmp_path / "other"  # its episodes had the longer games
+    longer = ("--env.max-steps", "200", "--dream.no-calibrate")
+    reused = verb("train_controller", *longer, "--results", str(other), "--reuse", str(folder))
     assert reused.returncode == 0, reused.stderr
     assert f"judge: taken from {folder}" in reused.stdout

@@ -199,6 +199,7 @@ def test_the_table_has_the_rules_that_users_met():
         ("play", "--workers 2", ("--workers", "2")),
         ("report", "--force", ("--force", "only reads")),
         ("pictures", "--iterations 2", ("--iterations", "2")),
+        ("record", "--iterations 2", ("--iterations", "2", "--iteration K")),
         ("benchmark", "--quick --seconds 2", ("--seconds", "2", "--no-quick")),
         ("compare", "--tracks 3 --evaluate.tracks 4", ("--evaluate.tracks", "4", "--tracks 3")),
         ("compare", "--frames 9 --controller.steps 8", ("--controller.steps", "8", "--frames 9")),

@@ -25,6 +25,7 @@ from WorldModels.experiment.older import refuse_gone
 from WorldModels.experiment.quiet import quiet_tensorflow
 from WorldModels.experiment.run import Run, run_folder
 from WorldModels.experiment.settings.experiment import Experiment
+from WorldModels.experiment.stages import STAGE_OF
 from WorldModels.experiment.stored import Start, resolved
 
 # Settings that choose the defaults of others; FIRST adds those that locate the run.
@@ -177,8 +178,14 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
     Its log says whether oneDNN is on.
 
     Raises:
-        ValueError: a flag means nothing to a verb that only reads.
+        ValueError: a flag means nothing to a verb that only reads, or to one verb alone.
     """
+    if verb in STAGE_OF and experiment.iterations > 1 and experiment.iteration < 0:
+        raise ValueError(
+            f"--iterations: expected none with {verb} alone, which makes one iteration, received "
+            f"{experiment.iterations}; give --iteration K, or use the launch script, which goes "
+            "through all verbs as often."
+        )
     for name in OF_MAKERS if reads_only else ():
         if name in typed_names(argv):
             raise ValueError(
