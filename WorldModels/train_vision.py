@@ -211,11 +211,12 @@ def _after_epoch(
 
 def _write(run: Run, vision: Any) -> None:
     """Write vision.keras in its published form, and the exports made from it."""
+    from WorldModels.assembly.weights import as_asked
     from WorldModels.experiment.files import atomic
     from WorldModels.export.files import export_vision, unavailable
     from WorldModels.vision.kinds import published_form
 
-    published = published_form(vision)
+    published = as_asked(published_form(vision), run.experiment.vision.weights)
     with atomic(run.path / "vision.keras") as temporary:
         published.save(temporary)
     if unavailable():

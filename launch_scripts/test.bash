@@ -13,8 +13,6 @@ for argument in "$@"; do
 done
 ruff check .
 ruff format --check .
-# One process more than there are cores, since tests also wait for files and for children; five at
-# most, as each may hold a network or two.
-processes="$(python -c 'import os; print(min(5, (os.cpu_count() or 1) + 1))')"
-python -m pytest --numprocesses "$processes" --dist loadscope --no-loadscope-reorder \
+# One process per core, at most four: each may hold a network or two.
+python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder \
   ${arguments[@]+"${arguments[@]}"}

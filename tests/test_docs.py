@@ -29,8 +29,9 @@ ELSEWHERE = "docs/exports.md"  # test_exports runs its programs
 NAMES = {"carracing": "carracing", "wm_doom": "takecover", "temperatures": "takecover"}  # by script
 SETUP = {"--cpu", "--gpu", "--doom"}  # the flags of setup.bash
 STAND_INS = {"D": "folder", "E": "3", "K": "4", "N": "5"}  # for the letters in the tables
-BY_FIXTURE = {  # already run by smoke_run, doom_run and, with other flags, by test_trial
+BY_FIXTURE = {  # already run by fixtures or, with other flags, by test_trial and test_benchmark
     "python -m WorldModels.estimate carracing",
+    "python -m WorldModels.benchmark --quick --only perception",
     "python -m WorldModels.estimate carracing --scale paper --controller.generations 300",
     "bash launch_scripts/carracing.bash",
     "bash launch_scripts/wm_doom.bash",

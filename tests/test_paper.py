@@ -63,6 +63,7 @@ CARRACING = {
         "warmup_steps": 0,
         "max_validation_frames": 2000,
         "buffer_frames": 60_000,  # the original holds all frames in memory
+        "weights": "float32",  # ours
         "dtype": "auto",
         "decoder_form": "auto",
     },
@@ -100,6 +101,7 @@ CARRACING = {
         "final_learning_rate": 1e-5,  # rnn.py min_learning_rate
         "clip_value": 1.0,  # rnn.py grad_clip
         "clip_norm": 0.0,
+        "weights": "float32",  # ours
         "dtype": "auto",
     },
     "controller": {

@@ -320,6 +320,23 @@ def test_ctrl_c_leaves_the_mean_and_no_child(smoke_run, tmp_path):
     assert not living(process.pid)
 
 
+def test_the_night_scale_runs_cut_short_and_its_weights_fit_float16(tmp_path):
+    cut = "--record.episodes 3 --record.max-frames 60 --record.min-frames 20 --env.max-steps 40 "
+    cut += "--vision.epochs 1 --vision.encoder-filters 4 4 8 8 --vision.decoder-filters 8 8 4 "
+    cut += "--memory.steps 2 --memory.lstm-size 16 --memory.batch-size 4 "
+    cut += "--controller.population-size 4 --controller.steps 200 --controller.rollouts 1 "
+    cut += "--controller.validation-rollouts 1 --evaluate.tracks 1 --evaluate.baseline-tracks 1"
+    for verb in SIX:
+        done = run_verb_process(verb, tmp_path / "run", *cut.split(), scale="night")
+        assert done.returncode == 0, f"{verb}: {done.stdout}{done.stderr}"
+    for name in ("vision", "memory"):
+        for key, array in arrays(tmp_path / f"run/0/{name}.keras").items():
+            if array.dtype == np.uint32:  # a seed generator's
+                continue
+            assert array.dtype == np.float32, key
+            assert np.array_equal(array, array.astype(np.float16).astype(np.float32)), key
+
+
 def test_the_paper_scale_runs_shortened_on_its_own_networks(tmp_path):
     short = [
         "--record.episodes",

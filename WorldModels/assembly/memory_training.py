@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.assembly.checkpoint import check_checkpoint
-from WorldModels.assembly.weights import take_weights, warmup_steps
+from WorldModels.assembly.weights import as_asked, take_weights, warmup_steps
 from WorldModels.episodes.series import read_split
 from WorldModels.episodes.split import split_and_list, upper_half
 from WorldModels.experiment.choice import TRAINS_IN, choose
@@ -70,7 +70,7 @@ class Training:
         """Write the trained network in float32, and return it."""
         from WorldModels.memory.kinds import float32_copy
 
-        memory = float32_copy(memory)
+        memory = as_asked(float32_copy(memory), self.run.experiment.memory.weights)
         with atomic(self.file) as temporary:
             memory.save(temporary)
         return memory

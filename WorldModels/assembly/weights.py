@@ -53,6 +53,23 @@ def take_weights(network: Any, file: Path) -> None:
         variable.assign(value)
 
 
+def as_asked(network: Any, weights: str) -> Any:
+    """The network, its weights rounded to numbers that float16 has if the setting is "float16".
+
+    Half as many bytes then hold it exactly, and whatever is evolved on it fits what is sent.
+
+    Args:
+        network: a keras.Model in float32, which is changed.
+        weights: the setting: float32 or float16.
+    """
+    from keras import ops
+
+    for variable in network.variables if weights == "float16" else ():
+        if variable.dtype == "float32":
+            variable.assign(ops.convert_to_numpy(variable).astype("float16").astype("float32"))
+    return network
+
+
 def warmup_steps(steps: int) -> int:
     """Steps of warm-up for trained weights: WARMUP_STEPS, but at most half of the training."""
     return min(WARMUP_STEPS, steps // 2)

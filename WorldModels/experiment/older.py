@@ -23,6 +23,8 @@ SINCE = {
     "vision.median_start": False,
     "controller.covariance": "full",
     "env.kwargs": "{}",
+    "memory.weights": "float32",
+    "vision.weights": "float32",
     "memory.lstm_dropout": 0.0,
     "dream.calibrate": False,
     "dream.judge": "none",

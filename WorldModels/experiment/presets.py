@@ -13,7 +13,7 @@ from WorldModels.experiment.settings.env import EnvSettings
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.settings.vision import VisionSettings
 
-SCALES = ("smoke", "laptop", "paper")
+SCALES = ("smoke", "laptop", "night", "paper")
 
 # The transformer of transformers-wm as its traintransformersde.py trains it, with parts of
 # ctallec/world-models: there the rate halves when the loss stops falling. In training it saw at
@@ -65,7 +65,7 @@ VAE_GAN_LAPTOP = dict(
 # latent in use is well above -6: there its KL would be 5.5 nats or more (vision/vae.py,
 # frame_losses), while a V spends about 33 on all of its 64 latents (Take Cover).
 FLOOR = {"memory": dict(log_std_floor=-6.0)}
-EVERY_GAME: dict[str, dict] = {"smoke": FLOOR, "laptop": FLOOR, "paper": {}}
+EVERY_GAME: dict[str, dict] = {"smoke": FLOOR, "laptop": FLOOR, "night": FLOOR, "paper": {}}
 
 # How the preset of a kind of network differs from its noun's, by noun, kind and scale.
 KINDS = {
@@ -134,15 +134,19 @@ def preset(
         raise ValueError(f"--scale: expected one of {', '.join(SCALES)}, received {scale!r}.")
     game = GAMES[name]
     experiment = Experiment(name=name, scale=scale, env=game.env_settings(id=game.id))
-    of_kinds = {
-        noun: KINDS.get((noun, kind), {}).get(scale, {}) for noun, kind in (kinds or {}).items()
-    }
+    of_kinds = {noun: _of_kind(noun, kind, scale) for noun, kind in (kinds or {}).items()}
     for differences in (EVERY_GAME[scale], *_of_games(game, scale, kinds or {}, env_id), of_kinds):
         nouns = {
             noun: replace(getattr(experiment, noun), **how) for noun, how in differences.items()
         }
         experiment = replace(experiment, **nouns)
     return experiment
+
+
+def _of_kind(noun: str, kind: str, scale: str) -> dict[str, Any]:
+    """What a kind of network changes at a scale; a kind without a night has its laptop's."""
+    scales = KINDS.get((noun, kind), {})
+    return scales.get(scale, scales.get("laptop", {}) if scale == "night" else {})
 
 
 def _of_games(game: Game, scale: str, kinds: dict[str, str], env_id: str) -> list[dict]:

@@ -12,7 +12,7 @@ from WorldModels.experiment.settings.experiment import Experiment
 
 # Steps of the environment for each driver's evolution, by scale, unless --frames or
 # --controller.steps is given.
-FRAMES = {"smoke": 300, "laptop": 600_000, "paper": 100_000_000}
+FRAMES = {"smoke": 300, "laptop": 600_000, "night": 2_400_000, "paper": 100_000_000}
 
 
 def contestant_of(run: Run, kind: Kind, frames: int) -> Contestant:

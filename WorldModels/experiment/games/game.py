@@ -17,6 +17,14 @@ from WorldModels.experiment.settings.env import EnvSettings
 SMALL_THINGS = {"rare_weight": 30.0, "kl_weight": 0.1, "median_start": True}
 
 
+Scale = Mapping[str, Mapping[str, Any]]  # noun -> setting -> value
+
+
+def over(base: Scale, scale: Scale) -> dict[str, dict[str, Any]]:
+    """The presets of a scale on top of another's."""
+    return {noun: {**base.get(noun, {}), **scale.get(noun, {})} for noun in {**base, **scale}}
+
+
 @dataclass(frozen=True)
 class Action:
     """One number of an action, -1..1, and what it means.

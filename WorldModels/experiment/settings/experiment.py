@@ -29,7 +29,7 @@ class Experiment:
 
     name: Annotated[str, tyro.conf.Positional] = recipe("carracing")  # which experiment
     # which preset the flags start from
-    scale: Literal["smoke", "laptop", "paper"] = recipe("laptop")
+    scale: Literal["smoke", "laptop", "night", "paper"] = recipe("laptop")
     seed: int = recipe(0)  # every random draw follows from it
     # folder of the run; default results/NAME, results/NAME-smoke, results/NAME-paper
     results: str = free("")

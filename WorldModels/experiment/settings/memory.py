@@ -65,6 +65,8 @@ class MemorySettings:
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
     clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
+    # the finished weights; float16: rounded to numbers that it has, but stored as float32
+    weights: Literal["float32", "float16"] = recipe("float32")
     # dtype in training; auto: what trains fastest on this machine
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
 

@@ -52,6 +52,8 @@ class VisionSettings:
     max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
     # frames of the shuffle buffer (12 kB each at 64x64, 28 kB at 96x96)
     buffer_frames: int = free(60_000, remembered=True)
+    # the finished weights; float16: rounded to numbers that it has, but stored as float32
+    weights: Literal["float32", "float16"] = recipe("float32")
     # dtype in training; auto: what trains fastest on this machine
     dtype: Literal["auto", "float32", "mixed_bfloat16"] = recipe("auto")
     # how the same decoder weights are computed; auto: what trains fastest on this machine
