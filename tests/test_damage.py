@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import run_verb_process
 
+from WorldModels.experiment.files import read_json, write_json
 from WorldModels.experiment.rows import read_rows
 from WorldModels.experiment.sums import WeightsSum
 
@@ -128,6 +129,36 @@ def test_the_command_makes_it_again_and_nothing_else_is_lost(folder, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["perception.onnx", "memory.keras"])
+def test_while_m_trains_on_the_damage_of_its_finished_files_is_seen(folder, name):
+    stage = folder / "0/stages/memory.json"
+    write_json(stage, read_json(stage) | {"complete": False})
+    flip(folder / "0" / name)
+    before = contents(folder)
+    done = run_verb_process("evaluate", folder, "--force")
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert name in done.stderr and "train_memory" in done.stderr, done.stderr
+    assert contents(folder) == before, "nothing is cleared or trusted"
+
+
+def test_a_search_that_goes_on_restores_its_best_driver(folder):
+    best, stage = folder / "0/controller/best.npz", folder / "0/stages/controller.json"
+    whole = best.read_bytes()
+    write_json(stage, read_json(stage) | {"complete": False})
+    flip(best)
+    done = run_verb_process("train_controller", folder)
+    assert done.returncode == 0, done.stderr
+    assert "best.npz: restored from" in done.stdout and best.read_bytes() == whole
+
+
+def test_a_damaged_header_of_rows_names_the_command(folder):
+    file = folder / "0/controller/generations.csv"
+    file.write_bytes(b"\xff" * 20 + file.read_bytes()[20:])
+    done = run_verb_process("train_controller", folder, "--controller.generations", "3")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "generations.csv" in done.stderr and "WorldModels.train_controller" in done.stderr
+
+
 def test_a_damaged_episode_is_set_aside_and_recorded_again(folder):
     path, before = folder / "0/episodes/000001.npz", contents(folder)
     flip(path)

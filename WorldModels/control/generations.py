@@ -11,6 +11,7 @@ last: whatever a killed generation wrote before it is overwritten with the same 
 
 import math
 import pickle
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,7 +113,27 @@ class Generations:
                     refresh=False,
                 )
                 bar.update(not by_steps)
+        self._mend_best()
         return self.progress
+
+    def _mend_best(self) -> None:
+        """Restore best.npz from the same generation's mean if it was damaged meanwhile.
+
+        Raises:
+            ValueError: that is damaged too.
+        """
+        best = self.folder / "best.npz"
+        try:
+            return self.controller.load(best) and None
+        except FileNotFoundError:
+            return  # no mean was validated yet
+        except ValueError as error:
+            self.say(str(error))
+        kept = self.folder / "generations" / f"{self.progress.best_generation}.npz"
+        self.controller.load(kept)
+        with atomic(best) as temporary:
+            shutil.copyfile(kept, temporary)
+        self.say(f"{best}: restored from {kept}.")
 
     def _bar(self, show: bool, by_steps: bool) -> tqdm:
         total = self.settings.steps if by_steps else self.settings.generations

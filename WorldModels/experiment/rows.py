@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from WorldModels.experiment.damage import again
 from WorldModels.experiment.files import atomic
 
 CRC = "crc32"  # the last column: the CRC-32 of the header and the row's text before it
@@ -91,9 +92,10 @@ def read_rows(
     rows = _with_numbers(found) if CRC not in columns else found
     wrong = [number for number, row in enumerate(rows, start=1) if row is None]
     if (wrong and len(wrong) == len(rows)) or (columns and not {*needs} <= {*columns}):
+        command = again(path, removed=True)
         raise ValueError(
-            f"{path}: expected a CSV as it was written, received a damaged file; remove it, and "
-            "make it again."
+            f"{path}: expected a CSV as it was written, received a damaged file; "
+            + (f"make it again: {command}" if command else "remove it, and make it again.")
         )
     if wrong:
         numbers = f"row{'s' * (len(wrong) > 1)} {', '.join(map(str, wrong))}"
