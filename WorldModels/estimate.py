@@ -29,7 +29,7 @@ Span = tuple[float, float]  # the least and the most minutes
 class EstimateSettings(Experiment):
     """An experiment, and who asks."""
 
-    # do not try what takes no longer than the trial, as launch scripts ask: all of smoke scale
+    # try nothing at smoke scale, which takes no longer than a trial (for launch scripts)
     brief: bool = free(False)
 
 

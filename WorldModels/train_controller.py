@@ -34,7 +34,7 @@ def train_controller(run: Run) -> None:
     )
     require_own_memory(run)
     inputs = {"vision": WeightsSum(vision), "memory": WeightsSum(memory)}
-    if world != "real" and run.experiment.dream.judge == "other":
+    if run.experiment.needs_judge:
         inputs["judge"] = WeightsSum(run.need("judge.keras", "train_memory"))
     before = mean_before(run)
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
@@ -73,9 +73,7 @@ def _dream(run: Run, stage: Any, folder: Path, controller: Any, mean: Any) -> An
     with ExitStack() as opened:
         ours = run.experiment.dream
         population = opened.enter_context(population_dream(run, controller, ours))
-        judge = population
-        if judged:
-            judge = opened.enter_context(population_dream(run, controller, *judged))
+        judge = opened.enter_context(population_dream(run, controller, *judged)) if judged else None
         if fresh:
             pass_gates(run)
         stage.begin()
@@ -97,15 +95,14 @@ def _settle_dreams(run: Run, stage: Any) -> tuple[Any, Path | None] | None:
     from WorldModels.assembly.evaluation.calibration import calibrated
 
     ours = run.experiment.dream
-    fitted = None
-    if (ours.calibrate and not stage.facts) or ours.judge == "calibrated":
-        fitted = calibrated(run)
-    if ours.calibrate and fitted:
-        run.experiment = replace(run.experiment, dream=fitted)
+    if ours.calibrate and not stage.facts:
+        run.experiment = replace(run.experiment, dream=calibrated(run))
         stage.take_settings()
     if ours.judge == "other":
         return run.experiment.dream, run.need("judge.keras", "train_memory")
-    return (fitted, None) if ours.judge == "calibrated" and not ours.calibrate else None
+    if ours.judge == "calibrated" and not ours.calibrate:
+        return calibrated(run), None
+    return None
 
 
 def _note_origin(dreams: Path) -> None:

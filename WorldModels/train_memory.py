@@ -16,6 +16,7 @@ from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.damage import is_sound
 from WorldModels.experiment.lineage import require_own_series
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.stages import JUDGE
 
 
 def train_memory(run: Run) -> None:
@@ -24,9 +25,8 @@ def train_memory(run: Run) -> None:
     vision_file = run.need("vision.keras", "train_vision")
     require_own_series(run)
     _train(run, "memory", vision_file)
-    dream, world = run.experiment.dream, run.experiment.controller.world
-    if dream.judge == "other" and world != "real":
-        _train(run, "judge", vision_file)
+    if run.experiment.needs_judge:
+        _train(run, JUDGE, vision_file)
 
 
 def _train(run: Run, name: str, vision_file: Path) -> None:

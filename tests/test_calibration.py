@@ -19,7 +19,7 @@ from WorldModels.memory.judged import Judged
 from WorldModels.memory.mdn_rnn import MDNRNN
 from WorldModels.memory.traced import Trace, TracedDreams
 
-Z, A, UNITS, LANES, STEPS = 3, 1, 8, 6, 120
+Z, A, UNITS, LANES, STEPS = 3, 1, 8, 6, 60
 
 
 def wild_memory(seed=0, bias=-4.0):

@@ -17,9 +17,10 @@ from WorldModels.episodes.split import split_and_list, upper_half
 from WorldModels.experiment.choice import TRAINS_IN, choose
 from WorldModels.experiment.files import atomic
 from WorldModels.experiment.run import Run
+from WorldModels.experiment.stages import JUDGE
 
 USUAL_FLOOR = -6.0  # the --memory.log-std-floor that errors suggest; that of the smaller scales
-MEMORY, JUDGE = "memory", "judge"  # the stages, and what their files are called
+MEMORY = "memory"  # the stage; its files, as those of JUDGE, are called like it
 
 Rows = list[dict[str, float]]
 

@@ -99,7 +99,7 @@ class Generations:
         return self.share >= 1 or p.best >= self.settings.target_return or exhausted
 
     def run(self, show: bool = True) -> Progress:
-        """Continue until the budget is spent or a mean's validation score reaches the target."""
+        """Continue until the search is finished."""
         mean = self.folder / "mean.npz"
         if not mean.exists():  # a run stopped in its first generation has a driver too
             self.controller.save(mean, self.evolution.mean, generation=0, frames=0)
@@ -124,9 +124,10 @@ class Generations:
         """
         best = self.folder / "best.npz"
         try:
-            return self.controller.load(best) and None
-        except FileNotFoundError:
-            return  # no mean was validated yet
+            self.controller.load(best)
+            return
+        except FileNotFoundError:  # no mean was validated yet
+            return
         except ValueError as error:
             self.say(str(error))
         kept = self.folder / "generations" / f"{self.progress.best_generation}.npz"

@@ -183,8 +183,8 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
     if verb in STAGE_OF and experiment.iterations > 1 and experiment.iteration < 0:
         raise ValueError(
             f"--iterations: expected none with {verb} alone, which makes one iteration, received "
-            f"{experiment.iterations}; give --iteration K, or use the launch script, which goes "
-            "through all verbs as often."
+            f"{experiment.iterations}; give --iteration K, or use the launch script, which runs "
+            "all verbs that many times."
         )
     for name in OF_MAKERS if reads_only else ():
         if name in typed_names(argv):

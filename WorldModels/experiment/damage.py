@@ -5,8 +5,8 @@
 A file that differs from its own stage's sum is damaged, not changed: what was made from it stays as
 it is, and one line names the file and the command that makes it again. Files that grow are not
 listed: rows of a CSV are checked one by one (rows.read_rows), and state.pkl and split.json have
-sums of their own. While a stage is under way, only what it writes at its end is checked, which is
-its earlier output; stages of earlier versions list no sums, and are trusted.
+sums of their own. While a stage is under way, only its earlier networks are checked, which
+stay until its end; stages of earlier versions list no sums, and are trusted.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from WorldModels.experiment.damage import check_own, check_series
+from WorldModels.experiment.damage import check_own, check_series, own_stage
 from WorldModels.experiment.draws import rng
 from WorldModels.experiment.files import hash_files, write_json
 from WorldModels.experiment.flags import that_act, without
@@ -23,7 +23,6 @@ from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
 from WorldModels.experiment.stages import (
-    JUDGE,
     STAGE_OF,
     STAGES,
     present_iteration,
@@ -120,7 +119,8 @@ class Run:
         """
         path = self.path / name
         if self.experiment.reuse and not _there(path):
-            self._reuse(JUDGE if name == f"{JUDGE}.keras" else STAGE_OF[made_by])
+            own = own_stage(path)
+            self._reuse(own[1] if own else STAGE_OF[made_by])
         if not _there(path):
             raise FileNotFoundError(f"{path} is missing; make it first: {self.command(made_by)}")
         if name == "series":

@@ -76,7 +76,7 @@ class Stage:
             run.remember()
 
     def take_settings(self) -> None:
-        """Take the run's settings; again if one is settled only after the stage was opened."""
+        """Take the run's settings; call it again after changing one of them."""
         ours = self.run
         self.settings, self.budgets = stage_settings(ours.experiment, self.name, ours.iteration)
 

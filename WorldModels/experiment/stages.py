@@ -23,8 +23,6 @@ class StageKind:
         iterates: settings of --iterate that it depends on from iteration 1 on.
         reusable: whether --reuse can take it from another run.
         promises: files of a complete output that only a fresh start can make again.
-        at_end: outputs that are written only at its end: while it is under way, the earlier ones
-            are there, and their sums hold.
     """
 
     verb: str
@@ -34,7 +32,6 @@ class StageKind:
     iterates: tuple[str, ...] = ()
     reusable: bool = False
     promises: tuple[str, ...] = ()
-    at_end: tuple[str, ...] = ()
 
 
 STAGES = {
@@ -61,7 +58,6 @@ STAGES = {
         reads=("episodes",),
         iterates=("episodes", "networks"),
         reusable=True,
-        at_end=("vision.keras", "vision", "encode.onnx", "decode.onnx"),
     ),
     "series": StageKind(
         "encode",
@@ -90,15 +86,6 @@ STAGES = {
         reads=("vision", "series"),
         iterates=("networks",),
         reusable=True,
-        at_end=(
-            "memory.keras",
-            "memory",
-            "perception.onnx",
-            "memory_step.onnx",
-            "memory_sample.onnx",
-            "memory_sequence.onnx",
-            "imagination.onnx",
-        ),
     ),
     "judge": StageKind(
         "train_memory",
@@ -138,6 +125,7 @@ STAGES = {
         reads=("vision", "memory", "controller"),
     ),
 }
+NETWORKS = (".keras", ".onnx")  # files that a training writes only at its end
 SUMS = "sums"  # in a stage's file: file -> its size and SHA-256; see damage
 JUDGE = "judge"  # an M besides the driver's, which train_memory makes where it is asked for
 ASIDE = ("temperatures", JUDGE)  # not among the six that every run goes through
@@ -224,17 +212,17 @@ def stage_facts(path: Path, name: str) -> dict | None:
 def listed_sums(path: Path, name: str) -> dict[str, list]:
     """What a stage's file lists of its files: their sizes and sums.
 
-    While the stage is under way, only those of its earlier output that it writes at its end.
+    While the stage is under way, only those of its earlier networks: they stay until its end.
 
     Args:
         path: the iteration's folder.
         name: of the stage's file, without its ending.
     """
     facts = stage_facts(path, name) or {}
-    sums, late = facts.get(SUMS, {}), STAGES[name.partition("-")[0]].at_end
+    sums = facts.get(SUMS, {})
     if facts.get("complete"):
         return sums
-    return {file: sum_ for file, sum_ in sums.items() if file.split("/")[0] in late}
+    return {file: sum_ for file, sum_ in sums.items() if file.endswith(NETWORKS)}
 
 
 def maker_of(path: Path, name: str) -> str:

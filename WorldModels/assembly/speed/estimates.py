@@ -87,9 +87,8 @@ def _memory(work: Work, trial: Trial, iteration: int) -> Cost:
 
 def _memories(work: Work, trial: Trial, iteration: int) -> list[tuple[str, Cost]]:
     """The driver's M, and the judge if one is trained: as many steps, on half of the episodes."""
-    ours, cost = work.experiment, _memory(work, trial, iteration)
-    judged = ours.dream.judge == "other" and ours.controller.world != "real"
-    return [("memory", cost), *[(JUDGE, cost)] * judged]
+    cost = _memory(work, trial, iteration)
+    return [("memory", cost), *[(JUDGE, cost)] * work.experiment.needs_judge]
 
 
 DREAMS = "dreams"  # the part of the controller's search that happens in the dream

@@ -124,7 +124,7 @@ LAPTOP = {
     ),
 }
 
-# Eight hours on two cores with AVX512_BF16, nearly seven of them for the search.
+# A draft: four hours by `estimate` on two cores with AVX512_BF16, three of them for the search.
 NIGHT = over(
     LAPTOP,
     {

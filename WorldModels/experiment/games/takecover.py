@@ -92,7 +92,7 @@ LAPTOP = {
 }
 
 
-# Eight hours on two cores with AVX512_BF16: two for V, two and a half for M, three for the search.
+# A draft: three to six hours by `estimate` on two cores with AVX512_BF16.
 NIGHT = over(
     LAPTOP,
     {

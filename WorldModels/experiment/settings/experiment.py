@@ -48,6 +48,11 @@ class Experiment:
     iterate: IterateSettings = IterateSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
 
+    @property
+    def needs_judge(self) -> bool:
+        """Whether another M scores the drivers of a search in the dream."""
+        return self.controller.world != "real" and self.dream.judge == "other"
+
     def __post_init__(self):
         within(self, "seed", 0, 2**31 - 1)
         within(self, "workers", 0, 4096)

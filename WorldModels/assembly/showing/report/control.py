@@ -71,7 +71,7 @@ def gates(run: Run) -> Part | None:
         for name, own in found["policies"].items()
     ]
     accepted = (
-        " It was too kind to those marked, and accepted with --dream.accept-gate."
+        " The dream was too kind to the policies marked; --dream.accept-gate let the search go on."
         if found.get("accepted")
         else ""
     )
