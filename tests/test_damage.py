@@ -174,6 +174,20 @@ def test_a_damaged_episode_is_set_aside_and_recorded_again(folder):
     assert "already" in run_verb_process("train_memory", folder).stdout
 
 
+def test_no_changed_byte_of_a_json_file_goes_unseen(tmp_path):
+    value, path = {"name": "carracing", "sums": {"a": [1, "b"]}, "seed": 0}, tmp_path / "some.json"
+    write_json(path, value)
+    assert read_json(path) == value
+    whole, changes = path.read_bytes(), 0
+    for place in range(len(whole.rstrip())):
+        for change in (1, 2, 32, 128):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
+            with pytest.raises(ValueError, match="damaged or edited"):
+                read_json(path)
+            changes += 1
+    assert changes > 400
+
+
 @pytest.mark.slow
 def test_damaged_rows_are_left_out_and_their_games_played_again(folder):
     path = folder / "0/evaluation/best/tracks.csv"

@@ -108,6 +108,23 @@ def test_made_again_it_is_the_same_and_of_another_m_evolved_anew(folder, world, 
     assert (folder / "0/controller/best.npz").exists()
 
 
+def test_a_damaged_note_of_where_it_began_has_one_remedy_which_loses_nothing(folder, capsys):
+    train(folder, 2)
+    first, note = everything(folder), folder / "0/controller/began.json"
+    note.write_bytes(note.read_bytes()[:20] + b"\xff" + note.read_bytes()[21:])
+    with pytest.raises(SystemExit) as stopped:
+        train(folder, 2, "--controller.generations", "3")
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("again: ") == 1
+    assert f"rm -f {note} && python -m WorldModels.train_controller carracing" in said
+    note.unlink()
+    train(folder, 2, "--controller.generations", "3")
+    assert "continues after generation 2" in capsys.readouterr().out
+    assert everything(folder)["0/controller/generations/2.npz"].tolist() == (
+        first["0/controller/generations/2.npz"].tolist()
+    )
+
+
 def test_the_driver_is_as_from_a_run_with_that_budget(folder, tmp_path):
     train(folder, 2)
     train(folder, 4)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from WorldModels.experiment.files import put_aside, read_json, remove, write_json
+from WorldModels.experiment.remedies import command_for, removed_first
 from WorldModels.experiment.rows import read_rows
 
 FILE = "began.json"  # the hash of the mean, in the search's folder
@@ -32,7 +33,9 @@ def is_under_way(folder: Path) -> bool:
 
 def began_elsewhere(folder: Path, mean: np.ndarray) -> bool:
     """Whether the search in a folder is under way, and began with another mean than this (N,)."""
-    return is_under_way(folder) and read_json(folder / FILE) != {"mean": _hash(mean)}
+    path = folder / FILE
+    again = removed_first(path, command_for(path, "train_controller"))
+    return is_under_way(folder) and read_json(path, lambda: again) != {"mean": _hash(mean)}
 
 
 def clear(path: Path, folder: Path, events: Path, worth_keeping: float) -> Path | None:

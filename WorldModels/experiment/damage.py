@@ -4,9 +4,9 @@
 
 A file that differs from its own stage's sum is damaged, not changed: what was made from it stays as
 it is, and one line names the file and the command that makes it again. Files that grow are not
-listed: rows of a CSV are checked one by one (rows.read_rows), and state.pkl and split.json have
-sums of their own. While a stage is under way, only its earlier networks are checked, which
-stay until its end; stages of earlier versions list no sums, and are trusted.
+listed: rows of a CSV are checked one by one (rows.read_rows), and state.pkl, split.json and
+began.json have sums of their own. While a stage is under way, only its earlier networks are
+checked, which stay until its end; stages of earlier versions list no sums, and are trusted.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from WorldModels.experiment.files import TEMPORARY, UNREADABLE, atomic, sum_of
 from WorldModels.experiment.remedies import removed_first
 from WorldModels.experiment.stages import STAGES, listed_sums, maker_of, stage_file
 
-GROWING = (".csv", ".pkl", "split.json")  # files that a stage goes on writing
+GROWING = (".csv", ".pkl", "split.json", "began.json")  # files that a stage goes on writing
 LOGS = ("tensorboard", "checkpoints")
 AS_OF = "sums_as_of"  # in a stage's file
 # Unless there is a file with the same content, only a fresh start makes these again.
