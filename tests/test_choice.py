@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,12 +17,13 @@ from fake_world import fake_network
 
 from WorldModels import train_memory, train_vision
 from WorldModels.assembly.comparison import speeds
+from WorldModels.assembly.speed.trial.small_run import SmallRun
 from WorldModels.episodes.episode import Episode
 from WorldModels.episodes.series import Series
 from WorldModels.experiment import choice, machine
 from WorldModels.experiment.command import run_verb
 from WorldModels.experiment.files import read_json, write_json
-from WorldModels.experiment.foreseen import foreseen
+from WorldModels.experiment.presets import preset
 from WorldModels.experiment.reuse import inputs_of
 from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.experiment.settings.vision import VisionSettings
@@ -74,18 +76,20 @@ def cached(tmp_path):
     return sorted((tmp_path / "cache" / "worldmodels").glob("*"))
 
 
-def test_what_a_stage_will_choose_is_foreseen_without_timing_it(clock, tmp_path):
-    where, sizes = machine.trained_on(keras), {"batch": 2}
+def test_a_trial_times_what_its_stage_will_choose_once_for_both(clock, tmp_path):
+    run = SimpleNamespace(path=tmp_path, experiment=preset("carracing", "laptop"))
 
-    def foresee(asked=AUTO, facts=None, amount=10**9):
-        return foreseen("vision", asked, facts, amount, sizes, where, tmp_path)
+    def tried(asked=AUTO, began=None, amount=10**9):
+        began = {"vision": began} if began else {}
+        plan = {"actions": A, "cache": str(tmp_path), "began": began}
+        return SmallRun(run, plan, 0.0).choice("vision", asked, amount, {"batch": 2}, dict)
 
-    assert foresee() == (USUAL, 4) and clock.calls == 0, "four choices are still to be timed"
-    assert foresee(amount=1000) == (USUAL, 0), "a short training is not timed"
-    assert foresee(asked=PLAIN) == (PLAIN, 0), "nothing is left open"
-    assert foresee(facts={"trains_in": PLAIN}) == (PLAIN, 0), "it has begun with another"
-    timed = fastest()
-    assert clock.calls == 1 and foresee() == (timed, 0) and timed != USUAL
+    assert tried(asked=PLAIN) == PLAIN, "nothing is left open"
+    assert tried(began={"trains_in": PLAIN}) == PLAIN, "it has begun with another"
+    choice.WORTH_TIMING["vision"] = 2000
+    assert tried(amount=1000) == USUAL, "a short training is not timed"
+    assert clock.calls == 0
+    assert tried() == OTHER == fastest() and clock.calls == 1
 
 
 def test_what_is_fastest_is_timed_once_for_each_machine_and_size(clock, tmp_path):

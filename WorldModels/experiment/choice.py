@@ -63,16 +63,31 @@ def choose(
     """
     if AUTO not in asked.values():
         return asked
-    where = trained_on(keras)
-    if stage.facts:
-        choice, why = kept_choice(stage.facts, asked), "as when it began"
-    elif amount < WORTH_TIMING[stage.name]:
-        choice, why = usual_choice(asked, where["device"]), "the usual choice for a short training"
-    else:
-        say = lambda line: run.say(f"{run.verb}: {line}")  # noqa: E731
-        choice, why = fastest(asked, sizes, start, where, say, run.folder / "cache")
+    say, where = lambda line: run.say(f"{run.verb}: {line}"), trained_on(keras)  # noqa: E731
+    how = amount, sizes, start, where, say, run.folder / "cache"
+    choice, why = decided(stage.name, stage.facts, asked, *how)
     run.note(f"trains in {in_words(choice)}: {why}.")
     return choice
+
+
+def decided(
+    name: str, facts: dict | None, asked: Choice, amount: float, *how: Any
+) -> tuple[Choice, str]:
+    """What a stage trains with, and the reason in words.
+
+    Args:
+        name: the stage's.
+        facts: the contents of its file; empty if it has not begun.
+        asked: see `choose`.
+        amount: see `choose`.
+        how: what `fastest` takes after `asked`.
+    """
+    if facts:
+        return kept_choice(facts, asked), "as when it began"
+    if amount < WORTH_TIMING[name]:
+        device = how[2]["device"]
+        return usual_choice(asked, device), "the usual choice for a short training"
+    return fastest(asked, *how)
 
 
 def kept_choice(facts: dict, asked: Choice) -> Choice:

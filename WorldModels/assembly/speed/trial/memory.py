@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.trial.small_run import SmallRun, timed, twice
-from WorldModels.experiment.choice import SECONDS
 
 SHARE = 0.2  # of the usual time, for which the head without inputs is fit
 # M's exports, in exports of imagination, which is a step and a sample: itself, a step and a sample
@@ -34,14 +33,13 @@ def try_memory(small: SmallRun) -> tuple[Any, list[int]]:
     every = [batches_of(s, small.series(count), 0) for count in counts]
     epochs, first = [len(batches) for batches in every], every[0]
     amount = (s.epochs * epochs[0] if s.epochs else s.steps) * first.batch_size * first.length
-    asked, sizes = {"dtype": s.dtype}, to_time(s, first[0])[0]
-    choice, untimed = small.foreseen("memory", asked, amount, sizes)
+    choice = small.choice("memory", {"dtype": s.dtype}, amount, *to_time(s, first[0]))
     began = time.perf_counter()
     memory = build_memory(s, *small.sizes, seed=0, **choice)
     model = compiled(memory, s, first.batch_size, 1000)
     built = time.perf_counter() - began
     once, each = small.fitted(model, _batches_of(first))
-    small.paces["memory"] = [built + once + untimed * (built + once + SECONDS), each]
+    small.paces["memory"] = [built + once, each]
     if small.plan["held_out"]:
         _compare(small, memory, s.epochs > 1 or s.steps > epochs[0])
     return memory, epochs

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.networks import fit_times
-from WorldModels.experiment.foreseen import foreseen
+from WorldModels.experiment.choice import decided
 from WorldModels.experiment.machine import trained_on
 from WorldModels.experiment.run import Run
 from WorldModels.interfaces import observation_dtype
@@ -99,15 +99,18 @@ class SmallRun:
         each = (steady[-1] - steady[0]) / (len(steady) - 1)
         return [max(times[-1] - times[0] - each * (len(times) - 1), 0.0), each]
 
-    def foreseen(
-        self, stage: str, asked: dict[str, str], amount: float, sizes: dict
-    ) -> tuple[dict[str, str], int]:
-        """What V or M is going to train with; see experiment.foreseen."""
+    def choice(
+        self, stage: str, asked: dict[str, str], amount: float, sizes: dict, start: Callable
+    ) -> dict[str, str]:
+        """What V or M is going to train with; see experiment.choice.
+
+        Where that has to be timed it is timed here, and the stage will find the times.
+        """
         import keras
 
-        folder, began = self.plan["cache"], self.plan["began"].get(stage)
-        where = trained_on(keras)
-        return foreseen(stage, asked, began, amount, sizes, where, Path(folder))
+        began, where = self.plan["began"].get(stage), trained_on(keras)
+        how = sizes, start, where, lambda line: None, Path(self.plan["cache"])
+        return decided(stage, began, asked, amount, *how)[0]
 
     def repeated(self, work: Callable[[], int]) -> float:
         """Seconds per item of some work, which returns its number of items."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly.speed.trial.small_run import SmallRun, timed, twice
-from WorldModels.experiment.choice import SECONDS
 
 HELD_OUT = 256  # frames that V is scored on
 SHOWN, SAMPLES = 16, 128  # frames in an epoch's picture, and random latents that are decoded
@@ -35,14 +34,14 @@ def try_vision(small: SmallRun) -> Any:
     frames = FrameStream(paths, s.batch_size, s.buffer_frames, np.random.default_rng)
     small.paces["read"] = [0.0, read / frames.num_frames]
     asked, amount = asked_choice(s, frames.frame_shape), s.epochs * small.plan["frames"]
-    choice, untimed = small.foreseen("vision", asked, amount, to_time(s, frames.frame_shape)[0])
+    choice = small.choice("vision", asked, amount, *to_time(s, frames.frame_shape))
     began = time.perf_counter()
     vision = build_vision(s, frames.frame_shape, seed=0, **choice)
     vision.compile(keras.optimizers.Adam(learning_rate(s, 1000)))
     built = time.perf_counter() - began
     rows = LossRows(small.path / "losses.csv")
     once, each = small.fitted(vision, _batches_of(frames), [rows])
-    small.paces["vision"] = [built + once + untimed * (built + once + SECONDS), each]
+    small.paces["vision"] = [built + once, each]
     _try_epoch(small, vision)
     return vision
 
