@@ -22,6 +22,8 @@ LATENT = "z"  # (B, Z): the latent that M is stepped with next
 REWARD = "reward"  # (B,): of the last step, in a dream
 # (B, .), a part of M's own state where M has dropout: uniform numbers, drawn when a dream begins.
 DROPPED = "dropped"
+# (B, 1), a part of M's own state where M reads where episodes begin: 0 before the first step.
+STEPPED = "stepped"
 STARTED = "started"  # (B,): 0 before the first frame of an episode, then 1
 
 

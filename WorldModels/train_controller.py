@@ -24,7 +24,8 @@ from WorldModels.experiment.sums import WeightsSum
 
 def train_controller(run: Run) -> None:
     """Evolve a driver in 0/controller, up to the present budget."""
-    from WorldModels.assembly.evolve import controller_shape, mean_before, parameters_of
+    from WorldModels.assembly.beginnings import given_driver, mean_before, parameters_of
+    from WorldModels.assembly.evolve import controller_shape
     from WorldModels.control.search_state import check_states
 
     folder, world = run.path / "controller", run.experiment.controller.world
@@ -36,7 +37,7 @@ def train_controller(run: Run) -> None:
     inputs = {"vision": WeightsSum(vision), "memory": WeightsSum(memory)}
     if run.experiment.needs_judge:
         inputs["judge"] = WeightsSum(run.need("judge.keras", "train_memory"))
-    before = mean_before(run)
+    before, given = mean_before(run), given_driver(run)
     stage = run.stage("controller", inputs | (run.hashes_of(before) if before else {}))
     stage.mend(("controller/best.npz", "controller/mean.npz"))
     if stage.complete:
@@ -44,7 +45,7 @@ def train_controller(run: Run) -> None:
     if not stage.anew:
         check_states(folder)
     controller = controller_shape(run)
-    mean, progress = parameters_of(before, controller) if before else None, None
+    mean, progress = parameters_of(before, controller) if before else given, None
     if world != "real":
         dreams = folder / "dream" if world == "mixed" else folder
         progress = _dream(run, stage, dreams, controller, mean)
@@ -118,7 +119,7 @@ def _note_origin(dreams: Path) -> None:
 
 def _dreamt(run: Run, folder: Path, controller: Any) -> Any:
     """The mean (N,) of the dream; a search in the real world that began with another is cleared."""
-    from WorldModels.assembly.evolve import parameters_of
+    from WorldModels.assembly.beginnings import parameters_of
     from WorldModels.control import origin
     from WorldModels.experiment.stage import WORTH_KEEPING
 

@@ -8,6 +8,7 @@ import operator
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from WorldModels.control.search_names import CALLS, MADE, REFERRED
 from WorldModels.control.search_state import load_state
 from WorldModels.control.strategies.cmaes import CMAES
 from WorldModels.experiment.command import parse
+from WorldModels.experiment.presets import preset
+from WorldModels.experiment.rows import append_row
+from WorldModels.experiment.run import Run
 from WorldModels.experiment.stored import stored_experiment
 
 PACKAGE = ROOT / "WorldModels"
@@ -316,6 +320,20 @@ def calls(tree):
         if isinstance(node, ast.Call):
             keywords = {each.arg: ast.unparse(each.value) for each in node.keywords}
             yield ast.unparse(node.func), keywords
+
+
+@pytest.mark.parametrize("name", [".lock", "log.txt", "0/rows.csv"])
+def test_nothing_is_written_through_a_link_in_a_run(name, tmp_path):
+    precious, path = tmp_path / "precious", tmp_path / "run" / name
+    precious.write_text("a,b\n1,2\nhalf a row")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(precious)
+    run = replace(preset("carracing", "smoke"), results=str(tmp_path / "run"))
+    with pytest.raises(OSError, match="received a link to elsewhere"):
+        if name.endswith(".csv"):
+            append_row(path, {"a": 3, "b": 4})
+        Run(run, "record").say("a line")
+    assert precious.read_text() == "a,b\n1,2\nhalf a row"
 
 
 def test_nothing_else_unpickles_a_file_and_every_network_is_read_in_safe_mode():

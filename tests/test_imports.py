@@ -35,10 +35,10 @@ RULES = {
 # In assembly/ a file imports only from lower tiers and from its own folder.
 TIERS = (
     {"models", "tensorboard_files", "checkpoint"},
-    {"opening", "fit", "weights", "populations", "shards"},
+    {"opening", "fit", "weights", "populations", "shards", "packing"},
     {"worlds", "memory_training"},
     {"evolve", "gymnasium_ids", "recorder"},
-    {"evaluation"},
+    {"evaluation", "beginnings"},
     {"speed", "showing"},
     {"comparison"},
 )

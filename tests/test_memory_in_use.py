@@ -1,17 +1,24 @@
 """M reads in training what it reads in use, and every held-out step is scored exactly once."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from keras import ops
 from test_memory import array, memory, some_series
 
+from WorldModels.assembly.evaluation import truth
+from WorldModels.assembly.memory_training import Training
+from WorldModels.assembly.models import Imagination, KerasImagination
+from WorldModels.envs.dream import DreamEnv
+from WorldModels.experiment.presets import preset
 from WorldModels.experiment.settings.memory import MemorySettings
 from WorldModels.experiment.settings.vision import VisionSettings
 from WorldModels.memory.baselines import held_out_batches
 from WorldModels.memory.batches import KINDS, SeriesBatches
 from WorldModels.memory.mixture_memory import MixtureMemory
 from WorldModels.memory.terminal import terminated_logits
-from WorldModels.memory.training import StreamTraining
+from WorldModels.memory.training import StreamTraining, compiled
 
 
 class Echo(MixtureMemory):
@@ -25,6 +32,11 @@ class Echo(MixtureMemory):
     def initial_state(self, batch):
         state = {"h": ops.zeros((batch, 1))}
         return {**state, "stepped": ops.zeros((batch, 1))} if self.flags else state
+
+    def step(self, state, z, action, reward):
+        if self.flags:
+            return {"h": 1 - state["stepped"], "stepped": ops.ones_like(state["stepped"])}
+        return {"h": ops.reshape(reward, (-1, 1))}
 
     def sequence(self, z, actions, rewards, state, restarts=None):
         hidden = ops.convert_to_tensor(rewards)[..., None]
@@ -87,6 +99,56 @@ def test_an_lstm_with_the_restart_flag_sees_it_too():
     fresh = array(model({**batch, "stepped": np.zeros_like(batch["stepped"])}))
     differs = np.abs(array(model(batch)) - fresh).max(axis=(1, 2)) > 1e-6
     np.testing.assert_array_equal(differs, batch["stepped"][:, 0] == 1)
+
+
+def test_in_a_dream_with_a_constant_reward_it_reads_the_reward_that_is_given():
+    model = Echo(latent_size=4, action_size=2, reward_head=True)
+    model.reward.set_weights([np.zeros((1, 1)), np.full(1, 7.0)])  # what M itself would predict
+    first = np.zeros((3, 4), np.float32), np.full((3, 4), -40, np.float32)
+    for reward, expected in (("constant", [0.0, 2.5, 2.5]), ("head", [0.0, 7.0, 7.0])):
+        how = {"reward": reward, "step_reward": 2.5, "termination": "never"}
+        dream = DreamEnv(KerasImagination(Imagination(model)), None, first, **how)
+        dream.reset(seed=0)
+        seen = [dream.step(np.zeros(2, np.float32))[0][4] for _ in expected]
+        np.testing.assert_allclose(seen, expected)
+
+
+def test_what_begins_within_an_episode_is_foreseen_without_the_restart_flag():
+    model, flags = Echo(latent_size=4, action_size=2, flags=True), []
+    imagination = KerasImagination(Imagination(model))
+
+    class Watched:
+        state_spec = imagination.state_spec
+
+        def __call__(self, *inputs):
+            made = imagination(*inputs)
+            flags.append(made[1][:, 0])
+            return made
+
+    windows = truth._windows(numbered([truth.WARM + 7]), 5, np.random.default_rng(0))
+    truth.dreamt_on(Watched(), windows, 5, 0.0, np.random.default_rng(1))
+    np.testing.assert_array_equal(flags[0], windows["z"][:, 0, 0].round() == 0)
+    assert 0 < flags[0].sum() < len(flags[0]) and not np.any(flags[1:])
+
+
+@pytest.mark.parametrize("count", [40, 99])
+def test_the_held_out_score_is_the_mean_over_every_held_out_step(count, monkeypatch):
+    monkeypatch.setattr("WorldModels.memory.baselines.unconditional", lambda *args: {})
+    monkeypatch.setattr(Training, "_seed", lambda self, purpose: 3)
+    experiment = preset("carracing", "smoke")
+    model, series = memory(), numbered([1 + n % 7 for n in range(count)])
+    compiled(model, experiment.memory, 8, 4)
+    run = SimpleNamespace(experiment=experiment)
+    validate = Training(run, SimpleNamespace(name="memory"))._validation(model, series[:9], series)
+    total, weight = 0.0, 0.0
+    for batch in held_out_batches(series, 3):
+        mean, counts = model.loss_terms(batch, model(batch))["nll"]
+        total, weight = (
+            total + float(array(mean * counts).sum()),
+            weight + float(array(counts).sum()),
+        )
+    for epoch in range(2):
+        assert validate(epoch)["val_nll"] == pytest.approx(total / weight, rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 49, 50, 99, 101])

@@ -97,6 +97,8 @@ def test_a_flag_goes_with_all_its_values_and_nothing_else():
     assert without(flags, "--b-c") == [word for word in flags if word not in ("--b_c", "-5")]
     assert without(["--a", "x", "y"], "--a") == ["y"]
     assert without(["--a", "x"], "--a", 0) == ["x"]
+    assert without(["--a=1", "2", "3", "--b", "4"], "--a", float("inf")) == ["--b", "4"]
+    assert without(["--a=1", "2"], "--a") == ["2"]
 
 
 def test_a_run_opened_without_flags_names_its_folder(tmp_path):

@@ -50,35 +50,6 @@ def controller_shape(run: Run) -> Any:
     )
 
 
-def mean_before(run: Run) -> Path | None:
-    """The file of the driver that this iteration's search starts from; None: it starts at zero.
-
-    Raises:
-        FileNotFoundError: it is missing; the message gives the command that evolves it.
-    """
-    continues = run.iteration > 0 and run.experiment.iterate.controller == "previous"
-    return worlds.driver_before(run) if continues else None
-
-
-def parameters_of(file: Path, shape: Any) -> np.ndarray:
-    """The parameters (N,) float64 of a driver with this shape.
-
-    Args:
-        file: see `mean_before`.
-        shape: the control.controller.Controller to evolve.
-
-    Raises:
-        ValueError: the file is damaged, or its driver has another shape.
-    """
-    there, parameters, _ = type(shape).load(file)
-    if there != shape:
-        raise ValueError(
-            f"{file}: expected a driver like the one to evolve ({shape}), received {there}; give "
-            "--iterate.controller anew."
-        )
-    return parameters
-
-
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
 ) -> Any:

@@ -191,9 +191,8 @@ class Training:
         baselines |= unconditional(memory, training, batches, self._seed("without inputs"))
 
         def validate(epoch: int) -> dict[str, float]:
-            memory.reset_metrics()
-            for batch in batches:
-                logs = memory.test_on_batch(batch, return_dict=True)
+            # Unlike test_on_batch, which starts anew with each batch.
+            logs = memory.evaluate(batches, verbose=0, return_dict=True)
             # Keras' own mean of the loss counts batches alike, whatever number of steps they hold.
             logs["loss"] = sum(value for name, value in logs.items() if name != "loss")
             return {f"val_{name}": float(value) for name, value in logs.items()} | baselines

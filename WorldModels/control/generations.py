@@ -196,7 +196,7 @@ class Generations:
     def _keep(self, row: dict) -> None:
         """Save the mean under every name that is due, validated first if validation is due."""
         s, p, mean = self.settings, self.progress, self.evolution.mean
-        facts = {"generation": p.generation, "frames": p.frames}
+        facts = {"generation": p.generation, "frames": p.frames, "sigma": self.evolution.sigma}
         last = self.share >= 1
         if last or p.generation % s.validation_every == 0:
             facts |= self._validated(row, mean)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from WorldModels.interfaces import DROPPED, FEATURES, LATENT, Imagination, State
+from WorldModels.interfaces import DROPPED, FEATURES, LATENT, REWARD, Imagination, State
 
 REWARDS = ("head", "constant")
 TERMINATIONS = ("threshold", "sampled", "never")
@@ -180,7 +180,9 @@ class Lanes:
         seen = {"z": z, "h": h, "c": c}
         self.features = np.concatenate([seen[name] for name in self.names], axis=1)
         self.steps += 1
-        return self._outcome(reward, terminated)
+        reward, terminated, truncated = self._outcome(reward, terminated)
+        self.state[REWARD] = np.asarray(reward, np.float32)  # M reads what the dream gives
+        return reward, terminated, truncated
 
     def _draw(self) -> dict[str, np.ndarray]:
         """The noise of one step: component and normal (B, Z), and terminated (B,)."""

@@ -114,6 +114,20 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def not_a_link(path: str, flags: int) -> int:
+    """For open(): refuse a symbolic link, through which a stranger's run could write elsewhere.
+
+    Raises:
+        OSError: the path is one.
+    """
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "expected a file of this run, received a link to elsewhere; remove it"
+        raise
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():

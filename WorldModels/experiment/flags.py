@@ -19,8 +19,9 @@ def without(flags: Sequence[str], name: str, values: float = 1) -> list[str]:
     kept, left = [], 0.0
     for word in flags:
         if word.startswith("--"):
-            mine = word.split("=")[0].replace("_", "-") == name
-            left = values if mine and "=" not in word else 0
+            flag, value, _ = word.partition("=")
+            mine = flag.replace("_", "-") == name
+            left = max(values - bool(value), 0) if mine else 0
             if mine:
                 continue
         elif left:

@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from WorldModels.experiment.files import ended, host, process_began, temporary_of
+from WorldModels.experiment.files import ended, host, not_a_link, process_began, temporary_of
 
 # What flock(2) answers where somebody else has the lock, and where a disk has no locks at all.
 HELD = {errno.EAGAIN, errno.EWOULDBLOCK}
@@ -39,7 +39,7 @@ class Lock:
     def __init__(self, folder: Path, holder: str):
         self.folder, self.holder, self.warning = folder, holder, ""
         self._owner, self._signature = folder / OWNER, ""
-        self._file = open(folder / LOCK, "a+")
+        self._file = open(folder / LOCK, "a+", opener=not_a_link)
         try:
             if self._flock():
                 self._remove_left()  # a host for which this disk has no locks may have made one

@@ -7,7 +7,9 @@ from typing import Any
 
 from WorldModels.experiment.fields import flag_of, plain, shown
 from WorldModels.experiment.files import atomic, hash_files, write_json
+from WorldModels.experiment.pretrained import source_of
 from WorldModels.experiment.stages import (
+    GIVEN,
     JUDGE,
     STAGES,
     iterations_in,
@@ -37,17 +39,30 @@ def _sum_of(folder: Path) -> str:
     return hash_files(list(folder.glob("*.npz")), known)
 
 
-def take(stage: Any, folder: Path) -> None:
+def is_given(run: Any, name: str) -> bool:
+    """Whether --reuse names a run that has a stage without what it was made from."""
+    source = _source(run, source_of(run.experiment.reuse))
+    return GIVEN in (stage_facts(source, name) or {})
+
+
+def take(stage: Any, reuse: str) -> None:
     """Take a complete stage's output from another run, if the settings agree.
 
+    Args:
+        stage: the open stage.
+        reuse: what --reuse names.
+
     Raises:
-        FileNotFoundError: the folder is not a run.
+        FileNotFoundError: it is not a run.
         ValueError: a setting differs, and no flag typed now asks for that.
     """
     if not STAGES[stage.name].reusable:
         return
-    source = _source(stage, folder)
+    source = _source(stage.run, source_of(reuse))
     facts = stage_facts(source, stage.name)
+    own = stage.name == "series" and stage_facts(stage.run.path, "episodes")
+    if own and GIVEN in (facts or {}):
+        return  # only where dreams begin is given: a run with episodes encodes its own
     if not facts or not facts["complete"]:
         return stage.run.say(f"{stage.name}: {source} has no complete one; made here.")
     if differs := _differences(stage, facts["settings"]):
@@ -72,7 +87,7 @@ def take(stage: Any, folder: Path) -> None:
     shutil.copystat(stage_file(source, stage.name), stage.file)
 
 
-def _source(stage: Any, folder: Path) -> Path:
+def _source(run: Any, folder: Path) -> Path:
     """The iteration's folder of another run that a stage is taken from."""
     iterations = iterations_in(folder)
     if not iterations:
@@ -80,7 +95,7 @@ def _source(stage: Any, folder: Path) -> Path:
             f"--reuse: expected the folder of a run, received {folder}; name one such as "
             "results/carracing."
         )
-    own = stage.run.iteration
+    own = run.iteration
     return folder / str(own if own in iterations else iterations[-1])
 
 
@@ -108,12 +123,12 @@ def _kind_typed(name: str, typed: frozenset[str]) -> bool:
 def _same_episodes(stage: Any, source: Path) -> bool:
     """Whether the source's V saw the same kind of frames, or its series the same episodes."""
     if stage.name == "vision":
-        facts = stage_facts(source, "episodes")
-        there = facts["settings"]["env"] if facts else {}
+        facts = stage_facts(source, "episodes") or stage_facts(source, "vision")
+        there = facts["settings"].get("env", {}) if facts else {}
         here = plain(stage.run.experiment.env)
         names = ("id", "observation", "frame_size", "kwargs")
         return bool(facts) and all(there.get(name, here[name]) == here[name] for name in names)
-    if stage.name == "series":
+    if stage.name == "series" and GIVEN not in stage_facts(source, "series"):
         here = stage.run.need_episodes()
         there = [source.parent / path.relative_to(stage.run.folder) for path in here]
         there = [source / "episodes"] if len(here) == 1 else there

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.damage import again
-from WorldModels.experiment.files import atomic
+from WorldModels.experiment.files import atomic, not_a_link
 
 CRC = "crc32"  # the last column: the CRC-32 of the header and the row's text before it
 
@@ -26,7 +26,7 @@ def append_row(path: str | os.PathLike, row: dict[str, Any]) -> None:
     header = path.read_bytes().partition(b"\n")[0].decode(errors="replace") if path.exists() else ""
     text = "" if header else _header(row)
     text += _line(row.values(), header or text.strip())
-    with open(path, "ab", buffering=0) as file:
+    with open(path, "ab", buffering=0, opener=not_a_link) as file:
         file.write(text.encode())
         os.fsync(file.fileno())
 
@@ -64,7 +64,8 @@ def _cut_half_row(path: Path) -> None:
     if path.exists():
         content = path.read_bytes()
         if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
+            with open(path, "r+b", opener=not_a_link) as file:
+                file.truncate(content.rfind(b"\n") + 1)
 
 
 def read_rows(

@@ -13,13 +13,13 @@ import numpy as np
 
 from WorldModels.experiment.damage import check_own, check_series, own_stage
 from WorldModels.experiment.draws import rng
-from WorldModels.experiment.files import hash_files, write_json
+from WorldModels.experiment.files import hash_files, not_a_link, write_json
 from WorldModels.experiment.flags import that_act, without
 from WorldModels.experiment.lock import Lock
 from WorldModels.experiment.machine import machine, versions
 from WorldModels.experiment.memo import to_remember
 from WorldModels.experiment.remedies import command
-from WorldModels.experiment.reuse import inputs_of
+from WorldModels.experiment.reuse import inputs_of, is_given
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stage import Stage
 from WorldModels.experiment.stages import (
@@ -88,7 +88,7 @@ class Run:
 
     def note(self, text: str) -> None:
         """Append a line to log.txt only."""
-        with open(self.folder / "log.txt", "a") as log:
+        with open(self.folder / "log.txt", "a", opener=not_a_link) as log:
             for line in text.splitlines():
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self.verb}: {line}\n")
 
@@ -133,10 +133,13 @@ class Run:
         """Take a stage, and what it was made from, from the run that --reuse names."""
         if not STAGES[stage].reusable:
             return
-        for read in STAGES[stage].reads:
+        reads = STAGES[stage].reads
+        if is_given(self, stage):
+            reads = tuple({"vision"} - {stage})
+        for read in reads:
             if not stage_facts(self.path, read):
                 self._reuse(read)
-        missing = [read for read in STAGES[stage].reads if not stage_facts(self.path, read)]
+        missing = [read for read in reads if not stage_facts(self.path, read)]
         if not missing and not stage_facts(self.path, stage):
             self.stage(stage, inputs_of(self, stage))
 

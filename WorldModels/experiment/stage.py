@@ -9,7 +9,6 @@ import dataclasses
 import math
 import shlex
 import time
-from pathlib import Path
 from typing import Any
 
 from WorldModels.experiment.choice import TRAINS_IN
@@ -67,7 +66,7 @@ class Stage:
         for read in reads:
             self._check_input(read)
         if run.experiment.reuse and not self.file.exists():
-            take(self, Path(run.experiment.reuse))
+            take(self, run.experiment.reuse)
         self.facts = facts = self._facts()
         self._keep(facts)
         self.done = facts.get("budgets", {}) if facts.get("complete") else {}

@@ -127,6 +127,7 @@ STAGES = {
 }
 NETWORKS = (".keras", ".onnx")  # files that a training writes only at its end
 SUMS = "sums"  # in a stage's file: file -> its size and SHA-256; see damage
+GIVEN = "given"  # in the file of a stage that was not made by its verb: where it comes from
 JUDGE = "judge"  # an M besides the driver's, which train_memory makes where it is asked for
 ASIDE = ("temperatures", JUDGE)  # not among the six that every run goes through
 # verb -> the stage that it makes

@@ -20,6 +20,7 @@ from WorldModels.experiment.fields import pairs, words_for
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.memo import KINDS, drop, memo_of
 from WorldModels.experiment.presets import SCALES, env_of, preset
+from WorldModels.experiment.pretrained import source_of
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import (
@@ -45,7 +46,7 @@ class Start:
         iteration: -1: the latest.
         verb: the seed is that of its stage, if made; empty: the remembered one.
         typed: flags typed now that choose the defaults of others: kinds, env.id.
-        reuse: folder of another run, whose settings replace the preset.
+        reuse: what --reuse names: another run, whose settings replace the preset.
         forget: a noun that starts from its preset anyway.
     """
 
@@ -147,7 +148,7 @@ def _base(start: Start, kinds: dict[str, str], env_id: str) -> Experiment:
     own = preset(start.name, start.scale, wanted, env_id)
     if not start.reuse:
         return own
-    other = stored_experiment(start.reuse)
+    other = stored_experiment(source_of(start.reuse))
     changes: dict[str, Any] = {"name": start.name, "scale": start.scale}
     for noun, kind in (("vision", other.vision.kind), ("memory", other.memory.preset_kind)):
         if wanted[noun] not in (None, kind):

@@ -113,7 +113,7 @@ def next_errors(
     label = f"M's prediction: {np.mean(predicted):.1f}"
     axes.plot(predicted, color=VERMILION, linewidth=1.2, label=label)
     if rebuilt is not None:
-        label = f"V's reconstruction: {np.mean(rebuilt):.1f}"
+        label = f"V's reconstruction, z its mean: {np.mean(rebuilt):.1f}"
         axes.fill_between(range(len(rebuilt)), 0, rebuilt, color=BAND, label=label)
     axes.set(
         xlabel="step of the episode",

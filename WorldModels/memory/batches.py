@@ -15,6 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from WorldModels.interfaces import STEPPED
+
 KINDS = ("episodes", "streams", "segments")
 # What a draw is for: these numbers keep the generators of one (seed, epoch) apart.
 ORDER, NOISE, PLACES = range(3)
@@ -121,7 +123,7 @@ class SeriesBatches(keras.utils.PyDataset):
             name: np.zeros((self.batch_size, self.length, *size), np.float32)
             for name, size in sizes.items()
         }
-        return batch | {"stepped": np.zeros((self.batch_size, 1), np.float32)}
+        return batch | {STEPPED: np.zeros((self.batch_size, 1), np.float32)}
 
     def _episodes(self, index: int) -> dict[str, np.ndarray]:
         batch = self._empty()
@@ -176,7 +178,7 @@ class SeriesBatches(keras.utils.PyDataset):
         batch["last_rewards"][row, column + (first == 0) : column + steps] = before
         batch["mask"][row, here] = 1
         if column == 0:
-            batch["stepped"][row, 0] = first > 0
+            batch[STEPPED][row, 0] = first > 0
         if series.terminated and first + steps == len(series.actions):
             batch["terminated"][row, column + steps - 1] = 1
 

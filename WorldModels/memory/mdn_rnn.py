@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from WorldModels.interfaces import DROPPED
+from WorldModels.interfaces import DROPPED, STEPPED
 from WorldModels.memory import unrolled
 from WorldModels.memory.mixture_memory import MixtureMemory
 from WorldModels.memory.recurrence import RestartCell
@@ -64,7 +64,7 @@ class MDNRNN(MixtureMemory):
         """
         state = {"h": ops.zeros((batch, self.lstm_size)), "c": ops.zeros((batch, self.lstm_size))}
         if self.restart_input:
-            state["stepped"] = ops.zeros((batch, 1))
+            state[STEPPED] = ops.zeros((batch, 1))
         return (
             {**state, DROPPED: ops.zeros((batch, self.lstm_size))} if self.lstm_dropout else state
         )
@@ -90,7 +90,7 @@ class MDNRNN(MixtureMemory):
 
     def step(self, state: dict, z, action, reward=None) -> dict:
         """See interfaces.Memory; this kind does not use the reward."""
-        inputs = [z, self.as_seen(action)] + ([1 - state["stepped"]] if self.restart_input else [])
+        inputs = [z, self.as_seen(action)] + ([1 - state[STEPPED]] if self.restart_input else [])
         inputs = ops.concatenate(inputs, axis=-1)
         _, carried = self.lstm.cell(
             self._cast(inputs), [self._cast(state["h"]), self._cast(state["c"])]
@@ -101,7 +101,7 @@ class MDNRNN(MixtureMemory):
         """See interfaces.Memory; this kind does not use the rewards."""
         inputs = [z, self.as_seen(actions)]
         if self.restart_input:
-            first = 1 - state["stepped"][:, None]
+            first = 1 - state[STEPPED][:, None]
             flags = ops.concatenate([first, ops.zeros_like(z[:, 1:, :1])], axis=1)
             inputs.append(flags if restarts is None else ops.maximum(flags, restarts[..., None]))
         layer, initial = self.lstm, [self._cast(state["h"]), self._cast(state["c"])]
@@ -131,5 +131,5 @@ class MDNRNN(MixtureMemory):
     def _state(self, h, c, inputs, before: dict) -> dict:
         state = {"h": ops.cast(h, "float32"), "c": ops.cast(c, "float32")}
         if self.restart_input:
-            state["stepped"] = ops.ones((ops.shape(inputs)[0], 1))
+            state[STEPPED] = ops.ones((ops.shape(inputs)[0], 1))
         return {**state, DROPPED: before[DROPPED]} if self.lstm_dropout else state

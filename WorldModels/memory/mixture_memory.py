@@ -10,6 +10,7 @@ import math
 import keras
 from keras import ops
 
+from WorldModels.interfaces import STEPPED
 from WorldModels.memory.density import MIXTURES, with_floor
 
 
@@ -182,8 +183,8 @@ class MixtureMemory(keras.Model):
         Each row begins with a state of zeros.
         """
         state = self.initial_state(ops.shape(batch["z"])[0])
-        if "stepped" in state:  # of a kind that reads where episodes begin
-            state["stepped"] = batch["stepped"]
+        if STEPPED in state:  # of a kind that reads where episodes begin
+            state[STEPPED] = batch[STEPPED]
         state = self.begun(state, training)
         return self.sequence(
             batch["z"], batch["actions"], batch["last_rewards"], state, batch.get("restarts")

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from WorldModels.experiment.choice import sizes_of
-from WorldModels.interfaces import DROPPED
+from WorldModels.interfaces import DROPPED, STEPPED
 from WorldModels.memory.kinds import build_memory
 
 TIMED_LENGTH = 100  # steps of an episode in a step that is only timed
@@ -182,8 +182,8 @@ class StreamTraining(keras.Model):
             name: x * ops.reshape(batch["carry"], (-1, *[1] * (len(x.shape) - 1)))
             for name, x in self.carried.items()
         }
-        if "stepped" in state:  # an epoch's rows may begin within an episode
-            state["stepped"] = ops.maximum(state["stepped"], batch["stepped"])
+        if STEPPED in state:  # an epoch's rows may begin within an episode
+            state[STEPPED] = ops.maximum(state[STEPPED], batch[STEPPED])
         state = self.memory.begun(state, training)
         hidden, state = self.memory.sequence(
             batch["z"], batch["actions"], batch["last_rewards"], state, batch["restarts"]

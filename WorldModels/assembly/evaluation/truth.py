@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from WorldModels.experiment.settings.experiment import Experiment
-from WorldModels.interfaces import LATENT, REWARD
+from WorldModels.interfaces import LATENT, REWARD, STEPPED
 
 HORIZONS = (1, 2, 5, 10, 20, 50, 100)  # steps dreamt since the last frame that M saw
 WARM = 20  # steps of true history before the dream
@@ -131,15 +131,18 @@ def _windows(
 
     Returns:
         mean and z (drawn) of every frame (N, WARM + longest + 1, Z); actions (N, WARM + longest, A)
-        and rewards (N, WARM + longest), each reward received before its step.
+        rewards (N, WARM + longest), each reward received before its step; and stepped (N, 1), 1
+        where the window begins within its episode.
     """
-    length, parts = WARM + longest, {"mean": [], "z": [], "actions": [], "rewards": []}
+    names = ("mean", "z", "actions", "rewards", STEPPED)
+    length, parts = WARM + longest, {name: [] for name in names}
     places = [(s, t) for s in series for t in range(len(s) - length + 1)]
     for i in draw.choice(len(places), min(WINDOWS, len(places)), replace=False):
         s, t = places[i]
         mean, log_var = s.mean[t : t + length + 1], s.log_var[t : t + length + 1]
         z = mean + np.exp(log_var / 2) * draw.standard_normal(mean.shape, np.float32)
         before = [s.rewards[t - 1] if t else 0.0]
+        parts[STEPPED].append([t > 0])
         parts["mean"].append(mean)
         parts["z"].append(z)
         parts["actions"].append(s.actions[t : t + length])
@@ -172,6 +175,8 @@ def dreamt_on(
         name: np.zeros((len(z), *shape), np.float32)
         for name, shape in imagination.state_spec.items()
     }
+    if STEPPED in state:
+        state[STEPPED] = windows[STEPPED]
     for t in range(WARM + longest):
         if t <= WARM:
             state |= {LATENT: z[:, t], REWARD: windows["rewards"][:, t]}

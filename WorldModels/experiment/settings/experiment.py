@@ -34,7 +34,8 @@ class Experiment:
     # folder of the run; default results/NAME, results/NAME-smoke, results/NAME-paper
     results: str = free("")
     force: bool = free(False)  # make this verb's output again
-    # folder of another run to take episodes, vision, series and memory from
+    # folder of another run to take episodes, vision, series and memory from; or pretrained:NAME,
+    # a driver that comes with the package, from whose mean and sigma C's search then starts
     reuse: str = free("")
     workers: int = free(0)  # worker processes; 0: one per core
     iteration: int = free(-1)  # which iteration's folder; -1: the latest
