@@ -21,16 +21,15 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Without AVX512 TensorFlow leaves oneDNN off, and trains V eight times slower. A value set by
 # the user wins.
-if "TF_ENABLE_ONEDNN_OPTS" not in os.environ:
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-    # A TensorFlow that is imported already has read the variable, and knows what it made of it.
-    _port = sys.modules.get("tensorflow.python.util._pywrap_util_port")
-    if _port and not _port.IsMklEnabled():
-        warnings.warn(
-            "TensorFlow was imported before WorldModels and runs without oneDNN, so V trains up to "
-            "eight times slower: import WorldModels first, or set TF_ENABLE_ONEDNN_OPTS=1.",
-            stacklevel=2,
-        )
+_asked = os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# A TensorFlow that is imported already has read the variable, and knows what it made of it.
+_port = sys.modules.get("tensorflow.python.util._pywrap_util_port")
+if _asked == "1" and _port and not _port.IsMklEnabled():
+    warnings.warn(
+        "TensorFlow was imported before WorldModels and runs without oneDNN, so V trains up to "
+        "eight times slower: import WorldModels first, or set TF_ENABLE_ONEDNN_OPTS=1 before.",
+        stacklevel=2,
+    )
 
 # What V and M are built for. A user's keras.json may ask for other defaults: TensorFlow cannot
 # convolve channels_first on a CPU, Adam fails in float16, and Keras itself refuses bfloat16 there.
@@ -94,10 +93,11 @@ def _prepare_keras() -> None:
 
 _prepare_keras()
 
-# Experiment -> name in Gymnasium ids: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0.
+# Experiment -> name in Gymnasium ids: WorldModels/DreamCarRacing-v0, LatentCarRacing-v0. Without
+# either, WorldModels/Dream-v0 and Latent-v0, it is that of the run in `results`.
 GYMNASIUM_NAMES = {"carracing": "CarRacing", "takecover": "TakeCover"}
 
-for _experiment, _name in GYMNASIUM_NAMES.items():
+for _experiment, _name in {**GYMNASIUM_NAMES, "": ""}.items():
     for _kind in ("Dream", "Latent"):
         register(
             f"WorldModels/{_kind}{_name}-v0",

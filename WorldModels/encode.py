@@ -123,7 +123,8 @@ def _series(group: list, look: Callable) -> Iterator:
     for name, episode in group:
         here, start = slice(start, start + len(episode) + 1), start + len(episode) + 1
         latents = mean[here], log_var[here]
-        yield name, Series(*latents, episode.actions, episode.rewards, episode.terminated)
+        rewards = episode.rewards, episode.terminated, episode.reward_scale
+        yield name, Series(*latents, episode.actions, *rewards)
 
 
 def _write_first_latents(folder: Path, path: Path, say: Callable[[str], None]) -> int:

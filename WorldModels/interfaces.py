@@ -17,6 +17,10 @@ State = dict[str, Any]  # name -> (B, ...) float32; all zeros at the start of an
 # controller's weights.
 FEATURES = {"z": ("z",), "zh": ("z", "h"), "zch": ("z", "c", "h")}
 
+# In a world's reset info, where the game scales its rewards anew for each episode: what a unit of
+# progress is worth in this one (CarRacing: a tile, 1000 / their number).
+REWARD_SCALE = "reward_scale"
+
 # What the state of a Perception or an Imagination holds besides M's own state.
 LATENT = "z"  # (B, Z): the latent that M is stepped with next
 REWARD = "reward"  # (B,): of the last step, in a dream

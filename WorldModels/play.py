@@ -142,6 +142,7 @@ def loop(session: Any, window: Any, frames: int = 0) -> None:
 
 def open_session(run: Run) -> Any:
     """The session of an open run: the world, its pictures, and the controller if there is one."""
+    from WorldModels.assembly.worlds import chooses
     from WorldModels.playing.hands import Hands
     from WorldModels.playing.session import Session
 
@@ -150,7 +151,7 @@ def open_session(run: Run) -> Any:
     world, driver, no_driver = _dream(run) if dream else _game(run)
     return Session(
         world,
-        Hands(game_of(settings.env.id), world.action_space.shape[0]),
+        Hands(game_of(settings.env.id), world.action_space.shape[0], chooses(settings.env)),
         _look(run, world),
         driver=driver,
         no_driver=no_driver,

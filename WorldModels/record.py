@@ -53,7 +53,7 @@ def _try(world: Any) -> None:
         ValueError: it showed nothing.
         ForeignError: the environment failed.
     """
-    from WorldModels.envs.wrappers import is_blank
+    from WorldModels.envs.faults import is_blank
 
     world.reset(seed=0)
     still, over = np.zeros(world.action_space.shape, np.float32), False

@@ -112,8 +112,8 @@ def _reached(rows: list[dict]) -> str:
 
 def _row(run: Run, temperature: float) -> dict:
     """Evolve and test a driver at a temperature, unless a stored row covers the budgets."""
+    from WorldModels.assembly.beginnings import controller_shape
     from WorldModels.assembly.evolve import (
-        controller_shape,
         dream_generations,
         population_dream,
     )

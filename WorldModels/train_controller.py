@@ -24,8 +24,12 @@ from WorldModels.experiment.sums import WeightsSum
 
 def train_controller(run: Run) -> None:
     """Evolve a driver in 0/controller, up to the present budget."""
-    from WorldModels.assembly.beginnings import given_driver, mean_before, parameters_of
-    from WorldModels.assembly.evolve import controller_shape
+    from WorldModels.assembly.beginnings import (
+        controller_shape,
+        given_driver,
+        mean_before,
+        parameters_of,
+    )
     from WorldModels.control.search_state import check_states
 
     folder, world = run.path / "controller", run.experiment.controller.world

@@ -52,8 +52,9 @@ def train_vision(run: Run) -> None:
     stage = run.stage("vision", run.hashes_of(before) if before else {})
     folders = run.need_episodes()
     file = run.path / "vision.keras"
+    _fit_latents(run, stage, folders)
     if stage.complete and is_sound(file, run.say):
-        epochs = stage.done["epochs"]
+        epochs = len(read_rows(run.path / "vision.csv")) or stage.done["epochs"]
         _export_again(run, stage, file)
         return run.say(f"train_vision: {file} is there already, after {epochs} epochs.")
     from WorldModels.assembly.checkpoint import check_checkpoint  # which imports Keras
@@ -67,7 +68,7 @@ def train_vision(run: Run) -> None:
     if before:
         take_weights(vision, before)
         run.say(f"train_vision: continues from {before}.")
-    _begin_from_frames(vision, training, settings.median_start and not before)
+    _begin_from_frames(vision, training, settings.median_start, before)
     if not stage.anew:
         check_checkpoint(run.path / CHECKPOINT)
     stage.begin(**{TRAINS_IN: choice})
@@ -82,6 +83,31 @@ def train_vision(run: Run) -> None:
     run.say(f"train_vision: {run.path / 'vision.keras'}, {last}.")
     for line in warnings_of(rows[-1], settings.rare_weight if settings.kind == "vae" else None):
         run.say(f"train_vision: {line}")
+
+
+def _fit_latents(run: Run, stage: Any, folders: list[Path]) -> None:
+    """Use no more latents than a vector has numbers, unless more were typed.
+
+    Raises:
+        ValueError: they were.
+    """
+    from WorldModels.episodes.episode import list_episodes
+    from WorldModels.episodes.frames import FrameFile
+
+    settings = run.experiment.vision
+    paths = list_episodes(folders[-1]) if settings.kind == "dense" and not stage.facts else []
+    shape = FrameFile(paths[0]).shape[1:] if paths else ()
+    if len(shape) != 1 or settings.latent_size <= shape[0]:
+        return
+    if "vision.latent_size" in (run.typed or ()):
+        raise ValueError(
+            f"--vision.latent-size: expected at most {shape[0]}, the numbers of an observation, "
+            f"received {settings.latent_size}."
+        )
+    vision = replace(settings, latent_size=shape[0])
+    run.experiment = replace(run.experiment, vision=vision)
+    stage.take_settings()
+    run.say(f"train_vision: {shape[0]} latents, as many as an observation has numbers.")
 
 
 def _frames(run: Run, stage: Any, folders: list[Path]) -> tuple[Any, list[Path], list[Path]]:
@@ -110,17 +136,21 @@ def _choice(run: Run, stage: Any, frames: Any) -> dict[str, str]:
     return choose(run, stage, asked, amount, keras, *to_time(settings, shape))
 
 
-def _begin_from_frames(vision: Any, training: list[Path], start: bool) -> None:
-    """Give V the median frame if it uses one, and where `start` asks, begin from the frames.
+def _begin_from_frames(vision: Any, training: list[Path], start: bool, before: Path | None) -> None:
+    """Give V what it takes from the recordings before it trains; a checkpoint brings its own.
 
-    A checkpoint brings its own background and weights.
+    That is the median frame if it uses one, the weights to begin with where `start` asks, and the
+    mean and spread of vectors, unless the V `before` has brought them.
     """
     from WorldModels.episodes.frames import usual_frames
 
-    start = start and hasattr(vision, "start_from")
-    if not start and not hasattr(vision, "background"):
+    start = start and not before and hasattr(vision, "start_from")
+    measures = not before and hasattr(vision, "measure")
+    if not (start or measures or hasattr(vision, "background")):
         return
     frames, median = usual_frames(training)
+    if measures:
+        vision.measure(frames)
     if hasattr(vision, "background"):
         vision.background.assign(median)
     if start:
@@ -152,7 +182,7 @@ def _fit(
     each_step = event_writer(events / "steps", lambda line: None, "step")
     rows = fit_with_checkpoints(
         vision,
-        FrameBatches(frames),
+        FrameBatches(frames, flips=_seed_of_flips(run)),
         checkpoint=run.path / CHECKPOINT,
         csv_file=run.path / "vision.csv",
         epochs=settings.epochs,
@@ -162,9 +192,15 @@ def _fit(
         tensorboard=events,
         say=run.say,
         label="train_vision",
+        plateau=settings.learning_rate if settings.schedule == "plateau" else 0.0,
+        patience=settings.patience,
     )
     save(loss_curves(read_rows(folder / "losses.csv"), rows), folder / "losses.png")
     return rows
+
+
+def _seed_of_flips(run: Run) -> int | None:
+    return int(run.rng("flips").integers(2**31)) if run.experiment.vision.flip else None
 
 
 def _compile(run: Run, vision: Any, frames: Any, continues: int) -> int:

@@ -93,7 +93,8 @@ def test_published_layers_and_parameters():
     from WorldModels.vision.dense import DenseVAE
 
     vision = DenseVAE((31,))
-    assert vision.count_params() == (31 * 200 + 200) + 2 * 40_200 + 2 * (200 * 31 + 31) + (
+    trained = sum(np.prod(each.shape) for each in vision.trainable_variables)
+    assert trained == (31 * 200 + 200) + 2 * 40_200 + 2 * (200 * 31 + 31) + (
         31 * 200 + 200
     ) + 40_200 + (200 * 31 + 31)
     far = 1e3 * np.asarray(vision.decode(1e3 * np.ones((1, 31), "float32")))
@@ -179,7 +180,7 @@ def test_series_hold_what_v_makes_of_the_numbers(lander):
         Series.load(lander / "0/series" / path.name),
         vision.encode(Episode.load(path).observations),
     )
-    assert series.mean.shape[1] == 31
+    assert series.mean.shape[1] == 8  # no more than the numbers of an observation
     assert_same(series.mean, expected[0])
     assert_same(series.log_var, expected[1])
 
@@ -215,12 +216,12 @@ def test_the_world_seen_through_v_and_m_has_their_features(lander):
     world = real_world(lander / "0", EnvSettings(id=LANDER, observation="vector"), features="zh")()
     features, info = world.reset(seed=3)
     assert (
-        features.shape == (31 + 8,)
+        features.shape == (8 + 8,)
         and info["frame"].dtype == np.float32
         and info["frame"].shape == (8,)
     )
     mean, _ = load_vision(lander / "0/vision.keras").encode(info["frame"][None])
-    assert_same(features[:31], mean[0])
+    assert_same(features[:8], mean[0])
     assert np.isfinite(world.step(np.zeros(2, np.float32))[0]).all()
 
 
@@ -245,7 +246,7 @@ def test_training_that_goes_on_ends_with_the_weights_of_an_unbroken_one(
         np.array_equal(a, b)
         for a, b in zip(weights(tmp_path / "run"), weights(lander), strict=True)
     )
-    assert not np.array_equal(first[0], weights(lander)[0])
+    assert not all(map(np.array_equal, first, weights(lander)))
 
 
 def _made(path: Path) -> Path:
@@ -271,7 +272,6 @@ def test_a_driver_is_evolved_and_tested(lander, capsys, world):
     ("verb", "flags", "words"),
     [
         ("record", ["--env.id", "CarRacing-v3"], "CarRacing-v3: expected --env.observation frame"),
-        ("record", ["--env.id", "CartPole-v1"], "bounded Box"),
         (
             "record",
             ["--env.observation", "frame"],

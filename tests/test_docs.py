@@ -26,7 +26,12 @@ PAGES = {
 }
 FOLLOWED = "docs/add-your-own.md"  # test_add_your_own follows this page in a copy of the package
 ELSEWHERE = "docs/exports.md"  # test_exports runs its programs
-NAMES = {"carracing": "carracing", "wm_doom": "takecover", "temperatures": "takecover"}  # by script
+NAMES = {
+    "carracing": "carracing",
+    "wm_doom": "takecover",
+    "temperatures": "takecover",
+    "gymnasium": "gymnasium",
+}
 SETUP = {"--cpu", "--gpu", "--doom"}  # the flags of setup.bash
 STAND_INS = {"D": "folder", "E": "3", "K": "4", "N": "5"}  # for the letters in the tables
 BY_FIXTURE = {  # already run by fixtures or, with other flags, by test_trial and test_benchmark

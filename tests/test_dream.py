@@ -357,5 +357,5 @@ def test_the_ids_are_registered_without_importing_keras():
     assert set(printed[1:]) == {
         f"WorldModels/{kind}{game}-v0"
         for kind in ("Dream", "Latent")
-        for game in ("CarRacing", "TakeCover")
+        for game in ("CarRacing", "TakeCover", "")
     }

@@ -294,7 +294,7 @@ def test_the_film_shows_the_drive_that_was_scored(trained):
     assert rows[0] == rows[2], "a track's result depends on what was driven before it"
     filmed = rollout(
         examiner.world(DRIVER, examiner.game.filmed(examiner.env)),
-        examiner.policy(DRIVER, 3),
+        examiner.policy(DRIVER),
         SEEDS["tracks"] + 1,
         STEPS,
         keep="episode",

@@ -14,7 +14,7 @@ from WorldModels import benchmark
 from WorldModels.assembly.evolve import OF_THE_DREAM
 from WorldModels.experiment.command import parse
 from WorldModels.experiment.fields import flag_of, named, words_for
-from WorldModels.experiment.games.registry import GAMES
+from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.idle import refuse_idle
 from WorldModels.experiment.presets import preset
 from WorldModels.experiment.settings.experiment import Experiment
@@ -58,7 +58,8 @@ class Rule:
 
     def holds(self, on):
         """Whether a fact of the game meets the condition on it."""
-        return vars(GAMES[self.game])[on.removeprefix("game.")] in self.acts[on]
+        game = game_of(preset(self.game, "smoke").env.id)
+        return vars(game)[on.removeprefix("game.")] in self.acts[on]
 
     @property
     def met(self):

@@ -217,7 +217,7 @@ def test_a_half_finished_run_is_shown_as_far_as_it_goes(smoke_run, tmp_path, mon
         ),
         (
             {"EXPERIMENT": "pong"},
-            "EXPERIMENT: expected one of carracing, takecover, received 'pong'",
+            "EXPERIMENT: expected one of carracing, takecover, gymnasium, received 'pong'",
         ),
     ],
 )

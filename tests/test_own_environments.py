@@ -20,6 +20,7 @@ from WorldModels.experiment.run import Run
 from WorldModels.experiment.stages import stage_facts
 
 MAZE = """
+    import os
     from pathlib import Path
 
     import gymnasium
@@ -28,6 +29,10 @@ MAZE = """
 
 
     class Maze(gymnasium.Env):
+        def close(self):
+            if self.trouble == "close":
+                raise RuntimeError("already closed")
+
         metadata = {"render_modes": ["rgb_array"]}
         observation_space = Box(0, 1, (2,), np.float32)
         action_space = Box(-1, 1, (1,), np.float32)
@@ -56,7 +61,15 @@ MAZE = """
             if over and self.time > 3:
                 raise AssertionError
             reward = 1.0 if self.trouble == "reward" else float(action[0])
-            values = self.observation_space.sample(), reward, over, False, {}
+            reward = {"no reward": None, "array": np.ones(2)}.get(self.trouble, reward)
+            if self.trouble == "die" and self.time == 5:
+                os._exit(9)
+            if self.trouble == "needed":
+                raise gymnasium.error.ResetNeeded("the engine is gone")
+            seen = self.observation_space.sample()
+            if self.trouble == "longer" and self.time == 5:
+                seen = np.zeros(3, np.float32)
+            values = seen, reward, over, False, None if self.trouble == "no info" else {}
             return (*values[:2], over, {}) if self.trouble == "old step" else values
 
         def render(self):
@@ -65,6 +78,8 @@ MAZE = """
             frame = np.zeros((16, 16, 3), np.uint8)
             if self.trouble == "flat":
                 frame[:] = 90
+            elif self.trouble == "blinks":
+                frame[:] = 255 * (self.time == 1)
             elif self.trouble != "black" and (self.trouble != "dark start" or self.time > 8):
                 frame[self.time % 16 : self.time % 16 + self.size] = self.level
             return frame
@@ -257,7 +272,20 @@ WHOSE = "environment Maze-v0: its"
         (
             {**MADE, "trouble": "flat"},
             ValueError,
-            "Maze-v0: expected pictures .* all of one colour",
+            "Maze-v0: expected pictures .* all of a single colour each",
+        ),
+        ({**MADE, "trouble": "blinks"}, ValueError, "all of a single colour each"),
+        (
+            {**MADE, "trouble": "no reward"},
+            ValueError,
+            "Maze-v0: .* as the reward .*d None",
+        ),
+        ({**MADE, "trouble": "array"}, ValueError, "Maze-v0: .* as the reward .*d array"),
+        ({**MADE, "trouble": "no info"}, ForeignError, "Maze-v0: expected a dict .*step.*NoneType"),
+        (
+            {**MADE, "trouble": "needed"},
+            ForeignError,
+            f"{WHOSE} step.. raised ResetNeeded: the",
         ),
     ],
 )
@@ -283,6 +311,27 @@ def test_an_id_whose_module_fails_is_one_line(id, kind, says):
     with pytest.raises(kind, match=says) as raised:
         make_env(id)
     assert "\n" not in str(raised.value)
+
+
+def test_a_vector_of_another_length_than_its_space_says_names_the_environment():
+    how = {"kwargs": {**MADE, "trouble": "longer"}, "observation": "vector", "max_steps": 10}
+    env = make_env("maze:Maze-v0", **how)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"Maze-v0: expected .* shape \(2,\), .* shape \(3,\)"):
+        for _ in range(10):
+            env.step(np.zeros(1, np.float32))
+
+
+def test_what_its_close_raises_is_ignored():
+    env = make_env("maze:Maze-v0", kwargs={**MADE, "trouble": "close"})
+    env.reset(seed=0)
+    env.close()
+
+
+def test_one_that_ends_its_process_is_one_line(tmp_path, capsys):
+    out, error = recorded(tmp_path / "run", {**MADE, "trouble": "die"}, capsys=capsys)
+    assert "it died with exit status 9; the fault is in the environment or another lib" in error
+    assert out.count("worker replaced") == 2
 
 
 def test_a_dark_beginning_is_no_fault():
@@ -320,7 +369,7 @@ def test_a_step_that_raises_in_a_worker_is_one_line_with_its_traceback_in_the_lo
         ({"config": "none.txt"}, "its constructor raised FileNotFoundError"),
         ({**MADE, "trouble": "reset"}, "its reset() raised RuntimeError: no display, none at all;"),
         ({**MADE, "trouble": "black"}, "expected pictures that show something"),
-        ({**MADE, "trouble": "flat"}, "pictures are all of one colour"),
+        ({**MADE, "trouble": "flat"}, "pictures are all of a single colour each"),
         ({**MADE, "trouble": "old step"}, "expected 5 values"),
     ],
 )

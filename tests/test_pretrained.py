@@ -88,7 +88,7 @@ def test_the_run_of_a_packed_driver_evaluates_dreams_and_encodes(packs, packed, 
     folder = packs.parent / "results/small-pretrained"
     done = run_verb_process("evaluate", folder, scale=None)
     assert done.returncode == 0, done.stderr
-    assert (folder / "0/real.mp4").exists() and (folder / "0/dream.gif").exists()
+    assert (folder / "0/real.mp4").exists() and (folder / "0/reconstructed.gif").exists()
     there = Controller.load(folder / "0/controller/best.npz")[1]
     assert (there == Controller.load(packed[1] / "0/controller/best.npz")[1]).all()
     dream = ("--controller.world", "dream", "--dream.generations", "1", "--workers", "1")

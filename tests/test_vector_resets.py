@@ -46,6 +46,18 @@ def test_a_mask_begins_some_worlds_again_and_stays_the_caller_s(make):
     np.testing.assert_array_equal(env.reset(seed=3, options={})[0], before)
 
 
+def test_no_world_begins_where_the_mask_names_none(make):
+    env = make()
+    before, _ = env.reset(seed=3)
+    again, _ = env.reset(options={"reset_mask": np.zeros(COUNT, bool)})
+    np.testing.assert_array_equal(again, before)
+
+
+def test_real_worlds_begin_together_first():
+    with pytest.raises(ValueError, match="expected all 3 worlds in the first reset, received 1"):
+        real_worlds().reset(options={"reset_mask": [True, False, False]})
+
+
 @pytest.mark.parametrize(
     "how, words",
     [
@@ -56,6 +68,10 @@ def test_a_mask_begins_some_worlds_again_and_stays_the_caller_s(make):
         ({"seed": [1, 2]}, ("seed: expected one, or 3", "received 2")),
         ({"seed": 1.5}, ("seed: expected whole numbers", "1.5")),
         ({"seed": [1, 2, "3"]}, ("seed: expected whole numbers",)),
+        ({"seed": [1, [2], 3]}, ("seed: expected whole numbers",)),
+        ({"seed": -1}, ("seed: expected whole numbers, 0 or more", "-1")),
+        ({"options": {"reset_mask": [True, [False], True]}}, ("expected 3 bools",)),
+        ({"options": ["reset_mask"]}, ("options: expected a dict", "list")),
     ],
 )
 def test_what_it_does_not_know_is_refused_in_one_line(make, how, words):

@@ -1,4 +1,4 @@
-"""Where the search for C begins: at zero, at an earlier driver's mean, or at a shipped one's."""
+"""What the search for C begins with: its shape, and zeros, an earlier mean or a shipped one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,10 +7,31 @@ from typing import Any
 import numpy as np
 
 from WorldModels.assembly import worlds
-from WorldModels.assembly.evolve import controller_shape
 from WorldModels.experiment.pretrained import is_pretrained, source_of
 from WorldModels.experiment.run import Run
 from WorldModels.experiment.stages import stage_facts
+
+
+def controller_shape(run: Run) -> Any:
+    """The controller that the settings ask for, without parameters."""
+    from WorldModels.control.controller import Controller
+
+    experiment, s = run.experiment, run.experiment.controller
+    env = worlds.real_world("", experiment.env)()
+    try:
+        space = env.action_space
+    finally:
+        env.close()
+    return Controller(
+        s.features,
+        experiment.vision.latent_size,
+        experiment.memory.h_size,
+        action_size=space.shape[0],
+        chooses=getattr(space, "choice", False),
+        num_hidden=s.num_hidden,
+        bias=s.bias,
+        latent=s.seen,
+    )
 
 
 def mean_before(run: Run) -> Path | None:
@@ -37,7 +58,7 @@ def given_driver(run: Run) -> np.ndarray | None:
     there, mean, facts = type(shape).load(file)
     begins = run.experiment.force or not stage_facts(run.path, "controller")
     say = run.say if begins else lambda line: None
-    if there != shape:
+    if replace(there, latent=shape.latent) != shape:
         say(
             f"{run.verb}: starts at zero, as the driver of {run.experiment.reuse} has another "
             f"shape, {there}."

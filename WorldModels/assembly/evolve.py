@@ -29,27 +29,6 @@ OF_THE_DREAM = (
 )
 
 
-def controller_shape(run: Run) -> Any:
-    """The controller that the settings ask for, without parameters."""
-    from WorldModels.control.controller import Controller
-
-    experiment, s = run.experiment, run.experiment.controller
-    env = worlds.real_world("", experiment.env)()
-    try:
-        action_size = env.action_space.shape[0]
-    finally:
-        env.close()
-    return Controller(
-        s.features,
-        experiment.vision.latent_size,
-        experiment.memory.h_size,
-        action_size=action_size,
-        num_hidden=s.num_hidden,
-        bias=s.bias,
-        latent=s.seen,
-    )
-
-
 def real_generations(
     run: Run, folder: Path, controller: Any, executor: Any, mean: np.ndarray | None = None
 ) -> Any:

@@ -21,6 +21,9 @@ from WorldModels.assembly.tensorboard_files import event_writer
 from WorldModels.experiment.interrupt import held_interrupt
 from WorldModels.experiment.rows import write_rows
 
+# torch's ReduceLROnPlateau as ctallec/world-models calls it (trainvae.py, trainmdrnn.py).
+FACTOR, WAITS = 0.5, 5  # of the rate; epochs without a lower loss before it falls
+THRESHOLD = 1e-4  # share of the lowest loss by which another must be lower
 KEPT = ("epoch", "place", "step", "seconds", "rows")  # in a checkpoint, besides arrays
 
 
@@ -64,6 +67,9 @@ class Training:
         tensorboard: folder for event files; a line is printed if tensorboard is not installed.
         say: prints a line.
         label: the name on the progress bar and in messages.
+        plateau: learning rate that halves while the held-out loss does not fall (see
+            rate_after); 0: the optimizer's own.
+        patience: epochs without a lower held-out loss after which training ends; 0: never.
         remedy: what the error about a loss that is not finite tells the user to do.
         checkpoint_minutes: minutes between checkpoints within an epoch.
     """
@@ -79,6 +85,8 @@ class Training:
     tensorboard: str | Path | None = None
     say: Callable[[str], None] = print
     label: str = "training"
+    plateau: float = 0.0
+    patience: int = 0
     remedy: str = "lower the learning rate"
     checkpoint_minutes: float = 5.0
 
@@ -142,11 +150,16 @@ class _Progress(keras.callbacks.Callback):
         write_event = lambda row: None  # noqa: E731
         if training.tensorboard:
             write_event = event_writer(training.tensorboard, training.say, "step")
-        while self.step < self.total:
+        while self.step < self.total and not is_over(self.losses, training.patience):
             row = self.one_epoch()
             write_event(row)
             if self.interrupted.is_set():
                 raise KeyboardInterrupt
+
+    @property
+    def losses(self) -> list[float]:
+        """Each epoch's held-out loss; that of training where nothing is held out."""
+        return [row.get("val_loss", row["loss"]) for row in self.rows]
 
     def one_epoch(self) -> dict[str, float]:
         """Train an epoch, or the rest of one, and return its row."""
@@ -156,6 +169,9 @@ class _Progress(keras.callbacks.Callback):
             self.place = 0
         self.end = min(len(batches), self.place + self.total - self.step)
         self.started = self.saved = time.monotonic()
+        if self.training.plateau:
+            rate = rate_after(self.losses, self.training.plateau)
+            self.network.optimizer.learning_rate = rate
         try:
             history = self.network.fit(
                 self._batches(range(self.place, self.end)),
@@ -248,3 +264,29 @@ class _Progress(keras.callbacks.Callback):
 def _bar(label: str, total: int, done: int) -> tqdm:
     how = {"unit": "step", "mininterval": 0.5, "smoothing": 0.05}
     return tqdm(total=max(total, done), initial=done, desc=label, **how)
+
+
+def rate_after(losses: Sequence[float], rate: float) -> float:
+    """The learning rate after epochs with these held-out losses, from an initial rate.
+
+    It is multiplied by FACTOR each time that more than WAITS epochs in a row bring no lower loss.
+    """
+    for waited in _waited(losses):
+        if waited and waited % (WAITS + 1) == 0:
+            rate *= FACTOR
+    return rate
+
+
+def is_over(losses: Sequence[float], patience: int) -> bool:
+    """Whether `patience` epochs in a row have brought no lower loss; 0: never."""
+    return 0 < patience <= max(_waited(losses), default=0)
+
+
+def _waited(losses: Sequence[float]) -> list[int]:
+    """After each epoch, the number of epochs since the lowest loss."""
+    best, waited = float("inf"), []
+    for loss in losses:
+        lower = loss < best * (1 - THRESHOLD) if best > 0 else loss < best * (1 + THRESHOLD)
+        best = loss if lower else best
+        waited.append(0 if lower else (waited[-1] if waited else 0) + 1)
+    return waited

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from WorldModels.assembly.worlds import chooses
+from WorldModels.envs.one_hot import NumberedAction, NumberedActions
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.experiment import Experiment
@@ -30,7 +32,9 @@ def dream(
         ValueError: the folder holds a run of another environment, M lacks a head, or the
             temperature is not positive.
     """
-    return _dream_maker(experiment, results, temperature, iteration)(render_mode=render_mode)
+    maker, settings = _dream_maker(experiment, results, temperature, iteration)
+    world = maker(render_mode=render_mode)
+    return NumberedAction(world) if chooses(settings.env) else world
 
 
 def dream_vector(
@@ -42,7 +46,9 @@ def dream_vector(
     render_mode: str | None = None,
 ):
     """Many dreams side by side: a DreamVectorEnv; raises as `dream` does."""
-    return _dream_maker(experiment, results, temperature, iteration)(num_envs, render_mode)
+    maker, settings = _dream_maker(experiment, results, temperature, iteration)
+    worlds = maker(num_envs, render_mode)
+    return NumberedActions(worlds) if chooses(settings.env) else worlds
 
 
 def latent(experiment: str, results: str = "", iteration: int = -1, render_mode: str | None = None):
@@ -54,7 +60,7 @@ def latent(experiment: str, results: str = "", iteration: int = -1, render_mode:
     seen = {"features": controller.features, "latent": controller.seen}
     world = real_world(folder, settings.env, **seen)()
     world.unwrapped.render_mode = render_mode
-    return world
+    return NumberedAction(world) if chooses(settings.env) else world
 
 
 def latent_vector(experiment: str, num_envs: int = 1, **how: Any):
@@ -69,13 +75,19 @@ def _dream_maker(experiment: str, results: str, temperature: float | None, itera
 
     folder, settings = _opened(experiment, results, iteration)
     changes = {} if temperature is None else {"temperature": temperature}
-    return dream_world(folder, settings, **changes)
+    return dream_world(folder, settings, **changes), settings
 
 
 def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Experiment]:
     """The folder of a run's iteration, and the settings that the run remembers."""
-    run, expected = Path(results or f"results/{experiment}"), GAMES[experiment].id
+    if not (results or experiment):
+        raise ValueError(
+            'results: expected the folder of a run, such as results="results/LunarLander", '
+            "received none."
+        )
+    run = Path(results or f"results/{experiment}")
     settings = stored_experiment(run, iteration)
+    expected = GAMES[experiment].id if experiment else settings.env.id
     if settings.env.id != expected:
         raise ValueError(
             f"results: expected a run of {expected}, received {run}, a run of {settings.env.id}; "
@@ -85,7 +97,7 @@ def _opened(experiment: str, results: str, iteration: int) -> tuple[Path, Experi
     with_memory = sorted(int(path.parent.name) for path in files)
     if not with_memory or iteration not in (-1, *with_memory):
         raise FileNotFoundError(
-            f"{run} has no M; make it first: {command_for(run, 'train_memory', experiment)}"
+            f"{run} has no M; make it first: {command_for(run, 'train_memory', settings.name)}"
         )
     folder = run / str(with_memory[-1] if iteration < 0 else iteration)
     return folder, replace(settings, results=str(run))

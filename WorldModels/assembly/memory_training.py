@@ -12,7 +12,7 @@ from typing import Any
 
 from WorldModels.assembly.checkpoint import check_checkpoint
 from WorldModels.assembly.weights import as_asked, take_weights, warmup_steps
-from WorldModels.episodes.series import read_split
+from WorldModels.episodes.series import of_tiles, read_split
 from WorldModels.episodes.split import split_and_list, upper_half
 from WorldModels.experiment.choice import TRAINS_IN, choose
 from WorldModels.experiment.files import atomic
@@ -100,7 +100,7 @@ class Training:
                 f"{run.path / 'series'} has no sound series; make them first: "
                 f"{run.command('encode')}"
             )
-        return found
+        return of_tiles(found) if self.run.experiment.memory.counts_tiles else found
 
     def _remedy(self, training: list) -> str:
         """What helps if the loss is not finite; it names the latents that do not vary.
@@ -171,6 +171,8 @@ class Training:
             say=run.say,
             label=self._label,
             remedy=remedy,
+            plateau=s.learning_rate if s.schedule == "plateau" else 0.0,
+            patience=s.patience,
         )
 
     def _validation(

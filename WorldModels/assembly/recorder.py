@@ -58,7 +58,7 @@ class Recorder:
             if key not in worlds:
                 worlds[key] = self.world(random_start, name == "controller")
             world, driver = worlds[key]
-            actions = game.named_actions(world.action_space.shape[0])
+            actions = game.actions_of(world.action_space)
             return self.record(index, world, driver or POLICIES[name](actions))
 
         return record_one

@@ -11,6 +11,7 @@ from WorldModels.experiment.run import Run
 # first steps at the full rate would throw them far off: one step at 1e-3 raised V's squared error
 # per frame from 16 to 384.
 WARMUP_STEPS = 60
+MEASURED = ("center", "scale")  # what a V of vectors measured before its weights were trained
 
 
 def weights_before(run: Run, name: str, made_by: str) -> Path | None:
@@ -51,6 +52,9 @@ def take_weights(network: Any, file: Path) -> None:
         )
     for variable, value in zip(own, taken, strict=True):
         variable.assign(value)
+    for name in MEASURED:
+        if hasattr(network, name):
+            getattr(network, name).assign(getattr(source, name))
 
 
 def as_asked(network: Any, weights: str) -> Any:

@@ -4,6 +4,7 @@ A maker holds plain values only, and imports what it needs when it is called: a 
 perception.onnx never imports Keras.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from WorldModels.assembly.opening import (
     open_perception,
 )
 from WorldModels.experiment.damage import check_own
+from WorldModels.experiment.games.game import Action
 from WorldModels.experiment.games.registry import game_of
 from WorldModels.experiment.remedies import command_for
 from WorldModels.experiment.settings.env import EnvSettings
@@ -78,6 +80,28 @@ def real_world(
         how: random_start, max_steps.
     """
     return WorldMaker(env, str(folder), features, latent, **how)
+
+
+@functools.cache
+def actions_in(env: EnvSettings) -> tuple[Action, ...]:
+    """What each number of an action means; a game without a file of its own is opened to see.
+
+    Args:
+        env: settings of the environment.
+    """
+    game = game_of(env.id)
+    if game.actions:
+        return game.actions
+    world = real_world("", env)()
+    try:
+        return game.actions_of(world.action_space)
+    finally:
+        world.close()
+
+
+def chooses(env: EnvSettings) -> bool:
+    """Whether an environment's actions are one of several, as one-hot vectors."""
+    return any(action.kind == "choice" for action in actions_in(env))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from WorldModels.experiment.games.game import Action, Game
+from WorldModels.experiment.games.game import Action, Game, one_hot
 
 # An environment seeded with s draws from SeedSequence(s); this second word gives its policy a
 # stream of its own.
@@ -25,6 +25,7 @@ class BlindPolicy:
 
     Attributes:
         action_size: numbers in an action.
+        chooses: whether actions are one-hot vectors.
         gas, brake: lists of the indices of the numbers of that kind.
         steering: index of the first symmetric number; 0 if there is none.
     """
@@ -36,6 +37,7 @@ class BlindPolicy:
             actions = Game("").named_actions(actions)
         self.kinds = [action.kind for action in actions]
         self.action_size = len(self.kinds)
+        self.chooses = "choice" in self.kinds
         self.gas, self.brake = self._places("gas"), self._places("brake")
         self.steering = (self._places("symmetric") or [0])[0]
 
@@ -45,8 +47,8 @@ class BlindPolicy:
         self._begin()
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
-        """The next action: (A,) float32 in -1..1; the observation is ignored."""
-        return self._next()
+        """The next action: (A,) float32 in -1..1, or one-hot; the observation is ignored."""
+        return one_hot(self._next()) if self.chooses else self._next()
 
     def _begin(self) -> None:
         """Draw what is fixed for an episode."""

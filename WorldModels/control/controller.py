@@ -9,16 +9,19 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from WorldModels.experiment.games.game import one_hot
 from WorldModels.interfaces import FEATURES
+
+LATER = ("chooses",)  # what files of earlier versions lack
 
 
 @dataclass(frozen=True)
 class Controller:
     """The shape of a driver: what it sees, and the layers between that and its actions.
 
-    Every action is a tanh, hence in -1..1. Published shapes (hardmaru/WorldModelsExperiments):
-    linear on [z, h] with 867 parameters; z with a hidden layer of 40, 1,443; Doom's on [z, c, h]
-    without bias, 1,088.
+    Every action is a tanh, hence in -1..1, or a choice. Published shapes
+    (hardmaru/WorldModelsExperiments): linear on [z, h] with 867 parameters; z with a hidden layer
+    of 40, 1,443; Doom's on [z, c, h] without bias, 1,088.
 
     Attributes:
         features: "z", "zh" or "zch": the parts, concatenated in FEATURES' order.
@@ -27,6 +30,7 @@ class Controller:
         num_hidden: tanh units in the hidden layer; 0 is linear.
         bias: whether each layer has a bias.
         latent: "mean" or "sampled": the kind of z that it was evolved on and needs as input.
+        chooses: whether its actions are one-hot vectors, 1 at the largest output.
 
     Raises:
         ValueError: unknown features or latent.
@@ -40,6 +44,7 @@ class Controller:
     num_hidden: int = 0
     bias: bool = True
     latent: str = "mean"
+    chooses: bool = False
 
     def __post_init__(self):
         for name, known in (("features", tuple(FEATURES)), ("latent", ("mean", "sampled"))):
@@ -71,7 +76,7 @@ class Controller:
             xp: numpy, or keras.ops inside a compiled loop.
 
         Returns:
-            (P, B, A) in -1..1.
+            (P, B, A) in -1..1, or one-hot.
 
         Raises:
             ValueError: parameters are not (P, N) or features not (P, B, F).
@@ -101,12 +106,17 @@ class Controller:
             start += inputs * outputs
         return layers
 
-    @staticmethod
-    def forward(layers: list[tuple], features, xp=np):
-        """Compute tanh(features weights + bias), layer after layer; shapes broadcast."""
-        for bias, weights in layers:
+    def forward(self, layers: list[tuple], features, xp=np):
+        """Compute tanh(features weights + bias), layer after layer; shapes broadcast.
+
+        A choice is made before the last tanh, which would make large outputs equal.
+        """
+        for place, (bias, weights) in enumerate(layers, start=1):
             features = xp.matmul(features, weights)
-            features = xp.tanh(features if bias is None else features + bias)
+            features = features if bias is None else features + bias
+            if self.chooses and place == len(layers):
+                return one_hot(features, xp)
+            features = xp.tanh(features)
         return features
 
     def _layers(self) -> list[tuple[int, int]]:
@@ -165,7 +175,8 @@ class Controller:
     @classmethod
     def _read(cls, path: str | os.PathLike) -> tuple["Controller", np.ndarray, dict[str, float]]:
         with np.load(path, allow_pickle=False) as file:
-            shape = {name: file[name].item() for name in asdict(cls())}
+            names = [name for name in asdict(cls()) if name in file.files or name not in LATER]
+            shape = {name: file[name].item() for name in names}
             facts = {
                 name.removeprefix("fact_"): file[name].item()
                 for name in file.files

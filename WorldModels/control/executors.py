@@ -15,7 +15,7 @@ from multiprocessing import connection
 from typing import Any
 
 from WorldModels.control.task_queue import TaskQueue
-from WorldModels.control.worker import Worker
+from WorldModels.control.worker import DIED, Worker
 from WorldModels.experiment.errors import ForeignError
 from WorldModels.experiment.machine import cores
 from WorldModels.experiment.main_guard import leave_if_worker
@@ -212,6 +212,11 @@ class Executor:
             return self._shrink(f"one {reason} at {what}, as when memory runs out")
         count = self._count_failure(tasks, built, failures)
         if count >= self.attempts:
+            if mistake is None and reason.startswith(DIED):
+                mistake = ForeignError(
+                    f"a worker failed {count} times at {what}: it {reason}; the fault is in the "
+                    "environment or another library, which ended the process."
+                )
             raise mistake or RuntimeError(
                 f"a worker failed {count} times at {what}. The last failure:\n{reason.rstrip()}"
             )

@@ -56,7 +56,8 @@ class Brownian(BlindPolicy):
     ranges = {"symmetric": (-1.0, 1.0), "gas": (0.0, 1.0), "brake": (0.0, 1.0)}
 
     def _begin(self):
-        self.low, self.high = np.transpose([self.ranges[kind] for kind in self.kinds])
+        usual = self.ranges["symmetric"]
+        self.low, self.high = np.transpose([self.ranges.get(kind, usual) for kind in self.kinds])
         self.action = None
 
     def _next(self):

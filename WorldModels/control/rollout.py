@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import gymnasium
 import numpy as np
 
+from WorldModels.interfaces import REWARD_SCALE
+
 # Charged for every step not played when an episode is stopped as hopeless: as much as CarRacing
 # charges for a step without a new tile.
 STEP_COST = 0.1
@@ -48,6 +50,7 @@ class _Record:
     frames: list = field(default_factory=list)
     actions: list = field(default_factory=list)
     rewards: list = field(default_factory=list)
+    reward_scale: float = 0.0
 
     def add(self, action, reward, frame) -> None:
         self.actions.append(np.array(action, np.float32))
@@ -66,6 +69,7 @@ class _Record:
             result.truncated,
             int(seed),
             name,
+            self.reward_scale,
         )
 
 
@@ -97,6 +101,8 @@ def rollout(
     policy.reset(int(seed))
     _check(0.0, observation, 0, seed)
     record = _Record([np.array(info.get("frame", observation))]) if keep else None
+    if record:
+        record.reward_scale = float(info.get(REWARD_SCALE, 0.0))
     result = _play(env, policy, observation, seed, max_steps, record, hopeless_steps)
     if keep == "episode":
         result.episode = record.episode(result, seed, policy)

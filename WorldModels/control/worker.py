@@ -27,6 +27,7 @@ NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 SMALL = 16_384  # bytes; a pickled task of this size is sure to fit into a busy worker's pipe
 # A user's mistakes: passed on to the parent unchanged, and not tried again.
 MISTAKES = (ValueError, OSError, ImportError)
+DIED = "died"  # how the reason begins where a process ended without a word
 _starting = threading.Lock()  # a start changes the environment variables of the whole process
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -117,8 +118,8 @@ def environment(threads: int) -> dict[str, str]:
 
 def _obituary(status: int | None) -> str:
     if status is not None and status < 0:
-        return f"died with signal {-status} ({signal.Signals(-status).name})"
-    return "closed its pipe" if status is None else f"died with exit status {status}"
+        return f"{DIED} with signal {-status} ({signal.Signals(-status).name})"
+    return "closed its pipe" if status is None else f"{DIED} with exit status {status}"
 
 
 @contextlib.contextmanager

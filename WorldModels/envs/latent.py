@@ -80,15 +80,24 @@ class LatentVectorEnv(SyncVectorEnv):
 
     def __init__(self, makers: Sequence[Callable[[], gymnasium.Env]]):
         super().__init__(makers, autoreset_mode=AutoresetMode.DISABLED)
+        self._begun = False
 
     def reset(self, *, seed: int | list[int | None] | None = None, options: dict | None = None):
         """Begin all worlds, or those of options["reset_mask"]; with seed s, world i takes s + i.
 
         Raises:
-            ValueError: an option is unknown, or the mask or the list of seeds does not have
-                num_envs entries.
+            ValueError: an option is unknown, the mask or the list of seeds does not have num_envs
+                entries, or the first reset does not begin all.
         """
         seeds, mask = asked_of_reset(self.num_envs, seed, options)
+        if not (self._begun or mask.all()):
+            raise ValueError(
+                f"{RESET_MASK}: expected all {self.num_envs} worlds in the first reset, received "
+                f"{mask.sum()} of them; begin all first."
+            )
+        self._begun = True
+        if not mask.any():
+            return self._observations.copy(), {}
         return super().reset(seed=seeds, options={RESET_MASK: mask} if options else None)
 
 

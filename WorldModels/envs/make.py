@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 from gymnasium.wrappers import TimeLimit
 
-from WorldModels.envs.wrappers import CheckFrames, CheckReward
+from WorldModels.envs.faults import CheckFrames, CheckReward
 
 CARRACING = "CarRacing-v3"
 OBSERVATIONS = ("frame", "vector")

@@ -8,16 +8,21 @@ from typing import Any
 
 import gymnasium
 from gymnasium import spaces
+from gymnasium.wrappers import FlattenObservation
 
+from WorldModels.envs.faults import NameFaults, fault_of
+from WorldModels.envs.one_hot import ChooseAction
 from WorldModels.envs.wrappers import (
-    NameFaults,
+    ObservePart,
     ObserveRender,
     ObserveVector,
     RescaleAction,
     ResizeFrame,
-    fault_of,
+    is_picture,
+    is_vector,
 )
 from WorldModels.experiment.errors import flattened
+from WorldModels.experiment.games.gymnasium import module_of
 
 
 def make(
@@ -29,12 +34,13 @@ def make(
     *,
     frame_size: int = 64,
 ) -> gymnasium.Env:
-    """A Gymnasium environment whose actions are in a bounded Box.
+    """A Gymnasium environment whose actions are Discrete or in a bounded Box.
 
     Args:
         id: an id of Gymnasium, or `module:id`, where importing the module registers it.
-        observation: "frame": its rgb_array picture, area-resized to (frame_size, frame_size, 3);
-            "vector": its own numbers as they are, float32 (D,), from a Box with one axis.
+        observation: "frame": the picture in its observation, else its rgb_array picture,
+            area-resized to (frame_size, frame_size, 3); "vector": its own numbers as they are,
+            float32 (D,); other observations than a Box with one axis are flattened.
         known: ids of our own worlds, which the error message lists.
         kwargs: arguments of its constructor, beside those that it is registered with.
         frame_size: pixels.
@@ -47,14 +53,46 @@ def make(
     if frame_size < 1:
         raise ValueError(f"frame_size: expected 1 pixel or more, received {frame_size!r}.")
     env = NameFaults(_made(id, observation, known, dict(kwargs or {})))
-    space = env.action_space
-    if not isinstance(space, spaces.Box) or not space.is_bounded() or len(space.shape) != 1:
-        raise ValueError(
-            f"environment {id}: expected actions in a bounded Box with one axis, received {space}."
-        )
+    env = _with_actions(id, env)
     if observation == "vector":
-        return RescaleAction(ObserveVector(env))
-    return RescaleAction(ResizeFrame(ObserveRender(env), frame_size))
+        return ObserveVector(env if is_vector(env.observation_space) else _flattened(id, env))
+    return ResizeFrame(_picture(env), frame_size)
+
+
+def _with_actions(id: str, env: gymnasium.Env) -> gymnasium.Env:
+    """The environment with actions (A,) in -1..1, or one-hot vectors for a choice."""
+    space = env.action_space
+    if isinstance(space, spaces.Discrete):
+        return ChooseAction(env)
+    if isinstance(space, spaces.Box) and space.is_bounded() and len(space.shape) == 1:
+        return RescaleAction(env)
+    raise ValueError(
+        f"environment {id}: expected actions that are Discrete or in a bounded Box with one axis, "
+        f"received {space}."
+    )
+
+
+def _picture(env: gymnasium.Env) -> gymnasium.Env:
+    """The environment with its own picture as the observation, else with what it renders."""
+    space = env.observation_space
+    if is_picture(space):
+        return env
+    if isinstance(space, spaces.Dict):
+        for name, part in space.spaces.items():
+            if is_picture(part):
+                return ObservePart(env, name)
+    return ObserveRender(env)
+
+
+def _flattened(id: str, env: gymnasium.Env) -> gymnasium.Env:
+    """The environment with all of its observation in one vector, as Gymnasium flattens it."""
+    try:
+        return FlattenObservation(env)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"environment {id}: expected observations that Gymnasium can flatten for "
+            f"--env.observation vector, received {env.observation_space}."
+        ) from error
 
 
 def _made(id: str, observation: str, known: tuple[str, ...], kwargs: dict) -> gymnasium.Env:
@@ -72,15 +110,16 @@ def _made(id: str, observation: str, known: tuple[str, ...], kwargs: dict) -> gy
 
 
 def _import_module(id: str) -> None:
-    """Import the module of an id such as maze:Maze-v0, which registers it."""
-    module, *names = id.split(":")
-    if not names:
-        return
-    if not module or len(names) > 1:
+    """Import the module of an id such as maze:Maze-v0, or Atari's, which registers it."""
+    if id.count(":") > 1 or id.startswith(":"):
         raise ValueError(f"environment: expected an id or MODULE:ID, received {id!r}.")
+    if not (module := module_of(id)):
+        return
     try:
         importlib.import_module(module)
-    except ImportError:
+    except ImportError as error:
+        if module == "ale_py":
+            raise ImportError(f"{error}; install it: pip install ale-py") from error
         raise
     except (Exception, SystemExit) as error:
         raise fault_of(f"environment {id}: importing {module}", error, "in that module") from error

@@ -1,15 +1,17 @@
 """One episode in one .npz file: observations, actions and rewards."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from WorldModels.experiment.damage import readable
 from WorldModels.experiment.files import atomic
+from WorldModels.interfaces import REWARD_SCALE
 
 SMALL_FIELDS = ("actions", "rewards", "terminated", "truncated", "seed", "policy")
 
@@ -27,6 +29,7 @@ class Episode:
         terminated, truncated: of the last step.
         seed: the seed that the environment was reset with.
         policy: name of the policy that acted.
+        reward_scale: see interfaces.REWARD_SCALE; 0: unknown, or the game has none.
     """
 
     observations: np.ndarray
@@ -36,6 +39,7 @@ class Episode:
     truncated: bool
     seed: int
     policy: str
+    reward_scale: float = 0.0
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -55,6 +59,7 @@ class Episode:
                 truncated=np.bool_(self.truncated),
                 seed=np.int64(self.seed),
                 policy=np.str_(self.policy),
+                reward_scale=np.float64(self.reward_scale),
             )
 
     @classmethod
@@ -65,7 +70,8 @@ class Episode:
             ValueError: the file is truncated, not an episode, pickled, or holds NaN; the message
                 names it.
         """
-        fields = load_npz(path, {"observations", *SMALL_FIELDS}, "an episode")
+        names = {"observations", *SMALL_FIELDS}
+        fields = load_npz(path, names, "an episode", {REWARD_SCALE: 0.0})
         check_shapes(path, fields["observations"].shape, fields["observations"].dtype, fields)
         return cls(
             fields["observations"],
@@ -75,6 +81,7 @@ class Episode:
             bool(fields["truncated"]),
             int(fields["seed"]),
             str(fields["policy"]),
+            float(fields[REWARD_SCALE]),
         )
 
 
@@ -105,13 +112,19 @@ def check_shapes(
         )
 
 
-def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, np.ndarray]:
+def load_npz(
+    path: str | os.PathLike,
+    names: set[str],
+    what: str,
+    since: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, np.ndarray]:
     """Read the arrays of an .npz that cannot be trusted.
 
     Args:
         path: .npz file.
         names: names of the arrays to read.
         what: what the file should be, for the error message.
+        since: numbers that files of earlier versions lack, and what they then are.
 
     Raises:
         FileNotFoundError: no such file.
@@ -119,7 +132,7 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
             message names the file.
     """
     with readable(path, f"{what} (.npz)"):
-        fields = _read_npz(path, names)
+        fields = _read_npz(path, names, since)
     for name, array in fields.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
@@ -128,12 +141,18 @@ def load_npz(path: str | os.PathLike, names: set[str], what: str) -> dict[str, n
     return fields
 
 
-def _read_npz(path: str | os.PathLike, names: set[str]) -> dict[str, np.ndarray]:
+def _read_npz(
+    path: str | os.PathLike, names: set[str], since: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     with open(path, "rb") as stream, np.lib.npyio.NpzFile(stream, allow_pickle=False) as file:
         missing = names - set(file.files)
         if missing:
             raise ValueError(f"it has no {', '.join(sorted(missing))}")
-        return {name: file[name] for name in names}
+        later = {
+            name: file[name] if name in file.files else np.asarray(value)
+            for name, value in since.items()
+        }
+        return {name: file[name] for name in names} | later
 
 
 def list_episodes(folder: str | os.PathLike) -> list[Path]:

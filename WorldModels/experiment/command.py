@@ -18,7 +18,8 @@ from WorldModels.experiment.errors import ForeignError, one_line
 from WorldModels.experiment.flags import without_fields
 from WorldModels.experiment.games.registry import GAMES
 from WorldModels.experiment.idle import lapsed, refuse_idle
-from WorldModels.experiment.machine import limit_threads, require_unix
+from WorldModels.experiment.located import located
+from WorldModels.experiment.machine import limit_threads, one_dnn, require_unix
 from WorldModels.experiment.main_guard import leave_if_worker
 from WorldModels.experiment.memo import KINDS, memo_of, to_remember, typed_names
 from WorldModels.experiment.older import refuse_gone
@@ -28,6 +29,7 @@ from WorldModels.experiment.settings.experiment import Experiment
 from WorldModels.experiment.stages import STAGE_OF
 from WorldModels.experiment.stored import Start, resolved
 
+STOPPED = "\nstopped; the same command continues. What is done so far is in {}."
 # Settings that choose the defaults of others; FIRST adds those that locate the run.
 CHOOSING = (*KINDS, "env.id", "env.observation", "controller.features")
 FIRST = ("results", "reuse", "iteration", *CHOOSING)
@@ -58,6 +60,7 @@ def parse(
             exists or that nothing in this run uses, or a name or scale other than the run's.
         SystemExit: with status 2, an unknown flag or a value of the wrong kind (tyro prints why).
     """
+    argv = located(argv)
     refuse_gone(typed_names(argv))
     start = _start(verb, argv, forget)
     experiment = tyro.cli(
@@ -152,9 +155,10 @@ def run_verb(
         SystemExit: 2 for a user's mistake or the fault of somebody else's code, 130 for Ctrl-C.
     """
     leave_if_worker()
-    argv, run = sys.argv[1:] if argv is None else argv, None
+    run = None
     try:
         require_unix()
+        argv = located(sys.argv[1:] if argv is None else argv)
         experiment = parse(verb, argv, description, settings)
         run = _opened(experiment, verb, argv, reads_only)
         work(run)
@@ -164,8 +168,7 @@ def run_verb(
             raise
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        place = run.folder if run else "."
-        print(f"\nstopped; the same command continues. What is done so far is in {place}.")
+        print(STOPPED.format(run.folder if run else "."))
         raise SystemExit(130) from None
     finally:
         if run:
@@ -198,7 +201,7 @@ def _opened(experiment: Experiment, verb: str, argv: list[str], reads_only: bool
     shared = _shared(argv, type(experiment))
     run = Run(experiment, verb, shared, reads_only, typed_names(argv))
     if not reads_only:
-        run.note(f"oneDNN: TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}")
+        run.note(f"oneDNN: {one_dnn()}")
     for line in _lapsed(run, argv):
         (print if reads_only else run.say)(f"{verb}: {line}")
     return run

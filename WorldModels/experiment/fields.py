@@ -95,6 +95,19 @@ def falling(settings: Any) -> None:
         )
 
 
+def no_warmup(settings: Any) -> None:
+    """Refuse a warm-up beside a rate that follows the held-out loss.
+
+    Raises:
+        ValueError: there is one; the message names the flags.
+    """
+    if settings.schedule == "plateau" and settings.warmup_steps:
+        raise ValueError(
+            f"{flag(settings, 'warmup_steps')}: expected 0 with {flag(settings, 'schedule')} "
+            f"plateau, received {settings.warmup_steps}."
+        )
+
+
 def flag(settings: Any, name: str) -> str:
     """The command-line flag of a field: --vision.latent-size, or --seed."""
     prefix = getattr(type(settings), "flag_prefix", "")

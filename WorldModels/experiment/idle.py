@@ -14,6 +14,7 @@ from WorldModels.experiment.games.registry import game_of
 # Conditions that no flag sets, in words.
 OF_GAMES = {
     "game.has_road": "in games with a road",
+    "game.has_laps": "in games with laps",
     "game.experiment": "in games without code of their own here, such as --env.id Pendulum-v1",
 }
 

@@ -70,6 +70,7 @@ class Lock:
                 self._file.seek(0)
                 raise self._in_use(self._file.read().strip() or "another process") from None
             if error.errno not in UNSUPPORTED:
+                error.filename = str(self.folder / LOCK)
                 raise
             self.warning = (
                 f"{self.folder}: this disk has no file locks ({error.strerror}), so {OWNER} keeps "

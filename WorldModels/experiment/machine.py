@@ -62,10 +62,15 @@ def cores() -> int:
 
 def _cores_allowed() -> int:
     """Number of cores that this process may run on, whatever its quota."""
+    return len(allowed()) or os.cpu_count() or 1
+
+
+def allowed() -> frozenset[int]:
+    """The numbers of the cores that this process may run on; empty where the system says none."""
     try:
-        return len(os.sched_getaffinity(0))
+        return frozenset(os.sched_getaffinity(0))
     except (AttributeError, OSError):  # not Linux, or refused
-        return os.cpu_count() or 1
+        return frozenset()
 
 
 def cpu_quota(root: str = "/") -> float:
@@ -83,7 +88,7 @@ def cpu_quota(root: str = "/") -> float:
     except OSError:
         return math.inf
     quotas = [math.inf]
-    for _, controllers, group in (line.split(":", 2) for line in lines):
+    for _, controllers, group in (line.split(":", 2) for line in lines if line.count(":") > 1):
         if controllers and "cpu" not in controllers.split(","):
             continue
         for mount in (controllers, "cpu") if controllers else ("", "unified"):
@@ -94,13 +99,22 @@ def cpu_quota(root: str = "/") -> float:
 
 def _quota_of(group: Path) -> float:
     """The quota of one control group, in cores; infinite if it has none."""
-    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # "max" is no number
         limit, period = map(int, (group / "cpu.max").read_text().split())
         return limit / period
     with contextlib.suppress(OSError, ValueError):
         limit = int((group / "cpu.cfs_quota_us").read_text())  # -1: none
         return limit / int((group / "cpu.cfs_period_us").read_text()) if limit > 0 else math.inf
     return math.inf
+
+
+def one_dnn() -> str:
+    """Whether TensorFlow runs with oneDNN, as far as is known before it is imported."""
+    # One that is imported already has read the variable, and knows what it made of it.
+    port = sys.modules.get("tensorflow.python.util._pywrap_util_port")
+    off = bool(port) and not port.IsMklEnabled()
+    asked = f"TF_ENABLE_ONEDNN_OPTS={os.environ.get('TF_ENABLE_ONEDNN_OPTS')}"
+    return asked + ", but TensorFlow was imported before without it" * (off and "=0" not in asked)
 
 
 def limit_threads() -> None:
@@ -170,12 +184,12 @@ def trained_on(keras: Any) -> dict:
         device, such as "cpu:0", names of the processor and the GPUs, number of cores, backend and
         Keras with their versions, and the environment variables that they read.
     """
-    backend, linux = keras.backend.backend(), hasattr(os, "sched_getaffinity")
+    backend = keras.backend.backend()
     return {
         "device": keras.distribution.list_devices()[0],
         "processor": _named("/proc", "cpuinfo", "model name") or [platform.machine()],
         "gpus": _named("/proc/driver/nvidia/gpus", "*/information", "Model"),
-        "cores": len(os.sched_getaffinity(0)) if linux else os.cpu_count(),
+        "cores": _cores_allowed(),
         "backend": [backend, getattr(sys.modules.get(backend), "__version__", "")],
         "keras": keras.__version__,
         "environment": {name: os.environ.get(name) for name in (*THREADS, *ONEDNN)},

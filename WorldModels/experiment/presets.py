@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from WorldModels.experiment.games.game import Game
+from WorldModels.experiment.games.gymnasium import FOR_EXAMPLE, steps_of
 from WorldModels.experiment.games.registry import GAMES, game_of
 from WorldModels.experiment.settings.env import EnvSettings
 from WorldModels.experiment.settings.experiment import Experiment
@@ -133,7 +134,11 @@ def preset(
     if scale not in SCALES:
         raise ValueError(f"--scale: expected one of {', '.join(SCALES)}, received {scale!r}.")
     game = GAMES[name]
-    experiment = Experiment(name=name, scale=scale, env=game.env_settings(id=game.id))
+    if scale not in game.presets:
+        raise ValueError(
+            f"--scale: expected one of {', '.join(game.presets)} for {name}, received {scale!r}."
+        )
+    experiment = Experiment(name=name, scale=scale, env=_env(game, env_id))
     of_kinds = {noun: _of_kind(noun, kind, scale) for noun, kind in (kinds or {}).items()}
     for differences in (EVERY_GAME[scale], *_of_games(game, scale, kinds or {}, env_id), of_kinds):
         nouns = {
@@ -141,6 +146,13 @@ def preset(
         }
         experiment = replace(experiment, **nouns)
     return experiment
+
+
+def _env(game: Game, env_id: str) -> EnvSettings:
+    """The settings of an experiment's environment; of any that --env.id names, its own limit."""
+    if game.id:
+        return game.env_settings(id=game.id)
+    return game.env_settings(id=env_id or FOR_EXAMPLE, max_steps=steps_of(env_id or FOR_EXAMPLE))
 
 
 def _of_kind(noun: str, kind: str, scale: str) -> dict[str, Any]:

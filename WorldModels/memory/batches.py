@@ -30,7 +30,8 @@ class SeriesBatches(keras.utils.PyDataset):
     (B, T), and stepped (B, 1), float32. rewards are received for the actions: targets. last_rewards
     are those of the steps before (0 at an episode's first step): what M reads in use. stepped is 1
     where a row does not begin with its episode's first step. Streams also hold restarts (B, T), 1
-    at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then 1.
+    at an episode's first step, and carry (B,), 0 in the first batch of an epoch and then 1. Where
+    series have targets instead of rewards there is rewarded (B, T), 1 where they are known.
 
     Args:
         series: objects with mean and log_var (T+1, Z), actions (T, A), rewards (T,) and terminated.
@@ -119,6 +120,8 @@ class SeriesBatches(keras.utils.PyDataset):
             "terminated": (),
             "mask": (),
         }
+        if any(_targets_of(each) is not None for each in self.series):
+            sizes["rewarded"] = ()
         batch = {
             name: np.zeros((self.batch_size, self.length, *size), np.float32)
             for name, size in sizes.items()
@@ -173,7 +176,11 @@ class SeriesBatches(keras.utils.PyDataset):
         z = series.mean[frames] + np.exp(series.log_var[frames] / 2) * noise
         batch["z"][row, here], batch["next_z"][row, here] = z[:-1], z[1:]
         batch["actions"][row, here] = series.actions[first : first + steps]
-        batch["rewards"][row, here] = series.rewards[first : first + steps]
+        targets = _targets_of(series)
+        targets = series.rewards if targets is None else targets
+        batch["rewards"][row, here] = np.nan_to_num(targets[first : first + steps])
+        if "rewarded" in batch:
+            batch["rewarded"][row, here] = np.isfinite(targets[first : first + steps])
         before = series.rewards[max(first - 1, 0) : first + steps - 1]
         batch["last_rewards"][row, column + (first == 0) : column + steps] = before
         batch["mask"][row, here] = 1
@@ -181,6 +188,10 @@ class SeriesBatches(keras.utils.PyDataset):
             batch[STEPPED][row, 0] = first > 0
         if series.terminated and first + steps == len(series.actions):
             batch["terminated"][row, column + steps - 1] = 1
+
+
+def _targets_of(series: Any) -> np.ndarray | None:
+    return getattr(series, "targets", None)
 
 
 def batches_of(settings: Any, series: Sequence[Any], seed: int) -> SeriesBatches:

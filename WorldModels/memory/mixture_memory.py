@@ -223,7 +223,8 @@ class MixtureMemory(keras.Model):
         terms = {"nll": (-log_density, mask * (1 - terminated))}
         if self.reward is not None:
             error = self.reward(hidden)[:, 0] - ops.reshape(x["rewards"], (-1,))
-            terms["reward_loss"] = ops.square(error), mask
+            known = ops.reshape(x["rewarded"], (-1,)) if "rewarded" in x else mask
+            terms["reward_loss"] = ops.square(error), mask * known
         if self.terminated is not None:
             logit = self.terminated(hidden)[:, 0]
             weight = 1 + (self.terminated_weight - 1) * terminated

@@ -11,8 +11,9 @@ from WorldModels.experiment.choice import sizes_of
 from WorldModels.interfaces import DROPPED, STEPPED
 from WorldModels.memory.kinds import build_memory
 
+RHO = 0.9  # RMSprop's decay of the mean square (ctallec/world-models, trainmdrnn.py)
 TIMED_LENGTH = 100  # steps of an episode in a step that is only timed
-SCHEDULES = ("constant", "cosine", "exponential")
+SCHEDULES = ("constant", "cosine", "exponential", "plateau")
 
 
 def adam(
@@ -25,8 +26,9 @@ def adam(
     clip_norm: float = 0.0,
     warmup_steps: int = 0,
     beta_2: float = 0.999,
-) -> keras.optimizers.Adam:
-    """Adam with a schedule for its learning rate.
+    optimizer: str = "adam",
+) -> keras.optimizers.Optimizer:
+    """Adam, or RMSprop, with a schedule for its learning rate.
 
     Args:
         steps: the budget, where the cosine ends.
@@ -40,21 +42,27 @@ def adam(
         warmup_steps: number of first steps over which the rate is multiplied by a factor that
             rises linearly to 1.
         beta_2: decay of the gradients' mean square (0.98 for transformers: Vaswani et al. 2017).
+        optimizer: "adam" or "rmsprop".
 
     Raises:
         ValueError: there is no such schedule, or both ways of clipping are set.
     """
-    if clip_value > 0 and clip_norm > 0:
+    clipped = _clipped(clip_value, clip_norm)
+    rate = scheduled(steps, learning_rate, schedule, final_learning_rate, decay)
+    if warmup_steps and schedule != "plateau":
+        rate = WarmedUp(rate, warmup_steps)
+    if optimizer == "rmsprop":
+        return keras.optimizers.RMSprop(rate, rho=RHO, **clipped)
+    return keras.optimizers.Adam(rate, beta_2=beta_2, **clipped)
+
+
+def _clipped(value: float, norm: float) -> dict[str, float | None]:
+    if value > 0 and norm > 0:
         raise ValueError(
             "--memory.clip-value, --memory.clip-norm: expected only one of them above 0, "
-            f"received {clip_value} and {clip_norm}."
+            f"received {value} and {norm}."
         )
-    rate = scheduled(steps, learning_rate, schedule, final_learning_rate, decay)
-    if warmup_steps:
-        rate = WarmedUp(rate, warmup_steps)
-    return keras.optimizers.Adam(
-        rate, beta_2=beta_2, clipvalue=clip_value or None, global_clipnorm=clip_norm or None
-    )
+    return {"clipvalue": value or None, "global_clipnorm": norm or None}
 
 
 def scheduled(steps: int, rate: float, schedule: str, final: float, decay: float):
@@ -64,6 +72,7 @@ def scheduled(steps: int, rate: float, schedule: str, final: float, decay: float
         cosine       from rate down to final over `steps`
         exponential  (rate - final) * decay^step + final
                      (hardmaru, rnn.py: decay 1 for CarRacing, 0.99999 for Doom)
+        plateau      rate, until whoever trains lowers it (assembly/fit.py)
 
     Raises:
         ValueError: no such schedule.
@@ -79,8 +88,8 @@ def scheduled(steps: int, rate: float, schedule: str, final: float, decay: float
     return rate
 
 
-def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Adam:
-    """The Adam that the settings ask for.
+def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizers.Optimizer:
+    """The optimizer that the settings ask for.
 
     Args:
         settings: experiment.settings.MemorySettings.
@@ -98,6 +107,7 @@ def adam_of(settings: Any, steps: int, warmup_steps: int = 0) -> keras.optimizer
         s.clip_norm,
         max(warmup_steps, s.warmup_steps),
         s.beta_2,
+        s.optimizer,
     )
 
 

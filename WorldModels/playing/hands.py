@@ -13,6 +13,7 @@ class Hands:
     Args:
         game: says what each arrow key does.
         action_size: numbers in an action.
+        choice: whether actions are one-hot vectors.
 
     Attributes:
         held: the arrow keys that are down.
@@ -20,8 +21,8 @@ class Hands:
 
     name = "you"
 
-    def __init__(self, game: Game, action_size: int):
-        self.game, self.action_size = game, action_size
+    def __init__(self, game: Game, action_size: int, choice: bool = False):
+        self.game, self.action_size, self.choice = game, action_size, choice
         self.held: set[str] = set()
 
     def reset(self, seed: int) -> None:
@@ -29,4 +30,4 @@ class Hands:
 
     def act(self, observation: np.ndarray | None = None) -> np.ndarray:
         """The action (A,), float32 in -1..1, of the keys held down; left and right cancel."""
-        return self.game.pressed(self.held, self.action_size)
+        return self.game.pressed(self.held, self.action_size, self.choice)

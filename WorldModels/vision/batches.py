@@ -28,11 +28,12 @@ class FrameBatches(keras.utils.PyDataset):
     Args:
         sampler: see Sampler.
         epoch: the first epoch's number.
+        flips: seed of a draw that mirrors half of the frames; None: none is.
     """
 
-    def __init__(self, sampler: Sampler, epoch: int = 0):
+    def __init__(self, sampler: Sampler, epoch: int = 0, flips: int | None = None):
         super().__init__()
-        self.sampler, self.epoch = sampler, epoch
+        self.sampler, self.epoch, self.flips = sampler, epoch, flips
         self._batches: Iterator[np.ndarray] | None = None
         self._next = 0
 
@@ -59,7 +60,16 @@ class FrameBatches(keras.utils.PyDataset):
             self._stop()
             self._batches, self._next = self.sampler.batches(self.epoch, index), index
         self._next += 1
-        return next(self._batches)
+        return self._flipped(next(self._batches), index)
+
+    def _flipped(self, frames: np.ndarray, index: int) -> np.ndarray:
+        """Frames (B, H, W, 3), half of them mirrored, which depends on epoch and number alone."""
+        if self.flips is None:
+            return frames
+        draw, flipped = np.random.default_rng([self.flips, self.epoch, index]), frames.copy()
+        chosen = draw.random(len(frames)) < 0.5
+        flipped[chosen] = frames[chosen, :, ::-1]
+        return flipped
 
     def on_epoch_end(self) -> None:
         # Keras also calls this when it has taken only the first batch of an epoch.

@@ -1,9 +1,12 @@
 """V for worlds without pictures: a variational autoencoder over vectors."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from WorldModels.vision.networks import Seeds
+
+LEAST_SCALE = 1e-6  # a number whose standard deviation is below does not vary
 
 
 @keras.saving.register_keras_serializable("WorldModels")
@@ -11,15 +14,14 @@ class DenseVAE(keras.Model):
     """A variational autoencoder of dense layers.
 
     After goodluckoguzie/WorldModels, 02_train_vae.py and VAE/: D -> 200 -> 200 -> 200, each with
-    relu, to mean and log_var; back from Z -> 200 -> 200 -> D, the last one linear. Observations
-    stay in the environment's own units. Two things differ from the original: it learned the log of
-    the standard deviation, where every V here learns log_var, which is twice that; and its loss had
-    no KL term, so that nothing kept its latents near the prior that dreams begin from.
+    relu, to mean and log_var; back from Z -> 200 -> 200 -> D, the last one linear. Three things
+    differ from the original: numbers are normalised by their mean and standard deviation in the
+    recordings (`measure`), which are kept with the weights; it learned the log of the standard
+    deviation, where every V here learns log_var, which is twice that; and its loss had no KL term,
+    so that nothing kept its latents near the prior that dreams begin from.
 
-    loss = mean over observations of the squared error summed over their numbers + kl_weight *
-    max(KL, kl_tolerance * Z). A squared error of 1 costs as much as 1 / kl_weight nats, and numbers
-    whose variance is below kl_weight / 2 are not worth encoding, so the weight has to be small
-    compared with the variances of the world's numbers. Train with fit() on batches (B, D) float32.
+    loss = mean over observations of the squared error of the normalised numbers, summed over them,
+    + kl_weight * max(KL, kl_tolerance * Z). Train with fit() on batches (B, D) float32.
 
     Args:
         observation_shape: (D,).
@@ -54,6 +56,9 @@ class DenseVAE(keras.Model):
         self.kl_weight, self.kl_tolerance = float(kl_weight), float(kl_tolerance)
         self.seed = int(seed)
         self._make_layers(Seeds(seed, 0), *self.observation_shape)
+        size, own = self.observation_shape, {"trainable": False, "dtype": "float32"}
+        self.center = self.add_weight(size, initializer="zeros", name="center", **own)
+        self.scale = self.add_weight(size, initializer="ones", name="scale", **own)
         self.noise = keras.random.SeedGenerator(seed)
         self.reconstruction_metric = keras.metrics.Mean("reconstruction")
         self.kl_metric = keras.metrics.Mean("kl")
@@ -91,13 +96,29 @@ class DenseVAE(keras.Model):
         head.build((None, size))
         return head
 
+    def measure(self, observations) -> None:
+        """Normalise by the mean and the standard deviation of observations (N, D).
+
+        A number that does not vary keeps its scale.
+        """
+        observations = np.asarray(observations, np.float64)
+        scale = observations.std(axis=0)
+        self.center.assign(observations.mean(axis=0))
+        self.scale.assign(np.where(scale > LEAST_SCALE, scale, 1.0))
+
+    def load_own_variables(self, store):
+        """Keras' hook; a file of an earlier version has no center and no scale: 0 and 1."""
+        if len(store.keys()):
+            super().load_own_variables(store)
+
     def encode(self, observations):
         """Mean and log-variance of z, each (B, Z) float32.
 
         Args:
             observations: (B, D) in the environment's own units.
         """
-        x = ops.cast(observations, self.compute_dtype)
+        x = (ops.cast(observations, "float32") - self.center) / self.scale
+        x = ops.cast(x, self.compute_dtype)
         for layer in self.encoder_layers:
             x = layer(x)
         return self.mean(x), self.log_var(x)
@@ -107,7 +128,7 @@ class DenseVAE(keras.Model):
         x = ops.cast(z, self.compute_dtype)
         for layer in self.decoder_layers:
             x = layer(x)
-        return self.output_layer(x)
+        return self.output_layer(x) * self.scale + self.center
 
     def call(self, observations, training=False):
         """Encode, draw z and decode: reconstruction (B, D), mean and log_var (B, Z)."""
@@ -123,9 +144,8 @@ class DenseVAE(keras.Model):
         It also updates the metrics reconstruction and kl.
         """
         mean, log_var = y_pred["mean"], y_pred["log_var"]
-        squared_error = ops.sum(
-            ops.square(ops.cast(x, "float32") - y_pred["reconstruction"]), axis=1
-        )
+        error = (ops.cast(x, "float32") - y_pred["reconstruction"]) / self.scale
+        squared_error = ops.sum(ops.square(error), axis=1)
         kl = -0.5 * ops.sum(1 + log_var - ops.square(mean) - ops.exp(log_var), axis=1)
         self.reconstruction_metric.update_state(squared_error)
         self.kl_metric.update_state(kl)

@@ -101,7 +101,8 @@ def learning_rate(settings: Any, steps: int) -> float | keras.optimizers.schedul
         settings: settings.vision.VisionSettings.
         steps: number of steps in all of training.
     """
-    if settings.schedule == "constant" and not settings.warmup_steps:
+    still = settings.schedule == "constant" and not settings.warmup_steps
+    if still or settings.schedule == "plateau":  # which is lowered by whoever trains
         return settings.learning_rate
     cosine = settings.schedule == "cosine"
     final = settings.final_learning_rate if cosine else settings.learning_rate

@@ -188,7 +188,7 @@ def _actions(run: Run, examiner: Any, name: str, size: int) -> np.ndarray:
     """The actions (T, DREAMS, A) of a blind policy; zeros for the driver, who looks first."""
     found = np.zeros((run.experiment.env.max_steps, DREAMS, size), np.float32)
     for lane in range(DREAMS if name != DRIVER else 0):
-        policy = examiner.policy(name, size)
+        policy = examiner.policy(name)
         policy.reset(lane)
         for step in found[:, lane]:
             step[:] = policy.act(None)

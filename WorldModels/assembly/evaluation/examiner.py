@@ -89,15 +89,16 @@ class Examiner:
         world.close()
         return world.metadata.get("render_fps", FPS)
 
-    def policy(self, driver: str, action_size: int):
+    def policy(self, driver: str):
         """The driver as a policy."""
+        from WorldModels.assembly.worlds import actions_in
         from WorldModels.control.controller import Controller, ControllerPolicy
         from WorldModels.control.policies import POLICIES
 
         file = self.controllers.get(DRIVER if driver in BLINDFOLDS else driver)
         if file:
             return ControllerPolicy(*Controller.load(file)[:2])
-        return POLICIES[driver](self.game.named_actions(action_size))
+        return POLICIES[driver](actions_in(self.env))
 
     def dreams(
         self, driver: str, numbers: Sequence[int], first_seed: int, watch: Callable | None = None
@@ -116,7 +117,7 @@ class Examiner:
         from WorldModels.control.lockstep import lockstep
 
         env = self.dream(len(numbers))
-        policies = [self.policy(driver, env.single_action_space.shape[0]) for _ in numbers]
+        policies = [self.policy(driver) for _ in numbers]
         return lockstep(env, policies, [first_seed + n for n in numbers], watch)
 
     def dream_rows(self, task: Task) -> list[dict]:
@@ -132,7 +133,7 @@ class Examiner:
         """The row of one game of a task."""
         from WorldModels.control.rollout import rollout
 
-        policy = self.policy(task.driver, world.action_space.shape[0])
+        policy = self.policy(task.driver)
         result = rollout(world, policy, SEEDS[task.kind] + number, self.env.max_steps)
         return _named(task, number) | scores_of(result, self.game) | {"steps": result.length}
 

@@ -79,7 +79,7 @@ def _played_again(examiner: Examiner, seed: int):
     from WorldModels.control.rollout import rollout
 
     world = examiner.world(DRIVER, examiner.game.filmed(examiner.env))
-    policy = examiner.policy(DRIVER, world.action_space.shape[0])
+    policy = examiner.policy(DRIVER)
     result = rollout(world, policy, seed, examiner.env.max_steps, keep="episode")
     world.close()
     return result.episode, world

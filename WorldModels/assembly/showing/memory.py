@@ -1,6 +1,5 @@
 """What M predicts and dreams in a run, as arrays for pictures."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +120,8 @@ def dream(
         ValueError: M lacks what the run's dream needs.
     """
     run.need("memory.keras", "train_memory")
-    features, driver = _driver(run)
+    features, policy = _driver(run)
     world, temperature = _dream_env(run, features, temperature, max_steps, start)
-    policy = driver(world.action_space.shape[0])
     z, rewards, terminated = _played(world, policy, seed)
     return Dreamt(decoded(run, z), z, rewards, temperature, terminated)
 
@@ -157,17 +155,15 @@ def _played(world: Any, policy: Any, seed: int) -> tuple[np.ndarray, np.ndarray,
     return np.stack(z), np.array(rewards), terminated
 
 
-def _driver(run: Run) -> tuple[str, Callable[[int], Any]]:
-    """The features that the driver sees, and a function from the action size to a policy."""
-    from WorldModels.assembly.worlds import controller_file
+def _driver(run: Run) -> tuple[str, Any]:
+    """The features that the driver sees, and the driver as a policy."""
+    from WorldModels.assembly.worlds import actions_in, controller_file
     from WorldModels.control.controller import Controller, ControllerPolicy
     from WorldModels.control.policies import POLICIES
-    from WorldModels.experiment.games.registry import game_of
 
     try:
         shape, parameters, _ = Controller.load(controller_file(run))
     except FileNotFoundError:
         policy = POLICIES[run.experiment.evaluate.baselines.split(",")[0].strip()]
-        game = game_of(run.experiment.env.id)
-        return run.experiment.controller.features, lambda size: policy(game.named_actions(size))
-    return shape.features, lambda action_size: ControllerPolicy(shape, parameters)
+        return run.experiment.controller.features, policy(actions_in(run.experiment.env))
+    return shape.features, ControllerPolicy(shape, parameters)

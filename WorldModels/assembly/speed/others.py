@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from WorldModels.experiment.machine import cores
+from WorldModels.experiment.machine import allowed, cores
 
 BUSY = 0.25  # share of the processor above which other programs disturb a measurement
 IDLE = (3, 4)  # columns of /proc/stat: idle, and waiting for a disk (proc(5))
@@ -50,7 +50,7 @@ def others(stat: str = "/proc/stat") -> Iterator[Others]:
 
 def _busy(stat: str) -> list[float]:
     """Seconds that each core has worked that this process may use; empty if unknown."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    ours = allowed()
     try:
         lines = [line.split() for line in Path(stat).read_text().splitlines()]
         ticks = os.sysconf("SC_CLK_TCK")
@@ -60,7 +60,7 @@ def _busy(stat: str) -> list[float]:
     for name, *times in lines:
         number = name.removeprefix("cpu")
         if name.startswith("cpu") and number.isdigit():
-            if allowed is None or int(number) in allowed:
+            if not ours or int(number) in ours:
                 # Guests' time, after the first eight columns, is in the user's already.
                 worked = [int(x) for i, x in enumerate(times[:8]) if i not in IDLE]
                 found.append(sum(worked) / ticks)

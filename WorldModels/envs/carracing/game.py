@@ -18,9 +18,11 @@ from gymnasium.utils import EzPickle  # noqa: E402
 from WorldModels.envs.carracing.exact import ExactRenderer  # noqa: E402
 from WorldModels.envs.carracing.fast import FRAME_SIZE, FastRenderer  # noqa: E402
 from WorldModels.envs.wrappers import CropFrame, DriveAction, ResizeFrame  # noqa: E402
+from WorldModels.interfaces import REWARD_SCALE  # noqa: E402
 
 RENDERERS = {"fast": FastRenderer, "exact": ExactRenderer, "official": None}
 LAP_RULES = {"0.95": 0.95, "1.0": 1.0}  # the rules of v3 and of v0
+TRACK_REWARD = 1000.0  # for all tiles together (gymnasium's FrictionDetector)
 ROAD_ROWS = 84  # rows of CarRacing's 96 above its status bar
 
 
@@ -31,7 +33,8 @@ class CarRacing(car_racing.CarRacing):
     else (96, 96, 3).
     Action: float32 (3,): steer in -1..1, gas in 0..1, brake in 0..1, as in gymnasium.
     info: `lap_095` (the 0.95 rule has fired, even when it is not the rule in force), `on_road` (a
-    wheel is on a tile), `tile_count` (tiles visited), and gymnasium's `lap_finished` at the end.
+    wheel is on a tile), `tile_count` (tiles visited), gymnasium's `lap_finished` at the end, and
+    from reset `reward_scale`, what a tile is worth.
 
     Args:
         renderer: "fast", "exact" or "official".
@@ -80,7 +83,7 @@ class CarRacing(car_racing.CarRacing):
 
     def reset(self, *, seed=None, options=None):
         observation, _ = super().reset(seed=seed, options=options)
-        return observation, self._facts()
+        return observation, self._facts() | {REWARD_SCALE: TRACK_REWARD / len(self.track)}
 
     def step(self, action):
         observation, reward, terminated, truncated, info = super().step(action)

@@ -32,11 +32,25 @@ class Action:
     Args:
         name: for people to read.
         kind: symmetric: 0 does nothing, and both directions act equally; gas: -1 is none and 1 is
-            full; brake: 0 or less is none, and 1 is full.
+            full; brake: 0 or less is none, and 1 is full; choice: 1 if this one of several actions
+            is chosen, else 0.
     """
 
     name: str
-    kind: Literal["symmetric", "gas", "brake"] = "symmetric"
+    kind: Literal["symmetric", "gas", "brake", "choice"] = "symmetric"
+
+
+def one_hot(values: Any, xp: Any = np) -> Any:
+    """1 at the largest of the values (..., n) and 0 elsewhere, float32; of several, at the first.
+
+    Args:
+        values: numbers.
+        xp: numpy, or keras.ops inside a compiled loop.
+    """
+    largest = values == xp.max(values, axis=-1, keepdims=True)
+    first = xp.cumsum(xp.where(largest, 1.0, 0.0), axis=-1) == 1.0
+    chosen = xp.where(xp.logical_and(largest, first), 1.0, 0.0)
+    return chosen.astype(np.float32) if xp is np else xp.cast(chosen, "float32")
 
 
 @dataclass(frozen=True)
@@ -92,18 +106,38 @@ class Game:
     driven_steps: int | None = None
     stopped_share: float = 1.0
 
-    def named_actions(self, size: int) -> tuple[Action, ...]:
-        """An Action for each of `size` numbers; symmetric ones if the game has another number."""
+    def actions_of(self, space: Any) -> tuple[Action, ...]:
+        """An Action for each number of an action.
+
+        Args:
+            space: a Box (A,), or the one-hot vectors of a choice (envs.one_hot.OneHot).
+        """
+        return self.named_actions(space.shape[0], getattr(space, "choice", False))
+
+    def named_actions(self, size: int, choice: bool = False) -> tuple[Action, ...]:
+        """An Action for each of `size` numbers; neutral ones if the game has another number.
+
+        Args:
+            size: numbers in an action.
+            choice: whether they are one-hot vectors.
+        """
         if len(self.actions) == size:
             return self.actions
-        return tuple(Action(f"action {i}") for i in range(size))
+        kind = "choice" if choice else "symmetric"
+        return tuple(Action(f"action {i}", kind) for i in range(size))
 
-    def pressed(self, held: Collection[str], size: int) -> np.ndarray:
+    def pressed(self, held: Collection[str], size: int, choice: bool = False) -> np.ndarray:
         """The action (size,) float32 in -1..1 while some arrow keys are held.
 
         If the game names no keys, left and right set the first number to -1 and 1, and down and up
-        the second, if there is one.
+        the second, if there is one. Of a choice without keys of its own, no key is the first
+        action, and left, up, right and down are those after it (LunarLander's order); of two
+        actions left is the first and right the second.
         """
+        if choice and not self.keys:
+            order = ("left", "right") if size == 2 else ("", "left", "up", "right", "down")
+            numbers = [i for i, key in enumerate(order[:size]) if key in held]
+            return np.eye(size, dtype=np.float32)[numbers[0] if numbers else 0]
         keys = self.keys or {
             "left": (0, -1.0),
             "right": (0, 1.0),

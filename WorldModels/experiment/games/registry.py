@@ -7,6 +7,7 @@ from WorldModels.experiment.games.game import Game
 FILES = {
     "carracing": "WorldModels.experiment.games.carracing",
     "takecover": "WorldModels.experiment.games.takecover",
+    "gymnasium": "WorldModels.experiment.games.gymnasium",
 }
 GAMES: dict[str, Game] = {
     name: importlib.import_module(module).GAME for name, module in FILES.items()

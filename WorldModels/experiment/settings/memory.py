@@ -4,7 +4,15 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, falling, positive, recipe, shape, within
+from WorldModels.experiment.fields import (
+    budget,
+    falling,
+    no_warmup,
+    positive,
+    recipe,
+    shape,
+    within,
+)
 
 MDN_RNN = {"memory.kind": ("mdn_rnn",)}
 ATTENTION = {"memory.kind": ("transformer", "trade")}
@@ -45,6 +53,10 @@ class MemorySettings:
     # M sees actions as -1, 0 or 1, by this threshold (0: unchanged)
     action_threshold: float = shape(0.0)
     reward_head: bool = shape(False)  # predict the reward
+    # what it predicts: tiles counts CarRacing's tiles, whose worth differs from track to track
+    reward_target: Literal["reward", "tiles"] = recipe(
+        "reward", {"game.has_laps": (True,), "memory.reward_head": (True,)}
+    )
     terminated_head: bool = shape(False)  # predict the end of the episode
     # weight of a positive terminated target (hardmaru doomrnn: restart_factor)
     terminated_weight: float = recipe(10.0, WITH_AN_END)
@@ -54,14 +66,18 @@ class MemorySettings:
     sequence_length: int = recipe(999)  # steps of a chunk or segment; longer episodes are cut
     steps: int = budget(4000, {"memory.epochs": (0,)})  # training steps, if epochs is 0
     epochs: int = budget(0)  # passes over the series; above 0, used instead of steps
-    learning_rate: float = recipe(1e-3)  # Adam's
-    # learning-rate schedule
-    schedule: Literal["constant", "cosine", "exponential"] = recipe("exponential")
+    optimizer: Literal["adam", "rmsprop"] = recipe("adam")
+    learning_rate: float = recipe(1e-3)  # the optimizer's
+    # learning-rate schedule; plateau: halves while the held-out loss does not fall for more than
+    # five epochs (ctallec/world-models)
+    schedule: Literal["constant", "cosine", "exponential", "plateau"] = recipe("exponential")
+    patience: int = recipe(0)  # epochs without a lower held-out loss that end it (0: never)
     # exponential: (rate - final) * decay^step + final (paper CarRacing: 1.0)
     decay: float = recipe(1.0, {"memory.schedule": ("exponential",)})
     # learning rate at the end of cosine or exponential
     final_learning_rate: float = recipe(1e-5, {"memory.schedule": ("cosine", "exponential")})
-    beta_2: float = recipe(0.999)  # Adam's, for the mean square of the gradients
+    # Adam's, for the mean square of the gradients
+    beta_2: float = recipe(0.999, {"memory.optimizer": ("adam",)})
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     clip_value: float = recipe(1.0)  # gradients are clipped to +- this (0: off)
     clip_norm: float = recipe(0.0)  # global norm of the gradients is clipped to this (0: off)
@@ -87,6 +103,8 @@ class MemorySettings:
         within(self, "final_learning_rate", 0.0, 1.0)
         within(self, "clip_value", 0.0, 1e9)
         within(self, "clip_norm", 0.0, 1e9)
+        within(self, "patience", 0, 10**9)
+        no_warmup(self)
         if self.schedule == "cosine" or (self.schedule == "exponential" and self.decay < 1):
             falling(self)
         self._check_kind()
@@ -116,6 +134,11 @@ class MemorySettings:
     def h_size(self) -> int:
         """Numbers in h."""
         return self.lstm_size if self.kind == "mdn_rnn" else self.hidden_size
+
+    @property
+    def counts_tiles(self) -> bool:
+        """Whether the reward head predicts tiles instead of rewards."""
+        return self.reward_head and self.reward_target == "tiles"
 
     @property
     def has_c(self) -> bool:

@@ -3,9 +3,19 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from WorldModels.experiment.fields import budget, falling, free, positive, recipe, shape, within
+from WorldModels.experiment.fields import (
+    budget,
+    falling,
+    free,
+    no_warmup,
+    positive,
+    recipe,
+    shape,
+    within,
+)
 
 VAE = {"vision.kind": ("vae",)}
+PICTURES = {"vision.kind": ("vae", "vae_gan")}
 VAE_GAN = {"vision.kind": ("vae_gan",)}
 DENSE = {"vision.kind": ("dense",)}
 
@@ -45,8 +55,11 @@ class VisionSettings:
     epochs: int = budget(10)  # passes over the frames
     batch_size: int = recipe(100)  # frames per step
     learning_rate: float = recipe(1e-4)  # Adam's
-    # learning-rate schedule over the full budget
-    schedule: Literal["constant", "cosine"] = recipe("constant")
+    # learning-rate schedule over the full budget; plateau: halves while the held-out loss does not
+    # fall for more than five epochs (ctallec/world-models)
+    schedule: Literal["constant", "cosine", "plateau"] = recipe("constant")
+    patience: int = recipe(0)  # epochs without a lower held-out loss that end it (0: never)
+    flip: bool = recipe(False, PICTURES)  # mirror half of the frames in training
     final_learning_rate: float = recipe(1e-4, {"vision.schedule": ("cosine",)})  # at its end
     warmup_steps: int = recipe(0)  # steps over which the learning rate rises from 0
     max_validation_frames: int = recipe(2000)  # held-out frames that are scored after each epoch
@@ -67,8 +80,10 @@ class VisionSettings:
         within(self, "kl_weight", 0.0, 1e6)
         within(self, "rare_weight", 0.0, 1e6)
         within(self, "warmup_steps", 0, 10**9)
+        within(self, "patience", 0, 10**9)
         if self.schedule == "cosine":
             falling(self)
+        no_warmup(self)
         if self.kind != "vae" and self.rare_weight > 0:
             raise ValueError(
                 f"--vision.rare-weight: expected 0 with --vision.kind {self.kind}, which does not "

@@ -80,7 +80,7 @@ def write_memory(small: SmallRun, memory: Any = None) -> None:
         small: its folder has V; its pace memory export is set.
         memory: M; None: a new one.
     """
-    from WorldModels.assembly.evolve import controller_shape
+    from WorldModels.assembly.beginnings import controller_shape
     from WorldModels.assembly.models import Imagination, Perception, load_vision
     from WorldModels.export.files import unavailable
     from WorldModels.memory.kinds import build_memory, float32_copy
