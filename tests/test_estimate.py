@@ -361,7 +361,7 @@ def test_the_range_is_from_a_blind_policys_game_to_the_longest_dream(tmp_path):
     endless = Work(changed(doom, "dream", termination="never", max_steps=900), tmp_path)
     assert endless.dream_steps(TRIAL) == (900, 900)
     generations, dreams = work.dreams()
-    assert dreams == 70 * 64 * 16 + 7 * 256 and generations == 70
+    assert dreams == 30 * 64 * 16 + 3 * 256 and generations == 30
     ((part, cost),) = costs(work, TRIAL)["controller"]
     tasks, lockstep = work.gates(TRIAL)[1], TRIAL.pace("dreamt").each
     each = dreams * TRIAL.pace("dream").each + tasks * lockstep / TRIAL.processes

@@ -86,7 +86,7 @@ LAPTOP = {
         clip_norm=1.0,
     ),
     "dream": dict(
-        calibrate=True, sigma=0.2, generations=70, validation_every=10, validation_rollouts=256
+        calibrate=True, sigma=0.2, generations=30, validation_every=10, validation_rollouts=256
     ),
     "evaluate": dict(tracks=200),
 }
