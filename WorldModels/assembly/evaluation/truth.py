@@ -130,9 +130,9 @@ def _windows(
     """Windows of WARM + longest steps, at places drawn uniformly from all episodes.
 
     Returns:
-        mean and z (drawn) of every frame (N, WARM + longest + 1, Z); actions (N, WARM + longest, A);
-        rewards (N, WARM + longest), each reward received before its step; and stepped (N, 1), 1
-        where the window begins within its episode.
+        mean and z (drawn) of every frame (N, WARM + longest + 1, Z); actions
+        (N, WARM + longest, A); rewards (N, WARM + longest), each received before its step; and
+        stepped (N, 1), 1 where the window begins within its episode.
     """
     names = ("mean", "z", "actions", "rewards", STEPPED)
     length, parts = WARM + longest, {name: [] for name in names}
